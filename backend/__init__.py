@@ -1,0 +1,1 @@
+"""The service: Label Studio's requests in, brush masks out."""

@@ -1,0 +1,63 @@
+"""What can go wrong, as one tree. A client sees the sentence, never a traceback.
+
+FirstpassError
+├── SettingsError         a setting of the environment or of a project cannot be used
+├── RequestError          the request is not what Label Studio sends
+│   └── LabelConfigError  the labeling config has nothing that we can paint
+├── ImageError            the image of a task cannot be used
+│   ├── ImageNotFound     no such file, or the host does not answer
+│   ├── ImageForbidden    its host, folder or token is not allowed
+│   ├── ImageTooLarge     more bytes or pixels than the limits
+│   └── ImageBroken       bytes that no decoder reads
+├── LabelStudioError      Label Studio cannot be reached or refuses the token
+└── StoreError            Redis cannot be used
+"""
+
+
+class FirstpassError(Exception):
+    """An expected failure: its text says what was given, what is needed, and the cure."""
+
+    code = "error"  # label of the failure counters in /metrics
+    http_status = 500
+
+
+class SettingsError(FirstpassError):
+    code = "settings"
+    http_status = 400
+
+
+class RequestError(FirstpassError):
+    code = "request"
+    http_status = 400
+
+
+class LabelConfigError(RequestError):
+    code = "label_config"
+
+
+class ImageError(FirstpassError):
+    code = "image"
+
+
+class ImageNotFound(ImageError):
+    code = "image_not_found"
+
+
+class ImageForbidden(ImageError):
+    code = "image_forbidden"
+
+
+class ImageTooLarge(ImageError):
+    code = "image_too_large"
+
+
+class ImageBroken(ImageError):
+    code = "image_broken"
+
+
+class LabelStudioError(FirstpassError):
+    code = "label_studio"
+
+
+class StoreError(FirstpassError):
+    code = "store"
