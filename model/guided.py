@@ -1,0 +1,81 @@
+"""Guided filter: in each window the probs become a linear function of the colour.
+
+He, Sun & Tang (2010), with the coefficients found at a small size and applied at full size
+(He & Sun, 2015: the fast guided filter).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.tiles import Tile, bilinear_tile, resize, working_size
+
+
+@dataclass(frozen=True)
+class GuidedConfig:
+    radius: float = 0.03  # half side of the window, of the image's mean side sqrt(H * W)
+    rgb_std: float = 10.0  # 8-bit levels: contrast below it is smoothed, above it is an edge
+    working_pixels: int = 128 * 128  # where the coefficients are found
+
+
+@dataclass(frozen=True)
+class GuidedSampler:
+    coarse: Tensor  # (K, h, w)
+    slope: Tensor  # (K, 3, h, w) prob per level of red, green, blue
+    offset: Tensor  # (K, h, w)
+    image: Tensor  # (3, H, W)
+
+    def __call__(self, tile: Tile, classes: Tensor) -> Tensor:
+        image_hw = (self.image.shape[1], self.image.shape[2])
+        slope = self.slope[classes]
+        planes = torch.cat([slope.flatten(0, 1), self.offset[classes]])  # (4k, h, w)
+        planes = bilinear_tile(planes, tile, image_hw)
+        slope, offset = planes[: 3 * len(classes)], planes[3 * len(classes) :]
+        rgb = self.image[:, tile.top : tile.bottom, tile.left : tile.right].float()
+        probs = (slope.unflatten(0, (-1, 3)) * rgb).sum(dim=1) + offset
+        return normalized(probs)
+
+
+def guided_sampler(probs: Tensor, image: Tensor, config: GuidedConfig) -> GuidedSampler:
+    """Fit probs (K, h, w) to the RGB image (3, H, W), levels 0 to 255."""
+    image_hw = (image.shape[1], image.shape[2])
+    size_hw = working_size(image_hw, config.working_pixels)
+    rgb = resize(image.float(), size_hw)
+    probs = resize(probs, size_hw)
+    radius = max(1, round(config.radius * (size_hw[0] * size_hw[1]) ** 0.5))
+
+    mean_rgb, mean_probs = box_mean(rgb, radius), box_mean(probs, radius)
+    # Centred on the whole image's mean: the difference of two large means loses digits.
+    centred = rgb - rgb.mean(dim=(1, 2), keepdim=True)
+    mean_centred = box_mean(centred, radius)
+    variance = box_mean((centred[:, None] * centred).flatten(0, 1), radius).unflatten(0, (3, 3))
+    variance = variance - mean_centred[:, None] * mean_centred  # (3, 3, h, w)
+    covariance = box_mean((probs[:, None] * centred).flatten(0, 1), radius).unflatten(0, (-1, 3))
+    covariance = covariance - mean_probs[:, None] * mean_centred  # (K, 3, h, w)
+
+    ridge = config.rgb_std**2 * torch.eye(3, device=rgb.device)
+    slope = torch.linalg.solve(
+        variance.permute(2, 3, 0, 1) + ridge, covariance.permute(2, 3, 1, 0)
+    ).permute(3, 2, 0, 1)  # (K, 3, h, w)
+    offset = mean_probs - (slope * mean_rgb).sum(dim=1)
+    slope = box_mean(slope.flatten(0, 1), radius).unflatten(0, (-1, 3))
+    offset = box_mean(offset, radius)
+    coarse = normalized((slope * rgb).sum(dim=1) + offset)
+    return GuidedSampler(coarse, slope, offset, image)
+
+
+def normalized(probs: Tensor) -> Tensor:
+    """Clip to 0 or more and make (K, H, W) sum to 1 over K."""
+    probs = probs.clamp_min(1e-6)
+    return probs / probs.sum(dim=0, keepdim=True)
+
+
+def box_mean(maps: Tensor, radius: int) -> Tensor:
+    """Mean of each (2 radius + 1)² window of (C, H, W), cut at the border."""
+    side = 2 * radius + 1
+    maps = F.avg_pool2d(
+        maps[None], (side, 1), stride=1, padding=(radius, 0), count_include_pad=False
+    )
+    return F.avg_pool2d(maps, (1, side), stride=1, padding=(0, radius), count_include_pad=False)[0]

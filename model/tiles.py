@@ -1,0 +1,90 @@
+"""Full resolution in tiles: a large image with many classes never exists as one (K, H, W) tensor.
+
+A refiner works at a small size and hands back a `Sampler`, which paints any tile of the full
+image. Most tiles hold few classes, so only those are painted.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TILE_SIDE_PX = 256
+
+
+class Tile(NamedTuple):
+    """Rows top..bottom and columns left..right (ends excluded) of the full image."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+class Sampler(Protocol):
+    """A result at working size that can be read at full size, tile by tile."""
+
+    coarse: Tensor  # (K, h, w) probs at working size
+
+    def __call__(self, tile: Tile, classes: Tensor) -> Tensor:
+        """Probs (k, bottom-top, right-left) of the k `classes`, summing to 1 over them."""
+        ...
+
+
+def tiles_of(height_px: int, width_px: int, side_px: int = TILE_SIDE_PX) -> Iterator[Tile]:
+    """Cover the image with tiles of at most `side_px`; the last of a row or column is smaller."""
+    for top in range(0, height_px, side_px):
+        for left in range(0, width_px, side_px):
+            yield Tile(top, min(top + side_px, height_px), left, min(left + side_px, width_px))
+
+
+def classes_in(tile: Tile, coarse: Tensor, image_hw: tuple[int, int], floor: float) -> Tensor:
+    """Indices (k,) of the classes with a prob above `floor` in or beside the tile; at least one."""
+    rows = _cells(tile.top, tile.bottom, image_hw[0], coarse.shape[1])
+    columns = _cells(tile.left, tile.right, image_hw[1], coarse.shape[2])
+    highest = coarse[:, rows, columns].amax(dim=(1, 2))  # (K,)
+    present = highest > min(floor, float(highest.max()) * 0.999)
+    return present.nonzero()[:, 0]
+
+
+def bilinear_tile(coarse: Tensor, tile: Tile, image_hw: tuple[int, int]) -> Tensor:
+    """Read the tile of (C, h, w) enlarged to `image_hw`: as F.interpolate, align_corners=False."""
+    rows = _cells(tile.top, tile.bottom, image_hw[0], coarse.shape[1])
+    columns = _cells(tile.left, tile.right, image_hw[1], coarse.shape[2])
+    to_rows = _bilinear_weights(tile.top, tile.bottom, image_hw[0], coarse.shape[1], rows)
+    to_columns = _bilinear_weights(tile.left, tile.right, image_hw[1], coarse.shape[2], columns)
+    block = coarse[:, rows, columns]
+    return to_rows.to(block) @ block @ to_columns.to(block).T
+
+
+def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Resize (C, H, W): the mean of the covered pixels when shrinking, bilinear when enlarging."""
+    if tuple(maps.shape[1:]) == tuple(size_hw):
+        return maps
+    return F.interpolate(maps[None], size=size_hw, mode="bilinear", antialias=True)[0]
+
+
+def working_size(image_hw: tuple[int, int], pixels: float) -> tuple[int, int]:
+    """Height and width of the image shrunk (never enlarged) to about `pixels`, each at least 1."""
+    height_px, width_px = image_hw
+    factor = min(1.0, (pixels / (height_px * width_px)) ** 0.5)
+    return max(1, round(height_px * factor)), max(1, round(width_px * factor))
+
+
+def _cells(start: int, stop: int, full: int, coarse: int) -> slice:
+    """The coarse cells that pixels start..stop touch when read bilinearly."""
+    scale = coarse / full
+    first = int((start + 0.5) * scale - 0.5)
+    last = int((stop - 0.5) * scale - 0.5) + 1
+    return slice(max(0, first), min(coarse, last + 1))
+
+
+def _bilinear_weights(start: int, stop: int, full: int, coarse: int, cells: slice) -> Tensor:
+    """Weights (stop-start, cells) that read coarse cells at the centres of full pixels."""
+    # float64: at 8000 px a float32 position is off by 1e-4 of a cell.
+    position = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * (coarse / full) - 0.5
+    position = position.clamp(0, coarse - 1)
+    centres = torch.arange(cells.start, cells.stop, dtype=torch.float64)
+    return (1 - (position[:, None] - centres).abs()).clamp_min(0)
