@@ -1,0 +1,107 @@
+"""The vocabulary: what the classes of an answer are called, and what is none of them.
+
+A class is asked for by several rows of text (its name, its synonyms); the rows that belong to no
+class (background words, negatives) share the owner K. `prompt_rows` lays these rows out.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from model.templates import BACKGROUND_NAMES
+
+
+@dataclass(frozen=True)
+class ClassPrompt:
+    name: str  # the human word, e.g. "Scratch"
+    synonyms: tuple[str, ...] = ()  # other words for the same thing
+    description: str = ""  # a hint in words, mixed into the class embed with a weight
+    is_background: bool | None = None  # None: recognised from the name
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    classes: tuple[ClassPrompt, ...]  # the K classes of the answer, order kept
+    background: tuple[str, ...] = ()  # further words for "none of them"
+    auto_negatives: bool = True  # add everyday words that are kin to no label
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "Vocabulary":
+        """Plain names, as annotators type them."""
+        return cls(tuple(ClassPrompt(name) for name in names))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(prompt.name for prompt in self.classes)
+
+
+@dataclass(frozen=True)
+class PromptRows:
+    """R distinct texts, and whose each is."""
+
+    texts: tuple[str, ...]
+    owners: tuple[int, ...]  # class index 0..K-1, or K: none of the classes
+
+
+def clean_name(name: str) -> str:
+    """A label as a word for a prompt: `traffic_light-Red` -> `traffic light red`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # TrafficLight -> Traffic Light
+    words = re.sub(r"[_\-/\s]+", " ", words).strip()
+    return words.casefold() or name.strip()
+
+
+def means_background(prompt: ClassPrompt) -> bool:
+    if prompt.is_background is not None:
+        return prompt.is_background
+    return clean_name(prompt.name) in BACKGROUND_NAMES
+
+
+def background_class(vocabulary: Vocabulary) -> int | None:
+    """Index of the class that means "none of the others", if the vocabulary lists one."""
+    for index, prompt in enumerate(vocabulary.classes):
+        if means_background(prompt):
+            return index
+    return None
+
+
+def prompt_rows(vocabulary: Vocabulary, negatives: Sequence[str] = ()) -> PromptRows:
+    """Lay out the texts to embed, each once: names go before synonyms, those before negatives.
+
+    Two labels of one name share its row: the first owns it, since no pixel can tell them apart.
+    """
+    owner_of: dict[str, int] = {}
+    none_of_them = len(vocabulary.classes)
+    home = background_class(vocabulary)
+    for index, prompt in enumerate(vocabulary.classes):
+        owner_of.setdefault(clean_name(prompt.name), index)
+    for index, prompt in enumerate(vocabulary.classes):
+        for synonym in prompt.synonyms:
+            if synonym.strip():
+                owner_of.setdefault(clean_name(synonym), index)
+    for word in (*vocabulary.background, *negatives):
+        if word.strip():
+            owner_of.setdefault(clean_name(word), none_of_them if home is None else home)
+    owner_of.pop("", None)
+    return PromptRows(tuple(owner_of), tuple(owner_of.values()))
+
+
+def kin_free(
+    words: Sequence[str], word_embeds: Tensor, labels: Sequence[str], label_embeds: Tensor
+) -> list[str]:
+    """The words that are kin to no label, by spelling and by meaning.
+
+    Meaning: a word is kin if it lies nearer to a label than labels and words commonly do, so that
+    "sofa" never competes with "couch", nor "wheel" with "car wheel".
+    """
+    spoken = {part for label in labels for part in clean_name(label).split()}
+    nearest = (word_embeds @ label_embeds.T).amax(dim=1)
+    among_words = word_embeds @ word_embeds.T
+    among_words.fill_diagonal_(-1)
+    kin_cosine = among_words.amax(dim=1).median()
+    return [
+        word
+        for word, cosine in zip(words, nearest, strict=True)
+        if cosine < kin_cosine and not spoken & set(word.split())
+    ]
