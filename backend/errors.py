@@ -9,6 +9,7 @@ FirstpassError
 │   ├── ImageForbidden    its host, folder or token is not allowed
 │   ├── ImageTooLarge     more bytes or pixels than the limits
 │   └── ImageBroken       bytes that no decoder reads
+├── Overloaded            no time or no room left: the same request may succeed later
 ├── LabelStudioError      Label Studio cannot be reached or refuses the token
 └── StoreError            Redis cannot be used
 """
@@ -53,6 +54,11 @@ class ImageTooLarge(ImageError):
 
 class ImageBroken(ImageError):
     code = "image_broken"
+
+
+class Overloaded(FirstpassError):
+    code = "overloaded"
+    http_status = 503
 
 
 class LabelStudioError(FirstpassError):
