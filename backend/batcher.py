@@ -71,6 +71,10 @@ class Batcher:
                 f"The model did not reach this image within {timeout_s:.0f} s."
             ) from error
 
+    def waiting(self) -> int:
+        """Images in line."""
+        return self._waiting.qsize()
+
     def close(self) -> None:
         self._waiting.put(None)
         self._thread.join()

@@ -1,0 +1,106 @@
+"""Every variable of the environment: read, refused by name, and documented."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from backend.errors import SettingsError
+from backend.settings import Settings, likely_typos
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_an_empty_environment_gives_the_defaults():
+    settings = Settings.from_env({})
+    assert (settings.host, settings.port) == ("127.0.0.1", 9090)
+    assert settings.clip_model == "starter"
+    assert settings.redis_url == ""
+    assert settings.data_dir.name == "firstpass"
+
+
+def test_values_are_read_in_their_own_type():
+    settings = Settings.from_env(
+        {
+            "PORT": "9191",
+            "DATA_DIR": "~/kept",
+            "PREDICT_BUDGET_S": "12.5",
+            "IMAGE_HOSTS_ALLOWED": "images.lan, *.Corp.example:8443,",
+            "LABEL_STUDIO_URL": "https://labels.example/sub/",
+            "DEVICE": "cuda:1",
+        }
+    )
+    assert settings.port == 9191
+    assert settings.data_dir == Path("~/kept").expanduser()
+    assert settings.predict_budget_s == 12.5
+    assert settings.image_hosts_allowed == ("images.lan", "*.corp.example:8443")
+    assert settings.label_studio_url == "https://labels.example/sub"
+    assert settings.device == "cuda:1"
+
+
+def test_an_empty_variable_counts_as_not_set():
+    assert Settings.from_env({"PORT": "", "REDIS_URL": "  "}) == Settings.from_env({})
+
+
+def test_label_studios_own_names_are_read_too():
+    settings = Settings.from_env(
+        {"LABEL_STUDIO_HOST": "http://ls:8080", "LABEL_STUDIO_ACCESS_TOKEN": "t0ken"}
+    )
+    assert settings.label_studio_url == "http://ls:8080"
+    assert settings.label_studio_api_key == "t0ken"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepts"),
+    [
+        ("PORT", "http", "a whole number from 1 to 65535"),
+        ("PORT", "70000", "a whole number from 1 to 65535"),
+        ("THREADS", "8.5", "a whole number from 4 to 512"),
+        ("PREDICT_BUDGET_S", "nan", "a number from 1 to 3600"),
+        ("LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+        ("DEVICE", "gpu", "auto, cpu, cuda, cuda:N or mps"),
+        ("REDIS_URL", "localhost:6379", "redis://localhost:6379/0"),
+        ("LABEL_STUDIO_URL", "localhost:8080", "a URL with its scheme"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_what_is_accepted(name, value, accepts):
+    with pytest.raises(SettingsError, match=re.escape(accepts)) as caught:
+        Settings.from_env({name: value})
+    assert str(caught.value).startswith(name)
+
+
+def test_a_secret_is_in_no_message_and_no_repr():
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({"REDIS_URL": "redis:hunter2"})
+    assert "hunter2" not in str(caught.value)
+    settings = Settings.from_env(
+        {"LABEL_STUDIO_API_KEY": "hunter2", "BASIC_AUTH_USER": "u", "BASIC_AUTH_PASS": "hunter3"}
+    )
+    assert "hunter" not in repr(settings)
+
+
+@pytest.mark.parametrize("alone", ["BASIC_AUTH_USER", "BASIC_AUTH_PASS"])
+def test_half_a_password_is_refused(alone):
+    with pytest.raises(SettingsError, match="go together"):
+        Settings.from_env({alone: "x"})
+
+
+def test_a_misspelt_name_is_pointed_out_and_others_are_left_alone():
+    found = likely_typos(
+        {"CLIP_PRETRAIND": "openai", "HOME": "/root", "PORT": "1", "TRANSPORT": ""}
+    )
+    assert found == [
+        "CLIP_PRETRAIND is not a setting and does nothing: did you mean CLIP_PRETRAINED?"
+    ]
+
+
+def test_the_readme_lists_exactly_these_settings():
+    readme = (ROOT / "README.md").read_text()
+    table = readme.partition("## Settings")[2].partition("\n## ")[0]
+    listed = {name for row in re.findall(r"(?m)^\|([^|]+)\|", table) for name in names_in(row)}
+    assert listed == {name for row in fields(Settings) for name in row.metadata["names"]}
+
+
+def names_in(cell: str) -> list[str]:
+    return re.findall(r"`([A-Z0-9_]+)`", cell)

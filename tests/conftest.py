@@ -1,0 +1,136 @@
+"""Real parts for all tests: a tiny CLIP of random weights, a store, the service on a socket."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import requests
+
+if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
+    from model import CheckpointConfig, Segmenter
+
+ROOT = Path(__file__).parents[1]
+FIXTURES = ROOT / "tests" / "fixtures"
+TINY_CONFIG = FIXTURES / "tiny_clip.json"
+RECORDED = FIXTURES / "label_studio_1.23"
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory) -> "CheckpointConfig":
+    """An open_clip checkpoint of random weights: for plumbing, its masks mean nothing."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    from model import CheckpointConfig
+
+    weights = tmp_path_factory.mktemp("tiny") / "tiny.safetensors"
+    config = json.loads(TINY_CONFIG.read_text())["model_cfg"]
+    torch.manual_seed(0)
+    clip = open_clip.CLIP(**config)
+    save_file({name: tensor.clone() for name, tensor in clip.state_dict().items()}, weights)
+    return CheckpointConfig(str(TINY_CONFIG), str(weights), device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="session")
+def tiny_segmenter(tiny_checkpoint) -> "Segmenter":
+    from model import build_segmenter
+
+    return build_segmenter(tiny_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """RGB uint8 (48, 64, 3): a bright disk on a dark ground, the size of the recorded tasks."""
+    rows, columns = np.mgrid[:48, :64]
+    image = np.full((48, 64, 3), (40, 60, 90), dtype=np.uint8)
+    image[(rows - 20) ** 2 + (columns - 30) ** 2 < 14**2] = (240, 180, 60)
+    return image
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """A request that Label Studio 1.23.2 really sent: method, path, headers, body, raw_body."""
+    return json.loads((RECORDED / f"{name}.json").read_text())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Service:
+    """`python -m backend serve` as a process of its own, asked over its socket."""
+
+    url: str
+    process: subprocess.Popen
+    log: Path
+
+    def ask(self, method: str, path: str, **what: Any) -> requests.Response:
+        return requests.request(method, self.url + path, timeout=60, **what)
+
+    def replay(self, name: str) -> requests.Response:
+        """Send a recorded request, byte for byte."""
+        request = recorded(name)
+        headers = {key: value for key, value in request["headers"] if key != "Host"}
+        return self.ask(
+            request["method"], request["path"], headers=headers, data=request["raw_body"].encode()
+        )
+
+    def wait_until_ready(self, timeout_s: float = 120) -> None:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                if self.ask("GET", "/ready").status_code == 200:
+                    return
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"the service did not come up:\n{self.log.read_text()}")
+
+
+def start_service(folder: Path, checkpoint: "CheckpointConfig", **environment: str) -> Service:
+    port = free_port()
+    log = folder / "service.log"
+    settings = {
+        "PORT": str(port),
+        "DATA_DIR": str(folder / "data"),
+        "CLIP_MODEL": checkpoint.model,
+        "CLIP_PRETRAINED": checkpoint.pretrained,
+        "DEVICE": "cpu",
+        **environment,
+    }
+    ours = {
+        name: os.environ[name] for name in ("PATH", "HOME", "OMP_NUM_THREADS") if name in os.environ
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "backend", "serve"],
+        cwd=ROOT,
+        env={**ours, **settings},
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+    )
+    return Service(f"http://127.0.0.1:{port}", process, log)
+
+
+@pytest.fixture(scope="session")
+def service(tiny_checkpoint, photo, tmp_path_factory) -> Iterator[Service]:
+    """The whole service with the tiny model, one for all tests."""
+    folder = tmp_path_factory.mktemp("service")
+    started = start_service(folder, tiny_checkpoint)
+    started.wait_until_ready()
+    yield started
+    started.process.terminate()
+    assert started.process.wait(30) == 0
