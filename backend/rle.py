@@ -1,0 +1,237 @@
+"""Label Studio's brush RLE, both ways: thi.ng rle-pack over the flat RGBA image, row by row.
+
+A stream is bits, the highest first. A header: the count of values (32 bits), bits of a word - 1
+(5), bits of the four length fields - 1 (4 each). Then records: a flag (1 = run, 0 = literals),
+which of the four length fields follows (2 bits), that length - 1, and one word (run) or `length`
+words (literals). All four channels carry the same value; Label Studio takes alpha as opacity.
+
+    encode_mask([[True]]) is [0, 0, 0, 4, 57, 27, 252, 127, 224]
+    # 4 values of 8 bits; length fields of 3, 4, 8 and 16 bits; one run: 4 times 255
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from backend.errors import RequestError
+
+MAX_MASK_PIXELS = 2**28  # a mask asked for by a request may take this many bytes, no more
+
+_CHANNELS = 4
+_HEADER_BITS = 32 + 5 + 4 * 4
+_WORD_BITS = 8
+_LENGTH_BITS = (3, 4, 8, 16)
+_LONGEST_RUN_PX = 2**16 // _CHANNELS
+_BLOCK_BYTES = 2**16  # of a stream, decoded at a time: bounds the memory that a stream can ask for
+
+
+def encode_mask(mask: np.ndarray) -> list[int]:
+    """Encode a bool mask (H, W) as opaque where True; the same bytes as label_studio_sdk's."""
+    if mask.dtype != np.bool_ or mask.ndim != 2 or mask.size == 0:
+        raise ValueError(f"mask must be bool (H, W) with pixels, not {mask.dtype} {mask.shape}")
+    if mask.size > MAX_MASK_PIXELS:
+        raise ValueError(f"mask has {mask.size} pixels; at most {MAX_MASK_PIXELS} can be encoded")
+    flat = mask.ravel()
+    first_px = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
+    lengths_px = np.diff(first_px, append=flat.size)
+    return list(_pack(flat[first_px], lengths_px, flat.size))
+
+
+def _pack(is_on: np.ndarray, lengths_px: np.ndarray, n_pixels: int) -> bytes:
+    """Write runs of pixels, (R,) each, as one stream."""
+    # The longest length field holds 2**16 values: longer runs become several records, whose last
+    # still takes the longest field. So up to two longest runs stay in the last one's table entry.
+    n_full = (lengths_px - 1) // _LONGEST_RUN_PX
+    if n_full.any():
+        last_at = np.cumsum(n_full + 1) - 1
+        last_px = lengths_px - np.maximum(n_full - 1, 0) * _LONGEST_RUN_PX
+        is_on = np.repeat(is_on, n_full + 1)
+        lengths_px = np.full(is_on.size, _LONGEST_RUN_PX)
+        lengths_px[last_at] = last_px
+
+    record_of, bits_of = _run_records()
+    records = record_of[lengths_px] | np.where(is_on, np.uint64(255), np.uint64(0))
+    record_bits = bits_of[lengths_px]
+    ends = _HEADER_BITS + np.cumsum(record_bits)
+    starts = ends - record_bits
+
+    # Records have 14 to 27 bits, so every 32-bit word holds a start, and a record ends at the
+    # latest in the next word: gather the records of a word in 64 bits, then hand the lower half on.
+    word_of = starts >> 5
+    shift = 64 - record_bits - (starts & 31)
+    first_of_word = np.concatenate(([0], np.flatnonzero(word_of[1:] != word_of[:-1]) + 1))
+    pairs = np.bitwise_or.reduceat(records << shift.astype(np.uint64), first_of_word)
+
+    words = np.zeros(pairs.size + 2, np.uint64)
+    words[0] = n_pixels * _CHANNELS
+    words[1:-1] = pairs >> np.uint64(32)
+    words[2:] |= pairs & np.uint64(2**32 - 1)
+    layout = _WORD_BITS - 1
+    for bits in _LENGTH_BITS:
+        layout = layout << 4 | bits - 1
+    words[1] |= np.uint64(layout << 64 - _HEADER_BITS)
+    # Label Studio's own padding: a stream that already ends on a byte gets a whole zero byte.
+    return words.astype(">u4").tobytes()[: int(ends[-1]) // 8 + 1]
+
+
+@lru_cache(maxsize=1)
+def _run_records() -> tuple[np.ndarray, np.ndarray]:
+    """The record of a run of 0s, and its size in bits, by the run's pixels: (2 L + 1,) each.
+
+    Past the L pixels of the longest record, it is the record of what is left after one of those.
+    """
+    n_px = np.arange(2 * _LONGEST_RUN_PX + 1)
+    is_rest = n_px > _LONGEST_RUN_PX
+    n_values = (n_px - is_rest * _LONGEST_RUN_PX) * _CHANNELS
+    field = np.where(is_rest, 3, np.searchsorted(2 ** np.array(_LENGTH_BITS), n_values))
+    length_bits = np.array(_LENGTH_BITS)[field]
+    records = ((4 | field) << length_bits | n_values - 1) << _WORD_BITS
+    return records.astype(np.uint64), 3 + length_bits + _WORD_BITS
+
+
+def decode_mask(
+    rle: Sequence[int] | bytes, *, height_px: int, width_px: int, threshold: int = 127
+) -> np.ndarray:
+    """Decode any rle-pack stream of an RGBA image into a bool mask (H, W): alpha > threshold.
+
+    The threshold is an 8-bit level also where words have other sizes. Streams of people's brushes
+    are anti-aliased. RequestError when the stream is not one, or not of this image.
+    """
+    n_pixels = height_px * width_px
+    if not 0 < n_pixels <= MAX_MASK_PIXELS or height_px < 0:
+        raise RequestError(
+            f"A brush mask of {width_px} x {height_px} pixels cannot be decoded; "
+            f"it must have 1 to {MAX_MASK_PIXELS} pixels"
+        )
+    stream = _read_stream(rle)
+    if stream.count != n_pixels * _CHANNELS:
+        raise RequestError(
+            f"The brush RLE holds {stream.count} values, but an image of {width_px} x {height_px} "
+            f"has {n_pixels * _CHANNELS}: original_width and original_height are those of another "
+            "image, or the stream is damaged"
+        )
+    return _alpha_above(stream, threshold).reshape(height_px, width_px)
+
+
+@dataclass(frozen=True)
+class _Stream:
+    data: bytes
+    count: int  # values, as the header claims
+    word_bits: int
+    length_bits: tuple[int, ...]
+
+
+def _read_stream(rle: Sequence[int] | bytes) -> _Stream:
+    try:
+        if isinstance(rle, int | str):
+            raise TypeError(f"it is {type(rle).__name__}")
+        data = bytes(rle)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"A brush RLE must be a list of bytes 0 to 255: {error}") from error
+    if len(data) * 8 < _HEADER_BITS:
+        raise RequestError(f"The brush RLE is cut off: {len(data)} bytes, its header alone has 7")
+    header = int.from_bytes(data[:7], "big") >> 7 * 8 - _HEADER_BITS
+    length_bits = tuple((header >> 4 * i & 15) + 1 for i in (3, 2, 1, 0))
+    return _Stream(data, header >> 21, (header >> 16 & 31) + 1, length_bits)
+
+
+def _alpha_above(stream: _Stream, threshold: int) -> np.ndarray:
+    """Which pixels are more opaque than the threshold: bool (count / 4,)."""
+    full_word = 2**stream.word_bits - 1
+    is_above = np.zeros(stream.count // _CHANNELS, np.bool_)
+    done = 0  # values
+    for lengths, words in _blocks(stream):
+        ends = done + np.cumsum(lengths)
+        if ends[-1] > stream.count:
+            # Zeros that pad the last byte may read as one more record; a record that straddles
+            # the count is no padding.
+            ends = ends[: np.searchsorted(ends, stream.count, side="right")]
+            if (ends[-1] if ends.size else done) < stream.count:
+                raise RequestError(f"The brush RLE runs over its {stream.count} values: damaged")
+            words = words[: ends.size]
+        # Alpha of pixel k is value 4k + 3, so values s to e hold the alpha of pixels s//4 to e//4.
+        edges_px = np.concatenate(([done], ends)) // _CHANNELS
+        is_on = words * 255.0 > threshold * float(full_word)
+        is_above[edges_px[0] : edges_px[-1]] = np.repeat(is_on, np.diff(edges_px))
+        done = int(ends[-1]) if ends.size else done
+        if done == stream.count:
+            return is_above
+    raise RequestError(
+        f"The brush RLE is cut off: {len(stream.data)} bytes hold {done} of its {stream.count} "
+        "values"
+    )
+
+
+def _blocks(stream: _Stream) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Parse the records, a block at a time, into runs: lengths and words, (R,) each, R > 0.
+
+    Where a record starts is known only from the one before it. So that this walk, the only loop
+    over records, is a table look-up a step, the bits to the next record are computed beforehand
+    for a run starting at *any* bit.
+    """
+    n_bits = len(stream.data) * 8
+    data = stream.data + bytes(8)  # a window of 64 bits may start at any byte
+    windows: np.ndarray = np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
+    steps_of = bytes(4) + bytes(3 + bits + stream.word_bits for bits in stream.length_bits)
+
+    position = _HEADER_BITS
+    while position < n_bits:
+        first_byte = position // 8
+        bits = np.unpackbits(np.frombuffer(data, np.uint8)[first_byte:][: _BLOCK_BYTES + 1])
+        flag_and_field = bits[:-2] << 2 | bits[1:-1] << 1 | bits[2:]
+        steps = flag_and_field.tobytes().translate(steps_of.ljust(256, b"\0"))
+        starts: list[int] = []
+        note_start = starts.append
+        at = position - first_byte * 8
+        end = min(_BLOCK_BYTES * 8, n_bits - first_byte * 8)
+        while at < end:
+            note_start(at)
+            at += steps[at] or _literal_bits(stream, first_byte * 8 + at)
+        position = first_byte * 8 + at
+        starts_bit = np.array(starts) + first_byte * 8
+        lengths, words = _runs(stream, windows, starts_bit, n_bits)
+        if lengths.size:
+            yield lengths, words
+
+
+def _literal_bits(stream: _Stream, start_bit: int) -> int:
+    """Bits of the literal record at a bit of the stream."""
+    first_byte = start_bit // 8
+    window = int.from_bytes(stream.data[first_byte : first_byte + 4].ljust(4, b"\0"), "big")
+    window = window << start_bit % 8 & 2**32 - 1
+    length_bits = stream.length_bits[window >> 29 & 3]
+    length = (window << 3 & 2**32 - 1) >> 32 - length_bits
+    return 3 + length_bits + (length + 1) * stream.word_bits
+
+
+def _runs(
+    stream: _Stream, windows: np.ndarray, starts_bit: np.ndarray, n_bits: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read the records that start at these bits, (R,); a literal word counts as a run of 1.
+
+    A record that the end of the stream cuts off is left out.
+    """
+    window = _windows_at(windows, starts_bit)
+    is_run = (window >> np.uint64(63)).astype(np.bool_)
+    length_bits = np.array(stream.length_bits)[(window >> np.uint64(61) & np.uint64(3)).astype(int)]
+    lengths = ((window << np.uint64(3)) >> (64 - length_bits).astype(np.uint64)).astype(int) + 1
+    n_words = np.where(is_run, 1, lengths)
+    word_starts = starts_bit + 3 + length_bits
+    is_whole = word_starts + n_words * stream.word_bits <= n_bits
+    if not is_whole.all():
+        is_run, lengths, n_words, word_starts = (
+            part[is_whole] for part in (is_run, lengths, n_words, word_starts)
+        )
+    if not is_run.all():
+        nth_word = np.arange(n_words.sum()) - np.repeat(np.cumsum(n_words) - n_words, n_words)
+        word_starts = np.repeat(word_starts, n_words) + nth_word * stream.word_bits
+        lengths = np.repeat(np.where(is_run, lengths, 1), n_words)
+    words = _windows_at(windows, word_starts) >> np.uint64(64 - stream.word_bits)
+    return lengths, words
+
+
+def _windows_at(windows: np.ndarray, starts_bit: np.ndarray) -> np.ndarray:
+    """The bits from each start on, at the top of 64: at least 57 of them are of the stream."""
+    return windows[starts_bit >> 3].astype(np.uint64) << (starts_bit & 7).astype(np.uint64)

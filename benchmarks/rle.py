@@ -1,0 +1,139 @@
+"""Brush RLE: Label Studio's SDK, the Rust package label-studio-brush-rle-rs, and backend.rle.
+
+    python -m benchmarks.rle [--quick]
+
+Times in milliseconds, the best of several runs, and how many times as fast as the SDK. Encoding
+starts at a bool mask and ends at the list of ints that goes into JSON; decoding starts at that list
+and ends at a bool mask. The Rust package is timed if installed. Fails if the bytes or masks differ.
+"""
+
+import argparse
+import importlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+from label_studio_sdk.converter import brush
+
+from backend.rle import decode_mask, encode_mask
+
+
+def best_ms(call: Callable[[], object], budget_s: float = 2.0, most: int = 7) -> float:
+    """The shortest of up to `most` calls, stopped when the budget is spent."""
+    times: list[float] = []
+    while len(times) < most and sum(times) < budget_s:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times) * 1000
+
+
+def ellipse(height_px: int, width_px: int) -> np.ndarray:
+    y, x = np.mgrid[:height_px, :width_px]
+    return ((x / width_px - 0.5) / 0.35) ** 2 + ((y / height_px - 0.5) / 0.35) ** 2 < 1
+
+
+def blobs(height_px: int, width_px: int) -> np.ndarray:
+    y, x = np.mgrid[:height_px, :width_px]
+    return np.sin(x / width_px * 25) * np.sin(y / height_px * 25) > 0.4
+
+
+def with_noise(mask: np.ndarray, share: float) -> np.ndarray:
+    return mask ^ (np.random.default_rng(0).random(mask.shape) < share)
+
+
+def cases(quick: bool) -> dict[str, np.ndarray]:
+    sizes = [(768, 1024)] if quick else [(768, 1024), (3000, 4000)]
+    masks = {}
+    for height_px, width_px in sizes:
+        size = f"{width_px}x{height_px}"
+        masks[f"{size} ellipse"] = ellipse(height_px, width_px)
+        masks[f"{size} blobs"] = blobs(height_px, width_px)
+        masks[f"{size} 2% noise"] = with_noise(ellipse(height_px, width_px), 0.02)
+    return masks
+
+
+def sdk_encode(mask: np.ndarray) -> list[int]:
+    return brush.mask2rle(mask.astype(np.uint8) * 255)
+
+
+def alpha_mask(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return values.reshape(*shape, 4)[:, :, 3] > 127
+
+
+@dataclass(frozen=True)
+class Timing:
+    encode_ms: float
+    decode_ms: float
+
+
+def time_sdk(mask: np.ndarray, rle: list[int]) -> Timing:
+    if sdk_encode(mask) != rle:
+        raise AssertionError("encode_mask and the SDK differ")
+    return Timing(
+        best_ms(lambda: sdk_encode(mask)),
+        best_ms(lambda: alpha_mask(brush.decode_rle(rle), mask.shape)),
+    )
+
+
+def time_rust(rust: ModuleType, mask: np.ndarray, rle: list[int]) -> Timing:
+    def encode() -> list[int]:
+        rgba = np.repeat(mask.ravel().astype(np.uint8) * np.uint8(255), 4)
+        return list(rust.encode_rle(rgba.tobytes(), 8, [3, 4, 8, 16]))
+
+    def decode() -> np.ndarray:
+        values = np.asarray(rust.decode_rle(bytes(rle), False), np.uint8)
+        return alpha_mask(values, mask.shape)
+
+    if encode() != rle or not np.array_equal(decode(), mask):
+        raise AssertionError("label-studio-brush-rle-rs differs")
+    return Timing(best_ms(encode), best_ms(decode))
+
+
+def time_ours(mask: np.ndarray, rle: list[int]) -> Timing:
+    height_px, width_px = mask.shape
+
+    def decode() -> np.ndarray:
+        return decode_mask(rle, height_px=height_px, width_px=width_px)
+
+    if not np.array_equal(decode(), mask):
+        raise AssertionError("decode_mask does not give the mask back")
+    return Timing(best_ms(lambda: encode_mask(mask)), best_ms(decode))
+
+
+def installed_rust() -> ModuleType | None:
+    try:
+        return importlib.import_module("label_studio_brush_rle_rs")
+    except ImportError:
+        return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="1024x768 only")
+    arguments = parser.parse_args()
+    rust = installed_rust()
+    print(
+        f"{'':20}|{'encode, ms':^35}|{'decode, ms':^35}|{'RLE':>8}{'JSON':>8}\n"
+        f"{'mask':20}|"
+        + f"{'SDK':>9}{'Rust':>9}{'ours':>8}{'x SDK':>8} |" * 2
+        + f"{'bytes':>8}{'ms':>8}"
+    )
+    for name, mask in cases(arguments.quick).items():
+        rle = encode_mask(mask)
+        sdk, ours = time_sdk(mask, rle), time_ours(mask, rle)
+        other = time_rust(rust, mask, rle) if rust else Timing(float("nan"), float("nan"))
+        row = f"{name:20}|"
+        for step in ("encode_ms", "decode_ms"):
+            sdk_ms, ours_ms = getattr(sdk, step), getattr(ours, step)
+            row += f"{sdk_ms:9.1f}{getattr(other, step):9.1f}{ours_ms:8.1f}"
+            row += f"{sdk_ms / ours_ms:7.1f}x |"
+        json_ms = best_ms(lambda rle=rle: json.dumps(rle))  # type: ignore[misc]
+        print(row + f"{len(rle):8}{json_ms:8.1f}")
+
+
+if __name__ == "__main__":
+    main()
