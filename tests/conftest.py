@@ -1,5 +1,7 @@
 """Real parts for all tests: a tiny CLIP of random weights, a store, the service on a socket."""
 
+import base64
+import io
 import json
 import os
 import socket
@@ -7,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,12 @@ import pytest
 import requests
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
+    from flask.testing import FlaskClient
+
+    from backend.annotator import Annotator
+    from backend.app import Parts
+    from backend.settings import Settings
+    from backend.store import Store
     from model import CheckpointConfig, Segmenter
 
 ROOT = Path(__file__).parents[1]
@@ -134,3 +143,75 @@ def service(tiny_checkpoint, photo, tmp_path_factory) -> Iterator[Service]:
     yield started
     started.process.terminate()
     assert started.process.wait(30) == 0
+
+
+def png_uri(image: np.ndarray) -> str:
+    """An RGB uint8 image (H, W, 3) as a data: URI, so that a task needs no server for it."""
+    from PIL import Image
+
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, "PNG")
+    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+@pytest.fixture(scope="session")
+def photo_uri(photo) -> str:
+    return png_uri(photo)
+
+
+@pytest.fixture(scope="session")
+def settings(tiny_checkpoint, tmp_path_factory) -> "Settings":
+    from backend.settings import Settings
+
+    return Settings.from_env(
+        {
+            "CLIP_MODEL": tiny_checkpoint.model,
+            "CLIP_PRETRAINED": tiny_checkpoint.pretrained,
+            "DEVICE": "cpu",
+            "DATA_DIR": str(tmp_path_factory.mktemp("data")),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def store(settings) -> Iterator["Store"]:
+    from backend.store import open_store
+
+    opened = open_store(None, settings.data_dir)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def annotator(settings, store) -> "Annotator":
+    """The real one, put together as the service does, with the tiny model."""
+    from backend.label_studio import LabelStudio
+    from backend.metrics import Metrics
+    from backend.wsgi import build_annotator
+
+    return build_annotator(settings, store, LabelStudio(settings.label_studio_url), Metrics())
+
+
+@pytest.fixture
+def parts(settings, store, annotator) -> "Parts":
+    from backend.app import Parts
+    from backend.corrections import CorrectionQueue
+    from backend.label_studio import LabelStudio
+
+    made = Parts(
+        settings=settings,
+        annotator=Future(),
+        store=store,
+        label_studio=LabelStudio(settings.label_studio_url),
+        corrections=CorrectionQueue(store, settings.data_dir),
+        metrics=annotator.metrics,
+    )
+    made.annotator.set_result(annotator)
+    return made
+
+
+@pytest.fixture
+def client(parts) -> "FlaskClient":
+    from backend.app import create_app
+
+    return create_app(parts).test_client()

@@ -1,0 +1,222 @@
+"""Tasks in, predictions out: the one place where Label Studio's words meet the model's.
+
+Nothing is kept between two calls, so any thread or worker may answer any request.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from backend.batcher import Batcher
+from backend.errors import FirstpassError, Overloaded, RequestError
+from backend.images import ImageLoader
+from backend.labels import Control, LabelSpec, image_uris, labels_for, read_controls
+from backend.metrics import Metrics
+from backend.project_settings import ProjectSettings
+from backend.prompts import Prompt, asked_of, keep_prompted, means, read_prompts
+from backend.regions import encode_regions
+from model import ClassPrompt, DenseFeatures, ModelError, Segmenter, SegmentSettings, Vocabulary
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one /predict asks, beside its tasks."""
+
+    controls: tuple[Control, ...]
+    project: ProjectSettings
+    settings: SegmentSettings
+    prompts: tuple[Prompt, ...]  # clicks and boxes of a smart tool; empty: paint every label
+    auth: tuple[str, str] | None  # user and password of the project's image host
+    deadline: float  # time.monotonic() seconds
+
+
+@dataclass
+class Page:
+    """One image of a task; its dense features are shared by the controls that paint on it."""
+
+    image: np.ndarray  # RGB uint8 (H, W, 3)
+    features: DenseFeatures
+
+
+@dataclass(frozen=True)
+class Annotator:
+    segmenter: Segmenter
+    load_image: ImageLoader
+    batcher: Batcher
+    default: SegmentSettings = field(default_factory=SegmentSettings)
+    metrics: Metrics = field(default_factory=Metrics)
+    budget_s: float = 90.0
+    tasks_at_once: int = 2  # of one request; one loads its image while another is in the model
+
+    def version(self, project: ProjectSettings) -> str:
+        """model_version: checkpoint, method and settings; never empty."""
+        version = self.segmenter.version(project.segment_settings(self.default))
+        words = project.words_json()
+        return f"{version}+{digest(words)[:4]}" if words else version
+
+    def predict(
+        self,
+        tasks: Sequence[Any],
+        label_config: str,
+        project: ProjectSettings,
+        *,
+        context: Mapping[str, Any] | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """One prediction a task, in order; a task that fails gets one without "result".
+
+        Label Studio skips such an item and asks again another time, while it would store an empty
+        "result" as "predicted, nothing found".
+        """
+        version = self.version(project)
+        if context is not None and not context.get("result"):
+            # Sent when prompts are taken back; nothing is asked for.
+            return [{"result": [], "score": 0.0, "model_version": version} for _ in tasks]
+        deadline = time.monotonic() + self.budget_s
+        settings = project.segment_settings(self.default)
+
+        def answer(task: Any) -> dict[str, Any]:
+            try:
+                question = Question(
+                    read_controls(label_config),
+                    project, settings, read_prompts(context), auth, deadline,
+                )  # fmt: skip
+                regions = self.paint(task, question)
+            except Exception as error:
+                return {"error": self.failure(task, error), "model_version": version}
+            self.metrics.tasks.labels("painted" if regions else "empty").inc()
+            return {"result": regions, "score": task_score(regions), "model_version": version}
+
+        if len(tasks) == 1:
+            return [answer(tasks[0])]
+        with ThreadPoolExecutor(self.tasks_at_once, thread_name_prefix="task") as threads:
+            return list(threads.map(answer, tasks))
+
+    def paint(self, task: Any, question: Question) -> list[dict[str, Any]]:
+        """The regions of one task: every image of every control."""
+        if time.monotonic() > question.deadline:
+            raise Overloaded(
+                f"Not begun within {self.budget_s:g} s (PREDICT_BUDGET_S): "
+                "ask for this task again, or for fewer tasks at once."
+            )
+        if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
+            raise RequestError('A task must be an object with an object "data".')
+        pages: dict[str, Page] = {}
+        regions: list[dict[str, Any]] = []
+        for control in question.controls:
+            labels = labels_for(control, task["data"])
+            uris = image_uris(control, task["data"])
+            for index, uri in enumerate(uris):
+                if uri not in pages:
+                    pages[uri] = self.open_page(uri, task.get("id"), question)
+                regions += self.paint_control(
+                    pages[uri], control, labels, question,
+                    seed=f"{task.get('id')}|{control.from_name}|{index}",
+                    item_index=index if control.is_value_list else None,
+                )  # fmt: skip
+        return regions
+
+    def open_page(self, uri: str, task_id: int | None, question: Question) -> Page:
+        with self.metrics.stage("load"):
+            image = self.load_image(uri, task_id=task_id, auth=question.auth)
+        with self.metrics.stage("encode"):
+            left_s = max(question.deadline - time.monotonic(), 0.0)
+            return Page(image, self.batcher(image, question.settings, timeout_s=left_s))
+
+    def paint_control(
+        self,
+        page: Page,
+        control: Control,
+        labels: Sequence[LabelSpec],
+        question: Question,
+        *,
+        seed: str,
+        item_index: int | None,
+    ) -> list[dict[str, Any]]:
+        prompts = asked_of(control, question.prompts)
+        if question.prompts and not prompts:
+            return []
+        vocabulary = vocabulary_of(labels, question.project)
+        with self.metrics.stage("segment"):
+            found = self.segmenter.segment(page.features, page.image, vocabulary, question.settings)
+        with self.metrics.stage("regions"):
+            regions: list[dict[str, Any]] = []
+            for index, _, mask, score in found.non_empty():
+                label = labels[index]
+                if prompts:
+                    if not means(prompts[0], label):
+                        continue
+                    mask = keep_prompted(mask, prompts)
+                if np.count_nonzero(mask) < max(question.project.min_region_px, 1):
+                    continue
+                name = "|".join([seed, label.name, *(prompt.id for prompt in prompts)])
+                regions += encode_regions(
+                    control, label, mask, float(score),
+                    region_id=digest(name.encode())[:10], item_index=item_index,
+                )  # fmt: skip
+        return regions
+
+    def warm(self, label_config: str, project: ProjectSettings) -> None:
+        """Have the words of a labeling config embedded before its first task comes."""
+        settings = project.segment_settings(self.default)
+        nothing = np.zeros((64, 64, 3), dtype=np.uint8)
+        for control in read_controls(label_config):
+            if control.labels:
+                self.segmenter([nothing], vocabulary_of(control.labels, project), settings)
+
+    def describe(self) -> dict[str, str]:
+        """What predicts, for /ready and people."""
+        encoder = self.segmenter.encode_image
+        return {
+            "model": f"{self.segmenter.model_name}-{self.segmenter.fingerprint[:8]}",
+            "model_version": self.version(ProjectSettings()),
+            "device": str(encoder.device),
+            "precision": str(encoder.autocast_dtype or torch.float32).removeprefix("torch."),
+        }
+
+    def failure(self, task: Any, error: Exception) -> dict[str, str]:
+        """Log and count why a task failed; the words that the client may see."""
+        task_id = task.get("id") if isinstance(task, Mapping) else None
+        if isinstance(error, FirstpassError):
+            code, message = error.code, str(error)
+            log.warning("task %s: %s", task_id, message)
+        elif isinstance(error, ModelError):
+            code, message = "model", str(error)
+            log.warning("task %s: %s", task_id, message)
+        else:
+            code, message = "internal", "An unexpected error: the server's log has the details."
+            log.error("task %s: unexpected error", task_id, exc_info=error)
+        self.metrics.tasks.labels("failed").inc()
+        self.metrics.failures.labels(code).inc()
+        return {"code": code, "message": message}
+
+
+def vocabulary_of(labels: Sequence[LabelSpec], project: ProjectSettings) -> Vocabulary:
+    """What the model is asked for: the human words of the labels, with the project's additions."""
+    prompts = []
+    for label in labels:
+        synonyms = project.synonyms.get(label.name) or project.synonyms.get(label.value) or ()
+        description = project.descriptions.get(label.name) or project.descriptions.get(label.value)
+        prompts.append(
+            ClassPrompt(label.value, (*label.synonyms, *synonyms), description or label.hint)
+        )
+    return Vocabulary(tuple(prompts), project.background, project.auto_negatives)
+
+
+def task_score(regions: Sequence[Mapping[str, Any]]) -> float:
+    """Mean of the regions' scores, 0 where there is none."""
+    scores = {region["id"]: region["score"] for region in regions if "score" in region}
+    return round(sum(scores.values()) / len(scores), 4) if scores else 0.0
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,105 @@
+"""python -m backend serve | predict | doctor"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from backend.errors import FirstpassError
+from backend.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 0, or 1 when something must be done first."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(Settings.from_env(), options)
+    except FirstpassError as error:
+        print(f"firstpass: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(
+        prog="python -m backend",
+        description="Paint the first pass of a Label Studio project's brush masks. "
+        "Settings come from the environment: README, Settings.",
+    )
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve Label Studio's requests")
+    serve.set_defaults(run=run_serve)
+
+    predict = commands.add_parser("predict", help="segment one photo and draw what was found")
+    predict.set_defaults(run=run_predict)
+    predict.add_argument("photo", type=Path, metavar="PHOTO")
+    predict.add_argument("--labels", required=True, help='such as "cat, grass, sky"')
+    predict.add_argument("--out", type=Path, metavar="PNG", help="the picture with its legend")
+    predict.add_argument(
+        "--masks", type=Path, metavar="DIR", help="one black and white PNG a label"
+    )
+    predict.add_argument("--method", help="segmentation method (METHOD)")
+    predict.add_argument("--refiner", help="edge refiner (REFINER)")
+
+    doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
+    doctor.set_defaults(run=run_doctor)
+    return root
+
+
+def run_serve(settings: Settings, _options: argparse.Namespace) -> int:
+    from backend.server import serve
+
+    serve(settings)
+    return 0
+
+
+def run_predict(settings: Settings, options: argparse.Namespace) -> int:
+    # Imported here: --help and the first process of serve need no torch.
+    from backend.overlay import draw_overlay
+    from backend.photo import save_masks, segment_photo
+
+    chosen = {name: getattr(options, name) for name in ("method", "refiner")}
+    settings = replace(settings, **{name: value for name, value in chosen.items() if value})
+    names = [name.strip() for name in options.labels.split(",") if name.strip()]
+    image, layers = segment_photo(settings, options.photo, names)
+
+    print(f"{options.photo}: {image.shape[1]} x {image.shape[0]} pixels")
+    for layer in sorted(layers, key=lambda layer: -layer.score):
+        print(f"  {layer.name:<24} score {layer.score:.2f}  {layer.mask.mean():6.1%} of the image")
+    missing = [name for name in names if name not in {layer.name for layer in layers}]
+    if missing:
+        print(f"  not found: {', '.join(missing)}")
+    if options.out:
+        draw_overlay(image, layers).save(options.out)
+        print(f"picture: {options.out}")
+    if options.masks:
+        save_masks(layers, options.masks)
+        print(f"masks: {options.masks}")
+    return 0
+
+
+def run_doctor(settings: Settings, _options: argparse.Namespace) -> int:
+    from backend.doctor import Installation, run_checks
+    from backend.label_studio import LabelStudio
+    from backend.wsgi import describe_model, describe_store
+
+    checks = run_checks(
+        Installation(
+            describe_model=lambda: describe_model(settings),
+            describe_store=lambda: describe_store(settings),
+            host=settings.host,
+            port=settings.port,
+            data_dir=settings.data_dir,
+            local_root=settings.local_files_root,
+            label_studio=LabelStudio(settings.label_studio_url, settings.label_studio_api_key),
+        )
+    )
+    for check in checks:
+        sign = {True: "ok  ", False: "FAIL", None: "?   "}[check.ok]
+        print(f"{sign}  {check.name}: {check.found}")
+        if check.cure:
+            print(f"      cure: {check.cure}")
+    return 1 if any(check.ok is False for check in checks) else 0

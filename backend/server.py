@@ -1,0 +1,89 @@
+"""gunicorn, started from Python: one worker of many threads, one clear block when it is ready."""
+
+import logging
+import os
+import socket
+import sys
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+
+from backend.errors import SettingsError
+from backend.settings import Settings, likely_typos
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises SettingsError when the address cannot be had."""
+    set_up_logging(settings.log_level)
+    for sentence in likely_typos():
+        log.warning("%s", sentence)
+    check_address(settings)
+    Server(settings).run()
+
+
+class Server(BaseApplication):
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: dict[str, Any] = {
+            "bind": f"{bracketed(self.settings.host)}:{self.settings.port}",
+            # One process holds the model once; threads are enough, since torch leaves the GIL.
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": self.settings.threads,
+            "timeout": 0,  # a long batch is no hung worker: PREDICT_BUDGET_S bounds it
+            "graceful_timeout": 30,
+            "keepalive": 75,
+            "proc_name": "firstpass",
+            "loglevel": "debug" if self.settings.log_level == "debug" else "warning",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        # Imported in the worker: torch must not be loaded before gunicorn forks.
+        from backend.wsgi import create, start_block
+
+        return create(
+            self.settings,
+            on_ready=lambda parts: print(start_block(parts), flush=True),
+            on_failure=stop_server,
+        )
+
+
+def stop_server(error: Exception) -> None:
+    """The model cannot be loaded: say it and stop, where gunicorn would start again for ever."""
+    print(f"\nFirstpass cannot start: {error}\n", file=sys.stderr, flush=True)
+    os._exit(Arbiter.APP_LOAD_ERROR)
+
+
+def check_address(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot listen on {bracketed(settings.host)}:{settings.port}: {error.strerror}. "
+            "Set HOST to an address of this machine and PORT to a free one, "
+            f"such as PORT={settings.port + 1}."
+        ) from error
+
+
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def set_up_logging(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
+    )
+    for chatty in ("urllib3", "PIL", "filelock", "open_clip"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -1,0 +1,154 @@
+"""The composition root: settings to parts to app. Parts are built here and nowhere else."""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from concurrent.futures import Future
+from dataclasses import replace
+
+from flask import Flask
+
+from backend.annotator import Annotator
+from backend.app import Parts, create_app
+from backend.batcher import Batcher
+from backend.corrections import CorrectionQueue
+from backend.errors import SettingsError, StoreError
+from backend.images import ImageConfig, ImageLoader
+from backend.label_studio import LabelStudio
+from backend.metrics import Metrics
+from backend.settings import Settings
+from backend.store import Store, open_store
+from backend.text_cache import CachedTextEncoder
+from model import CheckpointConfig, ModelError, Segmenter, SegmentSettings, build_segmenter
+
+log = logging.getLogger(__name__)
+
+
+def load_segmenter(settings: Settings, store: Store) -> Segmenter:
+    """The model of these settings, its text embeds kept in the store. Raises ModelError."""
+    segmenter = build_segmenter(
+        CheckpointConfig(
+            settings.clip_model, settings.clip_pretrained, settings.device, settings.precision
+        )
+    )
+    segmenter.version(default_settings(settings))  # an unknown METHOD or REFINER is told now
+    return replace(segmenter, encode_text=CachedTextEncoder(segmenter.encode_text, store))
+
+
+def default_settings(settings: Settings) -> SegmentSettings:
+    """What a project gets that sets nothing."""
+    return SegmentSettings(settings.method, settings.refiner or None)
+
+
+def build_annotator(
+    settings: Settings, store: Store, label_studio: LabelStudio, metrics: Metrics
+) -> Annotator:
+    """Load the model and join it with what it needs. Raises ModelError or SettingsError."""
+    load_image = ImageLoader(image_config(settings), label_studio)
+    segmenter = load_segmenter(settings, store)
+    is_gpu = segmenter.encode_image.device.type != "cpu"
+    max_images = settings.batch_images or (8 if is_gpu else 1)
+    return Annotator(
+        segmenter=segmenter,
+        load_image=load_image,
+        batcher=Batcher(
+            segmenter.encode,
+            max_images=max_images,
+            wait_s=settings.batch_wait_ms / 1000 if is_gpu else 0.0,
+            on_batch=metrics.batch_images.observe,
+        ),
+        default=default_settings(settings),
+        metrics=metrics,
+        budget_s=settings.predict_budget_s,
+        tasks_at_once=2 * max_images,
+    )
+
+
+def image_config(settings: Settings) -> ImageConfig:
+    return ImageConfig(
+        max_bytes=settings.image_max_mb * 2**20,
+        max_pixels=settings.image_max_mpx * 1_000_000,
+        timeout_s=settings.image_timeout_s,
+        local_root=settings.local_files_root,
+        allowed_hosts=settings.image_hosts_allowed,
+    )
+
+
+def create(
+    settings: Settings | None = None,
+    on_ready: Callable[[Parts], None] | None = None,
+    on_failure: Callable[[Exception], None] | None = None,
+) -> Flask:
+    """The whole service: gunicorn 'backend.wsgi:create()'.
+
+    The model loads in a thread of its own, so that /health answers at once; that thread calls
+    `on_ready` or `on_failure` at its end.
+    """
+    settings = settings or Settings.from_env()
+    store = open_store(settings.redis_url or None, settings.data_dir)
+    label_studio = LabelStudio(settings.label_studio_url, settings.label_studio_api_key or None)
+    parts = Parts(
+        settings=settings,
+        annotator=Future(),
+        store=store,
+        label_studio=label_studio,
+        corrections=CorrectionQueue(store, settings.data_dir),
+    )
+
+    def load() -> None:
+        try:
+            annotator = build_annotator(settings, store, label_studio, parts.metrics)
+        except Exception as error:
+            log.debug("the model cannot be loaded", exc_info=True)
+            parts.annotator.set_exception(error)
+            store.close()
+            if on_failure is not None:
+                on_failure(error)
+            return
+        parts.annotator.set_result(annotator)
+        if on_ready is not None:
+            on_ready(parts)
+
+    threading.Thread(target=load, name="load-model", daemon=True).start()
+    return create_app(parts)
+
+
+def start_block(parts: Parts) -> str:
+    """What a person wants to know when the service is up, in one block."""
+    settings, about, store = parts.settings, parts.annotator.result().describe(), parts.store
+    kept = store.describe()
+    rows = [
+        ("model", f"{about['model_version']}"),
+        ("device", f"{about['device']}, {about['precision']}"),
+        ("store", f"{kept['kind']} at {kept['address']}"),
+        ("data", str(settings.data_dir)),
+        ("connect", f"paste {own_url(settings)} in Label Studio: Settings > Model > Connect Model"),
+    ]
+    rows += [("degraded", sentence) for sentence in parts.degradations()]
+    lines = [f"  {name:<10}{text}" for name, text in rows]
+    return "\n".join(["", "  Firstpass is ready", *lines, ""])
+
+
+def describe_model(settings: Settings) -> str:
+    """Load the model and say what it is, for the doctor. Raises FirstpassError."""
+    with closing(open_store(settings.redis_url or None, settings.data_dir)) as store:
+        try:
+            segmenter = load_segmenter(settings, store)
+        except ModelError as error:
+            raise SettingsError(str(error)) from error
+        return f"{segmenter.version(default_settings(settings))} on {segmenter.encode_image.device}"
+
+
+def describe_store(settings: Settings) -> str:
+    """Open the store and say what it is, for the doctor. Raises StoreError."""
+    with closing(open_store(settings.redis_url or None, settings.data_dir)) as store:
+        about = store.describe()
+        if about["degraded"]:
+            raise StoreError(about["degraded"])
+        return " ".join([f"{about['kind']} at {about['address']}.", *about["advice"]])
+
+
+def own_url(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    return f"http://{host}:{settings.port}"
