@@ -1,0 +1,78 @@
+"""The XML of a labeling config, read so that no config can harm us: limits, and no entities."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lxml import etree
+
+from backend.errors import LabelConfigError
+
+MAX_CONFIG_CHARS = 1_000_000
+
+SMALLEST_CONFIG = """\
+<View>
+  <Image name="image" value="$image"/>
+  <BrushLabels name="tag" toName="image">
+    <Label value="Cat"/>
+    <Label value="Dog"/>
+  </BrushLabels>
+</View>"""
+
+
+def checked_text(label_config: Any) -> str:
+    """The config itself when it is text that we read; LabelConfigError otherwise."""
+    if not isinstance(label_config, str) or not label_config.strip():
+        raise LabelConfigError(
+            f"The labeling config must be XML text, not {cut(repr(label_config))}. "
+            f"The smallest that works:\n{SMALLEST_CONFIG}"
+        )
+    if len(label_config) > MAX_CONFIG_CHARS:
+        raise LabelConfigError(
+            f"The labeling config has {len(label_config)} characters; at most {MAX_CONFIG_CHARS} "
+            'are read. Move long lists of labels into the tasks: <BrushLabels value="$labels">.'
+        )
+    # Label Studio's configs declare no document type, and entities are what makes XML dangerous.
+    if "<!DOCTYPE" in label_config or "<!ENTITY" in label_config:
+        raise LabelConfigError(
+            "The labeling config declares a DOCTYPE or an ENTITY: remove the declaration."
+        )
+    return label_config
+
+
+def parse(label_config: str) -> etree._Element:
+    """The root element of a checked text; comments are left out."""
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        return etree.fromstring(label_config.strip().encode(), parser)
+    except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
+        raise LabelConfigError(f"The labeling config is not valid XML: {error}") from error
+
+
+def kind_of(element: etree._Element) -> str:
+    """The tag in lower case: to Label Studio's editor <Brushlabels> is the same tag."""
+    return element.tag.lower()
+
+
+def named(root: etree._Element, kinds: tuple[str, ...]) -> Iterator[etree._Element]:
+    """Elements of these kinds that have a name, in the config's order."""
+    return (e for e in root.iter() if kind_of(e) in kinds and e.get("name"))
+
+
+def to_names(element: etree._Element) -> list[str]:
+    """The objects that a control is for."""
+    return list(dict.fromkeys(name.strip() for name in element.get("toName", "").split(",")))
+
+
+def shown(element: etree._Element) -> str:
+    return f'<{element.tag} name="{element.get("name", "")}">'
+
+
+def cut(text: str) -> str:
+    """A text short enough for a message."""
+    return text if len(text) <= 300 else text[:300] + "…"
