@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import redis
+from redis.client import Pipeline
 
 from backend.errors import StoreError
 from backend.redis_server import EmbeddedServer, RedisServer, Server, ServerConfig, inspect_server
@@ -115,14 +116,17 @@ class Store:
             pipeline = client.pipeline(transaction=False)
             for key, value in values.items():
                 pipeline.set(key, value, ex=ttl_s)
-            # Looked through here: redis-py's own error quotes the bytes of the command.
-            for answer in pipeline.execute(raise_on_error=False):
-                if isinstance(answer, redis.RedisError):
-                    raise answer
+            execute(pipeline)
 
         if values:
             with contextlib.suppress(StoreError):
                 self.run("write the cache", write)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Forget these keys, if the store is there to do it."""
+        if keys:
+            with contextlib.suppress(StoreError):
+                self.run("write the cache", lambda client: client.delete(*keys))
 
     def run(self, purpose: str, action: Callable[[redis.Redis], T]) -> T:
         """Return what the action makes of the client; StoreError, at once while the store is down.
@@ -231,3 +235,15 @@ class Store:
         if isinstance(error, redis.TimeoutError):
             return f"The store at {address} is too slow to use or hangs ({error})."
         return f"The store at {address} cannot be reached ({error}): see that it runs."
+
+
+def execute(pipeline: Pipeline) -> list[Any]:
+    """Its answers; raises the first error in the server's words alone.
+
+    redis-py's own raising quotes the command, and so the bytes of a value.
+    """
+    answers = pipeline.execute(raise_on_error=False)
+    for answer in answers:
+        if isinstance(answer, redis.RedisError):
+            raise answer
+    return answers
