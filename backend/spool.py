@@ -1,0 +1,116 @@
+"""A file that takes records in when the store cannot: appended, on the disk before it returns.
+
+One line a record, its checksum in front: a line cut short by a crash or a full disk is passed
+over, and the next one still begins on a line of its own. Processes take turns by a file lock.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+class Spool:
+    """Records of any bytes without a line feed, oldest first, at most `max_bytes` of them."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+
+    def append(self, record: bytes) -> int:
+        """Add a record; return how many of the oldest made room for it. Raises OSError."""
+        line = b"\n%08x %s\n" % (zlib.crc32(record), record)
+        with self._lock():
+            dropped = self._make_room(len(line))
+            is_new = not self.path.exists()
+            with self.path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            if is_new:
+                _sync_folder(self.path.parent)
+        return dropped
+
+    def drain(self, take: Callable[[bytes], None]) -> None:
+        """Hand each record to `take`, oldest first, and forget those that it took.
+
+        When `take` raises, that record and the rest stay, and the error goes on. A crash in
+        between keeps all of them, so that some may be handed over twice.
+        """
+        if not self:
+            return
+        with self._lock():
+            records = self._records()
+            taken = 0
+            try:
+                for record in records:
+                    take(record)
+                    taken += 1
+            finally:
+                if taken:
+                    self._replace(records[taken:])
+
+    def __len__(self) -> int:
+        return len(self._records()) if self else 0
+
+    def __bool__(self) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return self.path.stat().st_size > 0
+        return False
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # A file of its own: the spool itself is replaced.
+        with self.path.with_suffix(".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _records(self) -> list[bytes]:
+        lines = [line for line in self.path.read_bytes().split(b"\n") if line]
+        records = [line[9:] for line in lines if line[:9] == b"%08x " % zlib.crc32(line[9:])]
+        if len(records) < len(lines):
+            log.warning(
+                "%d records in %s were cut short by a crash and are passed over.",
+                len(lines) - len(records),
+                self.path,
+            )
+        return records
+
+    def _make_room(self, needed_bytes: int) -> int:
+        if not self or self.path.stat().st_size + needed_bytes <= self.max_bytes:
+            return 0
+        records = self._records()
+        # Down to three quarters, so that the file is not written anew for each record.
+        room = self.max_bytes * 3 // 4 - needed_bytes
+        kept: list[bytes] = []
+        for record in reversed(records):
+            room -= len(record) + 11
+            if room < 0:
+                break
+            kept.append(record)
+        self._replace(kept[::-1])
+        return len(records) - len(kept)
+
+    def _replace(self, records: list[bytes]) -> None:
+        fresh = self.path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.writelines(b"\n%08x %s\n" % (zlib.crc32(r), r) for r in records)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+        _sync_folder(self.path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut, as fsync does for a file's bytes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
