@@ -1,0 +1,140 @@
+"""Bytes of an image file -> RGB array, as the browser of the annotator shows it.
+
+The mask is laid over what the browser draws, so orientation, transparency and the choice of frame
+follow the browser; everything is at full resolution (no JPEG draft mode). The bytes come from
+anywhere: only bitmap decoders are let near them (Pillow's EPS decoder starts Ghostscript).
+"""
+
+import io
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from backend.errors import ImageBroken, ImageError, ImageTooLarge
+
+# Pillow's own pixel limit is one global of the process; ours is an argument, checked below.
+Image.MAX_IMAGE_PIXELS = None
+
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000", "PPM")
+
+# What to do to an array (H, W, 3) stored with this EXIF orientation; 1 and unknown: nothing.
+UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, k=-1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, k=1),
+}
+
+
+def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDArray[np.uint8]:
+    """Decode to RGB uint8 (H, W, 3), upright, first frame, transparency over white.
+
+    `content_type` is what the sender said; it only makes the message of a failure clearer.
+    Raises ImageTooLarge above `max_pixels` and ImageBroken for bytes that are no whole image.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_known_formats()) as image:
+            width_px, height_px = image.size
+            if width_px * height_px > max_pixels:
+                raise ImageTooLarge(
+                    f"The image has {width_px} x {height_px} pixels, {max_pixels / 1e6:g} million "
+                    "are allowed: shrink it, or raise IMAGE_MAX_MPX."
+                )
+            image.load()
+            orientation = _orientation(image)
+            rgb = _rgb(image)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageTooLarge(
+            f"There is not enough memory to decode this image of {len(data)} bytes: shrink it, or "
+            "lower IMAGE_MAX_MPX so that such images are refused earlier."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageBroken(_not_an_image(data, content_type)) from error
+    except Exception as error:  # on odd bytes Pillow's decoders raise nearly everything
+        raise ImageBroken(
+            f"The image breaks off or is damaged ({_received(data, content_type)}; the decoder "
+            f"says: {str(error) or type(error).__name__}): open and save it again, or re-upload it."
+        ) from error
+    return np.ascontiguousarray(UPRIGHT.get(orientation, lambda a: a)(rgb))
+
+
+def _known_formats() -> list[str]:
+    Image.init()  # AVIF and WebP are absent from some builds of Pillow
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, where browsers obey it (seen in Chromium 156 and Firefox 153).
+
+    They do for JPEG, PNG and AVIF, not for WebP; and they look at the EXIF block alone, while
+    Pillow's getexif() also takes the XMP copy. (Its TIFF decoder turns the image by itself.)
+    """
+    if image.format == "WEBP":
+        return 1
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif", b""))
+        return int(exif.get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a damaged block: browsers show the image as stored
+        return 1
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """A loaded image of any mode -> RGB uint8 (H, W, 3), orientation untouched."""
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = _eight_bit(np.asarray(image))
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        canvas = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(canvas, image)
+    return np.array(image.convert("RGB"))  # a copy: writable, as torch wants it
+
+
+def _eight_bit(levels: NDArray) -> NDArray[np.uint8]:
+    """Deep grey levels -> 0..255, by range and never by clipping.
+
+    Integers are scaled by the bit depth in use, since 10- and 12-bit sensors store in 16 bits:
+    a brightest level of 4000 means 12 bits, so 4095 becomes 255. Floats within 0..1 and 0..255
+    are taken at their word; other floats, and negative levels, are stretched from lowest to
+    highest.
+    """
+    values = levels.astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    if low >= 0 and levels.dtype.kind in "iu":
+        low, high = 0.0, 2.0 ** max(8, math.ceil(math.log2(high + 1))) - 1
+    elif low >= 0 and high <= 255:
+        low, high = 0.0, 1.0 if high <= 1 else 255.0
+    scale = 255 / (high - low) if high > low else 0.0
+    scaled = np.nan_to_num((values - low) * scale, nan=0.0, posinf=255.0, neginf=0.0)
+    return (scaled + 0.5).astype(np.uint8)
+
+
+def _not_an_image(data: bytes, content_type: str) -> str:
+    received = _received(data, content_type)
+    head = data[:256].lstrip().lower()
+    if not data:
+        return "The image file is empty (0 bytes): upload it again."
+    if head.startswith((b"<!doctype", b"<html")):
+        return (
+            f"A web page came instead of the image ({received}), often a login page: check the "
+            "URL, and LABEL_STUDIO_API_KEY when it is a Label Studio URL."
+        )
+    if b"<svg" in head:
+        return f"SVG is a drawing, not pixels ({received}): convert it to PNG."
+    known = ", ".join(FORMATS)
+    return f"This is no image that can be read ({received}): convert it to one of {known}."
+
+
+def _received(data: bytes, content_type: str) -> str:
+    kind = f"{content_type.split(';')[0].strip()}, " if content_type else ""
+    return f"received {kind}{len(data)} bytes, starting {data[:16]!r}"
