@@ -97,9 +97,12 @@ class Annotator:
             return {"result": regions, "score": task_score(regions), "model_version": version}
 
         if len(tasks) == 1:
-            return [answer(tasks[0])]
-        with ThreadPoolExecutor(self.tasks_at_once, thread_name_prefix="task") as threads:
-            return list(threads.map(answer, tasks))
+            answers = [answer(tasks[0])]
+        else:
+            with ThreadPoolExecutor(self.tasks_at_once, thread_name_prefix="task") as threads:
+                answers = list(threads.map(answer, tasks))
+        log_failures(tasks, answers)
+        return answers
 
     def paint(self, task: Any, question: Question) -> list[dict[str, Any]]:
         """The regions of one task: every image of every control."""
@@ -184,20 +187,35 @@ class Annotator:
         }
 
     def failure(self, task: Any, error: Exception) -> dict[str, str]:
-        """Log and count why a task failed; the words that the client may see."""
-        task_id = task.get("id") if isinstance(task, Mapping) else None
+        """Count why a task failed; the words that the client may see."""
         if isinstance(error, FirstpassError):
             code, message = error.code, str(error)
-            log.warning("task %s: %s", task_id, message)
         elif isinstance(error, ModelError):
             code, message = "model", str(error)
-            log.warning("task %s: %s", task_id, message)
         else:
             code, message = "internal", "An unexpected error: the server's log has the details."
-            log.error("task %s: unexpected error", task_id, exc_info=error)
+            log.error("task %s: unexpected error", id_of(task), exc_info=error)
         self.metrics.tasks.labels("failed").inc()
         self.metrics.failures.labels(code).inc()
         return {"code": code, "message": message}
+
+
+def log_failures(tasks: Sequence[Any], answers: Sequence[Mapping[str, Any]]) -> None:
+    """One line for each kind of failure, not one for each of 300 tasks of a host that is down."""
+    kinds: dict[str, list[int]] = {}
+    for index, item in enumerate(answers):
+        if "error" in item:
+            kinds.setdefault(item["error"]["code"], []).append(index)
+    for code, indices in kinds.items():
+        first = indices[0]
+        others = f" (and {len(indices) - 1} more: {code})" if len(indices) > 1 else ""
+        log.warning(
+            "task %s: %s%s", id_of(tasks[first]), answers[first]["error"]["message"], others
+        )
+
+
+def id_of(task: Any) -> Any:
+    return task.get("id") if isinstance(task, Mapping) else None
 
 
 def vocabulary_of(labels: Sequence[LabelSpec], project: ProjectSettings) -> Vocabulary:

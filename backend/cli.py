@@ -82,21 +82,9 @@ def run_predict(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def run_doctor(settings: Settings, _options: argparse.Namespace) -> int:
-    from backend.doctor import Installation, run_checks
-    from backend.label_studio import LabelStudio
-    from backend.wsgi import describe_model, describe_store
+    from backend.doctor import run_checks
 
-    checks = run_checks(
-        Installation(
-            describe_model=lambda: describe_model(settings),
-            describe_store=lambda: describe_store(settings),
-            host=settings.host,
-            port=settings.port,
-            data_dir=settings.data_dir,
-            local_root=settings.local_files_root,
-            label_studio=LabelStudio(settings.label_studio_url, settings.label_studio_api_key),
-        )
-    )
+    checks = run_checks(settings)
     for check in checks:
         sign = {True: "ok  ", False: "FAIL", None: "?   "}[check.ok]
         print(f"{sign}  {check.name}: {check.found}")

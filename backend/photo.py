@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from backend.errors import ImageNotFound, SettingsError
+from backend.errors import ImageError, ImageNotFound, SettingsError
 from backend.image_decode import decode_image
 from backend.overlay import Layer
 from backend.settings import Settings
@@ -40,7 +40,10 @@ def read_photo(photo: Path) -> np.ndarray:
         data = photo.read_bytes()
     except OSError as error:
         raise ImageNotFound(f"{photo} cannot be read: {error.strerror}.") from error
-    return decode_image(data, max_pixels=MAX_PIXELS)
+    try:
+        return decode_image(data, max_pixels=MAX_PIXELS)
+    except ImageError as error:
+        raise type(error)(f"{photo}: {error}") from error
 
 
 def save_masks(layers: Sequence[Layer], folder: Path) -> None:

@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -13,14 +12,13 @@ from backend.annotator import Annotator
 from backend.app import Parts, create_app
 from backend.batcher import Batcher
 from backend.corrections import CorrectionQueue
-from backend.errors import SettingsError, StoreError
 from backend.images import ImageConfig, ImageLoader
 from backend.label_studio import LabelStudio
 from backend.metrics import Metrics
 from backend.settings import Settings
 from backend.store import Store, open_store
 from backend.text_cache import CachedTextEncoder
-from model import CheckpointConfig, ModelError, Segmenter, SegmentSettings, build_segmenter
+from model import CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
 
 log = logging.getLogger(__name__)
 
@@ -128,25 +126,6 @@ def start_block(parts: Parts) -> str:
     rows += [("degraded", sentence) for sentence in parts.degradations()]
     lines = [f"  {name:<10}{text}" for name, text in rows]
     return "\n".join(["", "  Firstpass is ready", *lines, ""])
-
-
-def describe_model(settings: Settings) -> str:
-    """Load the model and say what it is, for the doctor. Raises FirstpassError."""
-    with closing(open_store(settings.redis_url or None, settings.data_dir)) as store:
-        try:
-            segmenter = load_segmenter(settings, store)
-        except ModelError as error:
-            raise SettingsError(str(error)) from error
-        return f"{segmenter.version(default_settings(settings))} on {segmenter.encode_image.device}"
-
-
-def describe_store(settings: Settings) -> str:
-    """Open the store and say what it is, for the doctor. Raises StoreError."""
-    with closing(open_store(settings.redis_url or None, settings.data_dir)) as store:
-        about = store.describe()
-        if about["degraded"]:
-            raise StoreError(about["degraded"])
-        return " ".join([f"{about['kind']} at {about['address']}.", *about["advice"]])
 
 
 def own_url(settings: Settings) -> str:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,14 +124,30 @@ def start_service(folder: Path, checkpoint: "CheckpointConfig", **environment: s
     ours = {
         name: os.environ[name] for name in ("PATH", "HOME", "OMP_NUM_THREADS") if name in os.environ
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "backend", "serve"],
-        cwd=ROOT,
-        env={**ours, **settings},
-        stdout=log.open("w"),
-        stderr=subprocess.STDOUT,
-    )
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "backend", "serve"],
+            cwd=ROOT,
+            env={**ours, **settings},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     return Service(f"http://127.0.0.1:{port}", process, log)
+
+
+@pytest.fixture
+def start(tiny_checkpoint, tmp_path) -> Iterator[Callable[..., Service]]:
+    """Start the service with these variables; it is stopped at the end of the test."""
+    started = []
+
+    def start(**environment: str) -> Service:
+        started.append(start_service(tmp_path, tiny_checkpoint, **environment))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.process.terminate()
+        service.process.wait(30)
 
 
 @pytest.fixture(scope="session")
@@ -145,17 +161,21 @@ def service(tiny_checkpoint, photo, tmp_path_factory) -> Iterator[Service]:
     assert started.process.wait(30) == 0
 
 
-def png_uri(image: np.ndarray) -> str:
+@pytest.fixture(scope="session")
+def png_uri() -> Callable[[np.ndarray], str]:
     """An RGB uint8 image (H, W, 3) as a data: URI, so that a task needs no server for it."""
     from PIL import Image
 
-    data = io.BytesIO()
-    Image.fromarray(image).save(data, "PNG")
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    def encode(image: np.ndarray) -> str:
+        data = io.BytesIO()
+        Image.fromarray(image).save(data, "PNG")
+        return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+
+    return encode
 
 
 @pytest.fixture(scope="session")
-def photo_uri(photo) -> str:
+def photo_uri(photo, png_uri) -> str:
     return png_uri(photo)
 
 

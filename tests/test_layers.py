@@ -14,9 +14,9 @@ SERVING = {"backend", "flask", "gunicorn", "redis", "label_studio_ml", "label_st
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"server", "photo", "plugin"},
+    {"server", "photo", "plugin", "doctor"},
     {"wsgi"},
-    {"app", "prelabel", "doctor"},
+    {"app", "prelabel"},
     {"annotator"},
     {"labels", "images", "regions", "prompts", "projects", "batcher", "text_cache", "corrections"},
 )
