@@ -5,7 +5,8 @@ from model.errors import CheckpointError, MethodError, ModelError, VocabularyErr
 from model.image_encoder import DenseFeatures, ImageEncoder
 from model.methods import METHODS, MethodConfig
 from model.refiners import REFINERS
-from model.segmenter import Segmentation, Segmenter, SegmentSettings
+from model.segmenter import Segmentation, Segmenter
+from model.settings import SegmentSettings
 from model.templates import TEMPLATES
 from model.text_encoder import TextEncoder
 from model.vocabulary import ClassPrompt, Vocabulary

@@ -7,17 +7,23 @@ E channels of the joint space of image and text.
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
-from model.attention import get_attention, merge_heads, neighbour_bias, split_heads
-from model.errors import ModelError
-from model.methods import MethodConfig
-from model.vit import Trace, embed, project, run_block
+from model.errors import MethodError, ModelError, unknown_name
+from model.feedback import feedback_path
+from model.global_context import LoudChannel, channel_gains, find_global_block, loud_channels
+from model.methods import MethodConfig, at_depth
+from model.parallel import parallel_path
+from model.paths import Tower, reshaped_path
+from model.refocus import refocused_path
+from model.views import FLIPS, VIEWS
+from model.vit import class_output, project
 from model.windows import TokenCanvas, WindowPlan, cut, plan_windows, resize_image
 
 # Entries of the attention maps of one batch: 2**26 floats are 256 MB.
@@ -46,13 +52,26 @@ class ImageEncoder:
     autocast_dtype: torch.dtype | None = None  # None: as the weights are
 
     @torch.inference_mode()
-    def __call__(self, images: Sequence[np.ndarray], method: MethodConfig) -> list[DenseFeatures]:
-        """Dense features of RGB uint8 images (H, W, 3), their windows batched together."""
+    def __call__(
+        self,
+        images: Sequence[np.ndarray],
+        method: MethodConfig,
+        text_embeds: Sequence[Tensor] = (),
+    ) -> list[DenseFeatures]:
+        """Dense features of RGB uint8 images (H, W, 3), their windows batched together.
+
+        Methods with feedback need the text embeds (R, E) of each image's vocabulary.
+        """
+        if method.feedback_share and len(text_embeds) != len(images):
+            raise MethodError(
+                f"Method '{method.name}' reads the words while it encodes: give a vocabulary."
+            )
         plans = [plan_windows(check_image(image), method, self.patch_px) for image in images]
         canvases = [TokenCanvas(self.embed_dim, plan) for plan in plans]
         cls_tokens: list[list[Tensor]] = [[] for _ in images]
         for places, pixels in self._batches(images, plans):
-            patch_tokens, class_tokens = self.encode_windows(pixels, method)
+            texts = [text_embeds[image] for image, _ in places] if text_embeds else []
+            patch_tokens, class_tokens = self.encode_windows(pixels, method, texts)
             patch_tokens, class_tokens = patch_tokens.cpu(), class_tokens.cpu()
             for (image, window), tokens, token in zip(
                 places, patch_tokens, class_tokens, strict=True
@@ -69,13 +88,59 @@ class ImageEncoder:
         ]
 
     @torch.inference_mode()
-    def encode_windows(self, pixels: Tensor, method: MethodConfig) -> tuple[Tensor, Tensor]:
+    def encode_windows(
+        self, pixels: Tensor, method: MethodConfig, text_embeds: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """Patch tokens (B, E, h, w) and class tokens (B, E) of pixels (B, 3, H, W).
+
+        Unit length, or the mean over the method's views.
+        """
+        tokens, class_tokens = self.encode_view(pixels, method, text_embeds)
+        if method.views:
+            looks = [VIEWS[view](pixels) for view in method.views]
+            tokens = torch.stack(
+                [tokens, *(self.encode_view(look, method, text_embeds)[0] for look in looks)]
+            ).mean(dim=0)
+        if method.flip_share:
+            flipped = torch.stack(
+                [
+                    self.encode_view(pixels.flip(dims), method, text_embeds)[0].flip(dims)
+                    for dims in FLIPS
+                ]
+            ).mean(dim=0)
+            tokens = (1 - method.flip_share) * tokens + method.flip_share * flipped
+        return tokens, class_tokens
+
+    @torch.inference_mode()
+    def encode_view(
+        self, pixels: Tensor, method: MethodConfig, text_embeds: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor]:
         """Unit patch tokens (B, E, h, w) and class tokens (B, E) of pixels (B, 3, H, W)."""
         pixels = pixels.to(self.device)
+        method = at_depth(method, len(self.visual.transformer.resblocks))
+        tower = Tower(self.visual, self.global_block, self._gains(method))
         with self._autocast():
-            tokens = dense_tokens(self.visual, pixels, method)  # (B, N, E)
+            tokens, class_tokens = dense_tokens(tower, pixels, method, text_embeds)
         grid_hw = pixels.shape[2] // self.patch_px, pixels.shape[3] // self.patch_px
-        return tokens[:, 1:].transpose(1, 2).unflatten(2, grid_hw), tokens[:, 0]
+        return tokens.transpose(1, 2).unflatten(2, grid_hw), class_tokens
+
+    @cached_property
+    def global_block(self) -> int:
+        """The block where global tokens emerge, 1 to L."""
+        with torch.inference_mode():
+            return find_global_block(self.visual)
+
+    @cached_property
+    def loud_channels(self) -> list[LoudChannel]:
+        """The loudest feed-forward channel of each block."""
+        return loud_channels(self.visual)
+
+    def _gains(self, method: MethodConfig) -> dict[int, Tensor]:
+        if not method.suppress_channels:
+            return {}
+        width = self.visual.conv1.out_channels
+        gains = channel_gains(self.loud_channels, method, self.global_block, width)
+        return {block: gain.to(self.device) for block, gain in gains.items()}
 
     @property
     def patch_px(self) -> int:
@@ -121,42 +186,25 @@ class ImageEncoder:
         return (pixels - mean) / std
 
 
-def dense_tokens(visual: VisionTransformer, pixels: Tensor, method: MethodConfig) -> Tensor:
-    """Unit tokens (B, N, E) in the joint space: plain blocks, then the last one reshaped."""
-    trace = run_trunk(visual, pixels, method)
-    blocks = visual.transformer.resblocks
-    x = trace.outputs[len(blocks) - 1]
-    return project(visual, reshaped_block(blocks[-1], x, trace, method))
+def dense_tokens(
+    tower: Tower, pixels: Tensor, method: MethodConfig, text_embeds: Sequence[Tensor] = ()
+) -> tuple[Tensor, Tensor]:
+    """Unit patch tokens (B, P, E) of normalised pixels, and CLIP's own image embeddings (B, E)."""
+    if method.feedback_share:
+        patches, before_last = feedback_path(tower, pixels, method, text_embeds)
+    elif method.path in PATHS:
+        patches, before_last = PATHS[method.path](tower, pixels, method)
+    else:
+        raise unknown_name("path", method.path, PATHS)
+    class_tokens = class_output(tower.visual, before_last, method)
+    return project(tower.visual, patches, method), class_tokens
 
 
-def run_trunk(visual: VisionTransformer, pixels: Tensor, method: MethodConfig) -> Trace:
-    """All blocks but the last, as trained."""
-    patch_px = visual.patch_size[0]
-    trace = Trace(grid_hw=(pixels.shape[2] // patch_px, pixels.shape[3] // patch_px))
-    blocks = visual.transformer.resblocks
-    x = embed(visual, pixels, method.position_offset)
-    for block in blocks[:-1]:
-        x = run_block(block, x)
-    trace.outputs[len(blocks) - 1] = x
-    return trace
-
-
-def reshaped_block(
-    block: ResidualAttentionBlock, x: Tensor, trace: Trace, method: MethodConfig
-) -> Tensor:
-    """The last block (B, N, D) with the method's attention, with or without its other parts.
-
-    Residual and feed-forward carry what is common to all patches; without them (ClearCLIP,
-    2407.12442) a patch says what it is itself.
-    """
-    heads = split_heads(block.attn, block.ln_1(x))
-    bias = None
-    if method.gaussian_std:
-        bias = neighbour_bias(trace.grid_hw, method.gaussian_std).to(x)
-    weights = get_attention(method.attention)(heads, bias)  # (B, heads, N, N)
-    attended = block.ls_1(merge_heads(block.attn, weights @ heads.v))
-    x = x + attended if method.residual else attended
-    return x + block.ls_2(block.mlp(block.ln_2(x))) if method.ffn else x
+PATHS = {
+    "reshaped": reshaped_path,
+    "parallel": parallel_path,
+    "refocused": refocused_path,
+}
 
 
 def batch_limit(visual: VisionTransformer, plan: WindowPlan) -> int:

@@ -9,54 +9,24 @@ from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from model.calibration import class_probs, drop_small_classes, unlabel_unsure
-from model.errors import unknown_name
-from model.image_encoder import DenseFeatures, ImageEncoder
-from model.methods import MethodConfig, get_method
-from model.refiners import REFINERS, refine_to_labels
-from model.templates import EVERYDAY_WORDS, TEMPLATES
-from model.text_encoder import TextEncoder
-from model.vocabulary import (
-    PromptRows,
-    Vocabulary,
-    clean_name,
-    kin_free,
-    prompt_rows,
+from model.calibration import (
+    automatic_scale,
+    class_probs,
+    class_surgery,
+    drop_small_classes,
+    otsu_threshold,
+    purify,
+    unlabel_unsure,
 )
-
-
-@dataclass(frozen=True)
-class SegmentSettings:
-    """What a project may choose for a request; None leaves it to the method."""
-
-    method: str = "firstpass"
-    refiner: str | None = None
-    templates: str | None = None
-    logit_scale: float | None = None
-    prob_threshold: float | None = None  # 0..1
-    area_threshold: float | None = None  # 0..1
-    description_weight: float | None = None  # 0..1
-    synonym_reduction: str | None = None  # "max" or "mean"
-
-    def resolve(self) -> MethodConfig:
-        """The method with these settings in it; MethodError names what is unknown."""
-        method = get_method(self.method)
-        changes = {
-            name: value
-            for name, value in vars(self).items()
-            if name != "method" and value is not None
-        }
-        method = replace(method, **changes)
-        if method.refiner not in REFINERS:
-            raise unknown_name("refiner", method.refiner, REFINERS)
-        if method.templates not in TEMPLATES:
-            raise unknown_name("template set", method.templates, TEMPLATES)
-        if method.synonym_reduction not in ("max", "mean"):
-            raise unknown_name("synonym reduction", method.synonym_reduction, ("max", "mean"))
-        return method
+from model.image_encoder import DenseFeatures, ImageEncoder
+from model.methods import MethodConfig
+from model.propagation import propagate
+from model.refiners import refine_to_labels
+from model.settings import SegmentSettings
+from model.text_encoder import TextEncoder
+from model.vocabulary import TextSide, Vocabulary, embed_vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,18 +68,28 @@ class Segmenter:
         settings: SegmentSettings = SegmentSettings(),  # noqa: B008, frozen
     ) -> list[Segmentation]:
         """Segment RGB uint8 images (H, W, 3), all with one vocabulary or each with its own."""
-        if isinstance(vocabulary, Vocabulary):
-            vocabulary = [vocabulary] * len(images)
-        features = self.encode(images, settings)
+        vocabularies = _one_each(vocabulary, len(images))
+        features = self.encode(images, settings, vocabularies)
         return [
-            self.segment(*item, settings) for item in zip(features, images, vocabulary, strict=True)
+            self.segment(*item, settings)
+            for item in zip(features, images, vocabularies, strict=True)
         ]
 
     def encode(
-        self, images: Sequence[np.ndarray], settings: SegmentSettings
+        self,
+        images: Sequence[np.ndarray],
+        settings: SegmentSettings,
+        vocabulary: Vocabulary | Sequence[Vocabulary] | None = None,
     ) -> list[DenseFeatures]:
-        """The part that sees no words: dense features of each image."""
-        return self.encode_image(images, settings.resolve())
+        """Dense features of each image; only methods with feedback look at the vocabulary."""
+        method = settings.resolve()
+        if not method.feedback_share or vocabulary is None:
+            return self.encode_image(images, method)
+        texts = [
+            embed_vocabulary(one, self.encode_text, method).embeds
+            for one in _one_each(vocabulary, len(images))
+        ]
+        return self.encode_image(images, method, texts)
 
     @torch.inference_mode()
     def segment(
@@ -119,26 +99,19 @@ class Segmenter:
         vocabulary: Vocabulary,
         settings: SegmentSettings,
     ) -> Segmentation:
-        """The part that sees words: which class each pixel of the image (H, W, 3) is."""
+        """Which class of the vocabulary each pixel of the image (H, W, 3) is."""
         method = settings.resolve()
-        rows = self._rows(vocabulary, method)
-        if not rows.texts:
+        text = embed_vocabulary(vocabulary, self.encode_text, method)  # embeds (R, E)
+        if not len(text.embeds):
             return _nothing(vocabulary, features.image_hw)
-        text_embeds = self._text_embeds(rows, vocabulary, method)  # (R, E)
-
-        logits = torch.einsum("re,ehw->rhw", text_embeds, features.patch_tokens)
-        probs = class_probs(
-            logits, torch.tensor(rows.owners), len(vocabulary.classes), method.logit_scale
-        )  # (K + 1, h, w)
         pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+
+        logits = class_logits(features, text, pixels, method)  # (R, h, w)
+        probs = class_probs(logits, text.owners, len(vocabulary.classes))  # (K + 1, h, w)
+        probs = purify(probs, features.patch_tokens, method.purifier, method.purify_below)
         label_map, best_prob = refine_to_labels(method.refiner, probs, pixels)  # (H, W)
 
-        label_map = label_map.masked_fill(label_map == len(vocabulary.classes), -1)
-        label_map = unlabel_unsure(label_map, best_prob, method.prob_threshold)
-        label_map = drop_small_classes(label_map, len(vocabulary.classes), method.area_threshold)
-        return Segmentation(
-            vocabulary.names, label_map.numpy(), _scores(label_map, best_prob, vocabulary)
-        )
+        return decide(label_map, best_prob, probs, vocabulary, method)
 
     def version(self, settings: SegmentSettings) -> str:
         """Checkpoint, method and refiner, e.g. "starter-1a2b3c4d/firstpass/guided"."""
@@ -148,37 +121,49 @@ class Segmenter:
             return version
         return f"{version}-{hashlib.blake2b(repr(astuple(method)).encode()).hexdigest()[:6]}"
 
-    def _rows(self, vocabulary: Vocabulary, method: MethodConfig) -> PromptRows:
-        rows = prompt_rows(vocabulary)
-        if not vocabulary.auto_negatives or not rows.texts:
-            return rows
-        labels, bank = (
-            self.encode_text(texts, method.templates) for texts in (rows.texts, EVERYDAY_WORDS)
-        )
-        return prompt_rows(vocabulary, kin_free(EVERYDAY_WORDS, bank, rows.texts, labels))
 
-    def _text_embeds(
-        self, rows: PromptRows, vocabulary: Vocabulary, method: MethodConfig
-    ) -> Tensor:
-        """Unit embeds (R, E) of the rows, a class's description mixed into each of its rows."""
-        embeds = self.encode_text(rows.texts, method.templates)
-        described = {
-            index: clean_name(prompt.description)
-            for index, prompt in enumerate(vocabulary.classes)
-            if prompt.description.strip()
-        }
-        if described and method.description_weight:
-            descriptions = dict(
-                zip(described, self.encode_text([*described.values()], "plain"), strict=True)
-            )
-            share = method.description_weight
-            embeds = torch.stack(
-                [
-                    (1 - share) * embed + share * descriptions.get(owner, embed)
-                    for embed, owner in zip(embeds, rows.owners, strict=True)
-                ]
-            )
-        return F.normalize(embeds, dim=-1)
+def class_logits(
+    features: DenseFeatures, text: TextSide, pixels: Tensor, method: MethodConfig
+) -> Tensor:
+    """Scaled logits (R, h, w) of the rows of text, by the method's reading of the features."""
+    logits = torch.einsum("re,ehw->rhw", text.embeds, features.patch_tokens)
+    image_logits = text.embeds @ features.cls_token  # (R,)
+    logits = logits + method.class_logit_share * image_logits.view(-1, 1, 1)
+    if method.class_surgery:
+        logits = class_surgery(logits, image_logits)
+    if method.propagation_cells:
+        logits = propagate(logits, pixels, text.embeds, method.propagation_cells)
+    scale = automatic_scale(logits) if method.logit_scale is None else method.logit_scale
+    return logits * scale
+
+
+def decide(
+    label_map: Tensor,
+    best_prob: Tensor,
+    probs: Tensor,
+    vocabulary: Vocabulary,
+    method: MethodConfig,
+) -> Segmentation:
+    """The answer, from each pixel's best class (H, W), its prob, and the probs (K + 1, h, w)."""
+    n_classes = len(vocabulary.classes)
+    prob_threshold, area_threshold = method.prob_threshold, method.area_threshold
+    if prob_threshold is None:
+        prob_threshold = otsu_threshold(probs.amax(dim=0))
+    if area_threshold is None:
+        area_threshold = 1 / (probs.shape[1] * probs.shape[2])
+    label_map = label_map.masked_fill(label_map == n_classes, -1)
+    label_map = unlabel_unsure(label_map, best_prob, prob_threshold)
+    label_map = drop_small_classes(label_map, n_classes, area_threshold)
+
+    labels = label_map.flatten().int() + 1
+    areas = torch.bincount(labels, minlength=n_classes + 1)[1:]
+    totals = torch.bincount(labels, best_prob.flatten(), minlength=n_classes + 1)[1:]
+    scores = (totals / areas.clamp_min(1)).float()
+    return Segmentation(vocabulary.names, label_map.numpy(), scores.numpy())
+
+
+def _one_each(vocabulary: Vocabulary | Sequence[Vocabulary], count: int) -> Sequence[Vocabulary]:
+    return [vocabulary] * count if isinstance(vocabulary, Vocabulary) else vocabulary
 
 
 def _nothing(vocabulary: Vocabulary, image_hw: tuple[int, int]) -> Segmentation:
@@ -187,11 +172,3 @@ def _nothing(vocabulary: Vocabulary, image_hw: tuple[int, int]) -> Segmentation:
         np.full(image_hw, -1, dtype=np.int16),
         np.zeros(len(vocabulary.classes), dtype=np.float32),
     )
-
-
-def _scores(label_map: Tensor, best_prob: Tensor, vocabulary: Vocabulary) -> np.ndarray:
-    """Mean prob (K,) inside each class of the label map (H, W)."""
-    labels, n_classes = label_map.flatten().int() + 1, len(vocabulary.classes)
-    areas = torch.bincount(labels, minlength=n_classes + 1)[1:]
-    totals = torch.bincount(labels, best_prob.flatten(), minlength=n_classes + 1)[1:]
-    return (totals / areas.clamp_min(1)).float().numpy()

@@ -8,9 +8,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from model.templates import BACKGROUND_NAMES
+from model.methods import MethodConfig
+from model.templates import BACKGROUND_NAMES, EVERYDAY_WORDS
+from model.text_encoder import TextEncoder
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,61 @@ class PromptRows:
 
     texts: tuple[str, ...]
     owners: tuple[int, ...]  # class index 0..K-1, or K: none of the classes
+
+
+@dataclass(frozen=True, eq=False)
+class TextSide:
+    """R unit embeds, and whose each is."""
+
+    embeds: Tensor  # (R, E)
+    owners: Tensor  # (R,) int64: class index 0..K-1, or K: none of the classes
+
+
+def embed_vocabulary(
+    vocabulary: Vocabulary, encode_text: TextEncoder, method: MethodConfig
+) -> TextSide:
+    """All that is asked of an image, with negatives chosen and descriptions mixed in."""
+    rows = prompt_rows(vocabulary)
+    if vocabulary.auto_negatives and rows.texts:
+        labels, bank = (
+            encode_text(texts, method.templates) for texts in (rows.texts, EVERYDAY_WORDS)
+        )
+        rows = prompt_rows(vocabulary, kin_free(EVERYDAY_WORDS, bank, rows.texts, labels))
+    owners = torch.tensor(rows.owners, dtype=torch.long)
+    embeds = encode_text(rows.texts, method.templates)
+    if method.synonym_reduction == "mean":
+        embeds, owners = _mean_of_classes(embeds, owners, len(vocabulary.classes))
+    embeds = _describe(embeds, owners, vocabulary, encode_text, method.description_weight)
+    return TextSide(F.normalize(embeds, dim=-1), owners)
+
+
+def _mean_of_classes(embeds: Tensor, owners: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:
+    """One row a class; rows that belong to none stay apart, being different things."""
+    classes = owners[owners < n_classes].unique()
+    means = [embeds[owners == index].mean(dim=0, keepdim=True) for index in classes]
+    negatives = embeds[owners == n_classes]
+    return torch.cat([*means, negatives]), torch.cat([classes, owners[owners == n_classes]])
+
+
+def _describe(
+    embeds: Tensor,
+    owners: Tensor,
+    vocabulary: Vocabulary,
+    encode_text: TextEncoder,
+    weight: float,
+) -> Tensor:
+    """Mix each class's description into its rows (R, E) with a weight of 0..1."""
+    described = [
+        index for index, prompt in enumerate(vocabulary.classes) if prompt.description.strip()
+    ]
+    if not described or not weight:
+        return embeds
+    texts = [vocabulary.classes[index].description.strip() for index in described]
+    embeds = embeds.clone()
+    for index, description in zip(described, encode_text(texts, "plain"), strict=True):
+        own = owners == index
+        embeds[own] = (1 - weight) * embeds[own] + weight * description
+    return embeds
 
 
 def clean_name(name: str) -> str:
