@@ -35,16 +35,23 @@ class LoudChannel:
 
 def fuse_context(own: Tensor, context: Sequence[Heads], method: MethodConfig) -> Tensor:
     """The last block's weights (B, heads, N, N) fused with those of the context blocks."""
-    if not context:
+    shared = context_weights(context, method)
+    if shared is None:
         return own
-    first_key = 0 if method.attend_class else 1  # the last block may run without the class token
-    shared = torch.zeros_like(own)
-    for heads in context:
-        weights = attention_weights(method.context_attention, heads, Hints())
-        shared = shared + weights[..., first_key:, first_key:] / len(context)
-    if method.context_head_mean:
-        shared = shared.mean(dim=1, keepdim=True)
     return (1 - method.context_share) * own + method.context_share * shared
+
+
+def context_weights(context: Sequence[Heads], method: MethodConfig) -> Tensor | None:
+    """The mean attention (B, heads, N, N) of the context blocks; None if there are none."""
+    if not context:
+        return None
+    total = attention_weights(method.context_attention, context[0], Hints())
+    for heads in context[1:]:
+        total = total + attention_weights(method.context_attention, heads, Hints())
+    shared = total / len(context)
+    if not method.attend_class:  # the last block runs without the class token
+        shared = shared[..., 1:, 1:]
+    return shared.mean(dim=1, keepdim=True) if method.context_head_mean else shared
 
 
 def context_blocks(method: MethodConfig, n_blocks: int, global_block: int) -> tuple[int, ...]:

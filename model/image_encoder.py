@@ -5,7 +5,7 @@ E channels of the joint space of image and text.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
+from model.batches import batched_windows
 from model.errors import MethodError, ModelError, unknown_name
 from model.feedback import feedback_path
 from model.global_context import LoudChannel, channel_gains, find_global_block, loud_channels
@@ -22,13 +23,10 @@ from model.methods import MethodConfig, at_depth
 from model.parallel import parallel_path
 from model.paths import Tower, reshaped_path
 from model.refocus import refocused_path
+from model.stitching import Chunk
 from model.views import FLIPS, VIEWS
 from model.vit import class_output, project
-from model.windows import TokenCanvas, WindowPlan, cut, plan_windows, resize_image
-
-# Entries of the attention maps of one batch: 2**26 floats are 256 MB.
-MAX_ATTENTION_ENTRIES = 2**26
-MAX_BATCH = 64
+from model.windows import TokenCanvas, plan_windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +67,14 @@ class ImageEncoder:
         plans = [plan_windows(check_image(image), method, self.patch_px) for image in images]
         canvases = [TokenCanvas(self.embed_dim, plan) for plan in plans]
         cls_tokens: list[list[Tensor]] = [[] for _ in images]
-        for places, pixels in self._batches(images, plans):
-            texts = [text_embeds[image] for image, _ in places] if text_embeds else []
-            patch_tokens, class_tokens = self.encode_windows(pixels, method, texts)
+        n_heads = self.visual.transformer.resblocks[-1].attn.num_heads
+        for batch in batched_windows(images, plans, n_heads, method.stitch):
+            texts = [text_embeds[image] for image, _ in batch.places] if text_embeds else []
+            pixels = self._normalise(batch.pixels)
+            patch_tokens, class_tokens = self.encode_windows(pixels, method, texts, batch.chunks)
             patch_tokens, class_tokens = patch_tokens.cpu(), class_tokens.cpu()
             for (image, window), tokens, token in zip(
-                places, patch_tokens, class_tokens, strict=True
+                batch.places, patch_tokens, class_tokens, strict=True
             ):
                 canvases[image].add(window, tokens)
                 cls_tokens[image].append(token)
@@ -89,13 +89,17 @@ class ImageEncoder:
 
     @torch.inference_mode()
     def encode_windows(
-        self, pixels: Tensor, method: MethodConfig, text_embeds: Sequence[Tensor] = ()
+        self,
+        pixels: Tensor,
+        method: MethodConfig,
+        text_embeds: Sequence[Tensor] = (),
+        chunks: tuple[Chunk, ...] = (),
     ) -> tuple[Tensor, Tensor]:
         """Patch tokens (B, E, h, w) and class tokens (B, E) of pixels (B, 3, H, W).
 
-        Unit length, or the mean over the method's views.
+        Unit length, or the mean over the method's views; only the plain view sees other windows.
         """
-        tokens, class_tokens = self.encode_view(pixels, method, text_embeds)
+        tokens, class_tokens = self.encode_view(pixels, method, text_embeds, chunks)
         if method.views:
             looks = [VIEWS[view](pixels) for view in method.views]
             tokens = torch.stack(
@@ -113,12 +117,16 @@ class ImageEncoder:
 
     @torch.inference_mode()
     def encode_view(
-        self, pixels: Tensor, method: MethodConfig, text_embeds: Sequence[Tensor] = ()
+        self,
+        pixels: Tensor,
+        method: MethodConfig,
+        text_embeds: Sequence[Tensor] = (),
+        chunks: tuple[Chunk, ...] = (),
     ) -> tuple[Tensor, Tensor]:
         """Unit patch tokens (B, E, h, w) and class tokens (B, E) of pixels (B, 3, H, W)."""
         pixels = pixels.to(self.device)
         method = at_depth(method, len(self.visual.transformer.resblocks))
-        tower = Tower(self.visual, self.global_block, self._gains(method))
+        tower = Tower(self.visual, self.global_block, self._gains(method), chunks)
         with self._autocast():
             tokens, class_tokens = dense_tokens(tower, pixels, method, text_embeds)
         grid_hw = pixels.shape[2] // self.patch_px, pixels.shape[3] // self.patch_px
@@ -155,35 +163,13 @@ class ImageEncoder:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
 
-    def _batches(
-        self, images: Sequence[np.ndarray], plans: Sequence[WindowPlan]
-    ) -> Iterator[tuple[list[tuple[int, int]], Tensor]]:
-        """Windows of equal size from all images, with their (image, window) places."""
-        places: list[tuple[int, int]] = []
-        windows: list[Tensor] = []
-        order = sorted(range(len(plans)), key=lambda index: plans[index].window_hw)
-        for image in order:
-            plan = plans[image]
-            pixels = resize_image(images[image], plan.resized_hw)
-            for window, crop in enumerate(cut(pixels, plan)):
-                if windows and (
-                    crop.shape != windows[0].shape or len(windows) >= batch_limit(self.visual, plan)
-                ):
-                    yield places, self._normalise(windows)
-                    places, windows = [], []
-                places.append((image, window))
-                windows.append(crop)
-        if windows:
-            yield places, self._normalise(windows)
-
-    def _normalise(self, windows: Sequence[Tensor]) -> Tensor:
-        """Stack uint8 windows as the float pixels (B, 3, H, W) of the checkpoint's training."""
-        pixels = torch.stack(list(windows)).to(self.device).float() / 255
+    def _normalise(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels (B, 3, H, W) as the floats of the checkpoint's training."""
         mean, std = (
             torch.tensor(values, device=self.device).view(3, 1, 1)
             for values in (self.mean, self.std)
         )
-        return (pixels - mean) / std
+        return (pixels.to(self.device).float() / 255 - mean) / std
 
 
 def dense_tokens(
@@ -205,14 +191,6 @@ PATHS = {
     "parallel": parallel_path,
     "refocused": refocused_path,
 }
-
-
-def batch_limit(visual: VisionTransformer, plan: WindowPlan) -> int:
-    """How many windows of this size go through the tower at once."""
-    height, width = plan.window_hw
-    tokens = 1 + (height // plan.patch_px) * (width // plan.patch_px)
-    heads = visual.transformer.resblocks[-1].attn.num_heads
-    return max(1, min(MAX_BATCH, MAX_ATTENTION_ENTRIES // (heads * tokens**2)))
 
 
 def check_image(image: np.ndarray) -> tuple[int, int]:

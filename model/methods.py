@@ -44,6 +44,9 @@ class MethodConfig:
     class_share: float = 0.0  # of the class token, added to each patch
     parallel_blocks: int = 6  # how many blocks a parallel path collects
 
+    # Windows of one image see each other: the last block's keys and values are shared.
+    stitch: bool = False
+
     # Global context: attention maps of other blocks in the last one.
     context_blocks: tuple[int, ...] | Literal["emerging", "all"] = ()
     context_attention: str = "qk"
@@ -66,6 +69,7 @@ class MethodConfig:
 
     # From logits to masks.
     templates: str = "imagenet80"
+    negative_templates: str = "imagenet7"  # 80 prompts for each of 100 words would take minutes
     logit_scale: float | None = 40.0  # None: by the spread of the logits
     synonym_reduction: str = "max"  # max: best row of a class; mean: of their embeds
     description_weight: float = 0.2  # share of a description in its class embed

@@ -11,20 +11,29 @@ import torch
 from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
-from model.attention import ATTENTION, Heads, Hints, attention_weights, neighbour_bias
+from model.attention import (
+    ATTENTION,
+    Heads,
+    Hints,
+    attention_weights,
+    merge_heads,
+    neighbour_bias,
+)
 from model.coherence import above, cosine, find_outliers, gather_alike, repair
-from model.global_context import context_blocks, fuse_context
+from model.global_context import context_blocks, context_weights, fuse_context
 from model.methods import MethodConfig
+from model.stitching import Chunk, stitched_values
 from model.vit import Trace, attend, block_heads, embed, feed_forward, run_block
 
 
 @dataclass(frozen=True)
 class Tower:
-    """A vision tower and what was found out about its weights."""
+    """A vision tower, what was found out about its weights, and how its windows belong together."""
 
     visual: VisionTransformer
     global_block: int
     gains: dict[int, Tensor] = field(default_factory=dict)  # channel gains (D,) by block
+    chunks: tuple[Chunk, ...] = ()  # windows of the batch that see each other
 
     @property
     def n_blocks(self) -> int:
@@ -112,9 +121,17 @@ def last_block(
     heads = block_heads(block, x, method)
     if not method.attend_class:
         heads = heads.without_class()
-    own = attention_weights(attention, heads, hints)
-    weights = fuse_context(own, context_heads(trace, tower, method), method)
-    attended = attend(block, heads, weights * method.attention_gain)  # (B, N or P, D)
+    context = context_heads(trace, tower, method)
+    if tower.chunks and method.stitch:
+        values = stitched_values(heads, tower.chunks, trace.grid_hw, attention, method)
+        shared = context_weights(context, method)
+        if shared is not None:
+            share = method.context_share
+            values = (1 - share) * values + share * (shared @ heads.v)
+        attended = block.ls_1(merge_heads(block.attn, values * method.attention_gain))
+    else:
+        weights = fuse_context(attention_weights(attention, heads, hints), context, method)
+        attended = attend(block, heads, weights * method.attention_gain)  # (B, N or P, D)
     patches = attended[:, 1:] if method.attend_class else attended
     if method.residual:
         patches = patches + x[:, 1:]

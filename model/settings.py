@@ -39,6 +39,8 @@ class SegmentSettings:
             for name, value in vars(self).items()
             if name != "method" and value is not None
         }
+        if self.templates not in (None, "imagenet80"):  # the words of a domain, for negatives too
+            changes["negative_templates"] = self.templates
         method = replace(get_method(self.method), **changes)
         if method.refiner not in REFINERS:
             raise unknown_name("refiner", method.refiner, REFINERS)

@@ -89,6 +89,16 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "plain": ("{}",),
     "photo": ("a photo of a {}.",),
     "imagenet80": _IMAGENET_80,
+    # OpenAI's short list, found by them to do almost as well.
+    "imagenet7": (
+        "itap of a {}.",
+        "a bad photo of the {}.",
+        "a origami {}.",
+        "a photo of the large {}.",
+        "a {} in a video game.",
+        "art of the {}.",
+        "a photo of the small {}.",
+    ),
     # Domain hints: short sets, since rare domains gain from the right words, not from many.
     "aerial": (
         "an aerial photo of {}.",

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 from open_clip import CLIP
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.errors import unknown_name
 from model.templates import TEMPLATES
@@ -74,7 +74,7 @@ class OpenClipTextEncoder:
         if self.autocast_dtype is not None:
             autocast = torch.autocast(self.device.type, dtype=self.autocast_dtype)
         with autocast:
-            embeds = self.clip.encode_text(tokens)
+            embeds = encode_tokens(self.clip, tokens)
         return F.normalize(embeds.float(), dim=-1).cpu()
 
     def _remember(self, known: dict[str, Tensor | None], templates: str) -> None:
@@ -85,3 +85,20 @@ class OpenClipTextEncoder:
                     self._recent.move_to_end((text, templates))
             while len(self._recent) > REMEMBERED_TEXTS:
                 self._recent.popitem(last=False)
+
+
+def encode_tokens(clip: CLIP, tokens: Tensor) -> Tensor:
+    """What `clip.encode_text` gives for tokens (B, context_length), without the empty places.
+
+    A causal tower never looks behind the end of a text, and prompts fill 10 of its 77 places.
+    """
+    is_causal = isinstance(clip, CLIP) and clip.attn_mask is not None
+    if not is_causal or clip.text_pool_type != "argmax":
+        return clip.encode_text(tokens)
+    length = int(tokens.argmax(dim=1).max()) + 1
+    tokens = tokens[:, :length]
+    x = clip.token_embedding(tokens) + clip.positional_embedding[:length]
+    x = clip.transformer(x, attn_mask=clip.attn_mask[:length, :length])
+    x = clip.ln_final(x)[torch.arange(len(x)), tokens.argmax(dim=1)]
+    projection = clip.text_projection
+    return projection(x) if isinstance(projection, nn.Linear) else x @ projection

@@ -61,14 +61,21 @@ def embed_vocabulary(
     vocabulary: Vocabulary, encode_text: TextEncoder, method: MethodConfig
 ) -> TextSide:
     """All that is asked of an image, with negatives chosen and descriptions mixed in."""
-    rows = prompt_rows(vocabulary)
+    rows, negatives = prompt_rows(vocabulary), []
     if vocabulary.auto_negatives and rows.texts:
         labels, bank = (
-            encode_text(texts, method.templates) for texts in (rows.texts, EVERYDAY_WORDS)
+            encode_text(texts, method.negative_templates) for texts in (rows.texts, EVERYDAY_WORDS)
         )
-        rows = prompt_rows(vocabulary, kin_free(EVERYDAY_WORDS, bank, rows.texts, labels))
-    owners = torch.tensor(rows.owners, dtype=torch.long)
-    embeds = encode_text(rows.texts, method.templates)
+        negatives = kin_free(EVERYDAY_WORDS, bank, rows.texts, labels)
+    embeds = torch.cat(
+        [
+            encode_text(rows.texts, method.templates),
+            encode_text(negatives, method.negative_templates),
+        ]
+    )
+    home = background_class(vocabulary)
+    none_of_them = len(vocabulary.classes) if home is None else home
+    owners = torch.tensor([*rows.owners, *[none_of_them] * len(negatives)], dtype=torch.long)
     if method.synonym_reduction == "mean":
         embeds, owners = _mean_of_classes(embeds, owners, len(vocabulary.classes))
     embeds = _describe(embeds, owners, vocabulary, encode_text, method.description_weight)
@@ -125,8 +132,8 @@ def background_class(vocabulary: Vocabulary) -> int | None:
     return None
 
 
-def prompt_rows(vocabulary: Vocabulary, negatives: Sequence[str] = ()) -> PromptRows:
-    """Lay out the texts to embed, each once: names go before synonyms, those before negatives.
+def prompt_rows(vocabulary: Vocabulary) -> PromptRows:
+    """Lay out the texts to embed, each once: names go before synonyms, those before background.
 
     Two labels of one name share its row: the first owns it, since no pixel can tell them apart.
     """
@@ -139,7 +146,7 @@ def prompt_rows(vocabulary: Vocabulary, negatives: Sequence[str] = ()) -> Prompt
         for synonym in prompt.synonyms:
             if synonym.strip():
                 owner_of.setdefault(clean_name(synonym), index)
-    for word in (*vocabulary.background, *negatives):
+    for word in vocabulary.background:
         if word.strip():
             owner_of.setdefault(clean_name(word), none_of_them if home is None else home)
     owner_of.pop("", None)

@@ -28,6 +28,12 @@ class WindowPlan:
     def grid_hw(self) -> tuple[int, int]:
         return self.resized_hw[0] // self.patch_px, self.resized_hw[1] // self.patch_px
 
+    @property
+    def window_tokens(self) -> int:
+        """Patches of a window, and its class token."""
+        height, width = self.window_hw
+        return 1 + (height // self.patch_px) * (width // self.patch_px)
+
 
 def plan_windows(image_hw: tuple[int, int], method: MethodConfig, patch_px: int) -> WindowPlan:
     """Where the windows of an image of H x W pixels lie."""
