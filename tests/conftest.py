@@ -151,14 +151,26 @@ def start(tiny_checkpoint, tmp_path) -> Iterator[Callable[..., Service]]:
 
 
 @pytest.fixture(scope="session")
-def service(tiny_checkpoint, photo, tmp_path_factory) -> Iterator[Service]:
+def make_service(tiny_checkpoint, tmp_path_factory) -> Iterator[Callable[..., Service]]:
+    """Start the service with these variables, ready, until the end of all tests."""
+    started = []
+
+    def make(**environment: str) -> Service:
+        folder = tmp_path_factory.mktemp("service")
+        started.append(start_service(folder, tiny_checkpoint, **environment))
+        started[-1].wait_until_ready()
+        return started[-1]
+
+    yield make
+    for service in started:
+        service.process.terminate()
+        assert service.process.wait(30) == 0
+
+
+@pytest.fixture(scope="session")
+def service(make_service) -> Service:
     """The whole service with the tiny model, one for all tests."""
-    folder = tmp_path_factory.mktemp("service")
-    started = start_service(folder, tiny_checkpoint)
-    started.wait_until_ready()
-    yield started
-    started.process.terminate()
-    assert started.process.wait(30) == 0
+    return make_service()
 
 
 @pytest.fixture(scope="session")

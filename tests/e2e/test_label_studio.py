@@ -1,0 +1,173 @@
+"""The main job in a real Label Studio: connect, import a photo, retrieve masks, correct one."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+
+from backend.regions import decode_region
+
+pytestmark = pytest.mark.e2e
+
+LABELS = '<Label value="Cat" alias="c"/><Label value="Blanket"/>'
+IMAGE = '<Image name="image" value="$image"/>'
+CONFIGS = {
+    "brush": f'<BrushLabels name="tag" toName="image">{LABELS}</BrushLabels>',
+    "bitmask": f'<BitmaskLabels name="tag" toName="image">{LABELS}</BitmaskLabels>',
+    "polygon": f'<PolygonLabels name="tag" toName="image">{LABELS}</PolygonLabels>',
+    "labels and brush": '<Brush name="brush" toName="image"/>'
+    f'<Labels name="tag" toName="image">{LABELS}</Labels>',
+    "smart": f'<BrushLabels name="tag" toName="image">{LABELS}</BrushLabels>'
+    f'<KeyPointLabels name="kp" toName="image" smart="true">{LABELS}</KeyPointLabels>',
+}
+# Every pixel gets a label, whatever the weights: what is tested is the way, not the masks.
+EVERY_PIXEL = {
+    "auto_negatives": False,
+    "min_region_px": 1,
+    "prob_threshold": 0,
+    "area_threshold": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def cat(tmp_path_factory) -> Path:
+    from skimage.data import chelsea
+
+    path = tmp_path_factory.mktemp("photos") / "cat.png"
+    Image.fromarray(chelsea()).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def backend(label_studio, make_service):
+    return make_service(
+        LABEL_STUDIO_URL=label_studio.url,
+        LABEL_STUDIO_API_KEY=label_studio.http.headers["Authorization"].split()[1],
+    )
+
+
+@pytest.fixture
+def project(label_studio, backend):
+    """Make a project with this kind of control, connected to the backend."""
+
+    def make(kind: str) -> int:
+        made = label_studio.new_project(f"{kind} project", f"<View>{IMAGE}{CONFIGS[kind]}</View>")
+        connected = label_studio.connect(
+            made, backend.url, extra_params=EVERY_PIXEL, is_interactive=True
+        )
+        assert connected["state"] == "CO", connected
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CONFIGS if kind != "smart"])
+def test_a_photo_gets_its_masks(label_studio, project, cat, kind):
+    made = project(kind)
+    (task,) = label_studio.upload(made, cat)
+    label_studio.retrieve_predictions(made)
+    (prediction,) = label_studio.predictions(made)
+    assert prediction["task"] == task
+    assert 0 <= prediction["score"] <= 1
+    assert prediction["model_version"]
+
+    height, width = np.asarray(Image.open(cat)).shape[:2]
+    covered = np.zeros((height, width), dtype=bool)
+    names = set()
+    for region in prediction["result"]:
+        assert (region["original_height"], region["original_width"]) == (height, width)
+        for key in ("brushlabels", "bitmasklabels", "polygonlabels", "labels"):
+            names.update(region["value"].get(key, []))
+        if region["type"] != "labels":  # the second item of labels and brush, with the same mask
+            covered |= decode_region(region)
+    assert names
+    assert names <= {"c", "Blanket"}
+    assert covered.mean() > (0.5 if kind == "polygon" else 0.99)
+
+
+def test_a_broken_photo_is_asked_for_again_and_costs_the_others_nothing(
+    label_studio, project, cat, tmp_path
+):
+    made = project("brush")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(cat.read_bytes()[:2000])
+    tasks = label_studio.upload(made, broken, cat)
+    label_studio.retrieve_predictions(made)
+    assert [p["task"] for p in label_studio.predictions(made)] == tasks[1:]
+
+
+def test_a_task_that_is_opened_is_predicted(label_studio, project, cat):
+    made = project("brush")
+    (task,) = label_studio.upload(made, cat)
+    label_studio.ask("GET", f"/api/tasks/{task}/?project={made}")
+    assert len(label_studio.predictions(made)) == 1
+
+
+def test_a_wrong_extra_param_is_told_to_the_person_who_connects(label_studio, backend):
+    made = label_studio.new_project("wrong", f"<View>{IMAGE}{CONFIGS['brush']}</View>")
+    body = {"project": made, "url": backend.url, "title": "x", "extra_params": {"method": "clap"}}
+    answer = label_studio.http.post(f"{label_studio.url}/api/ml/", json=body, timeout=60)
+    assert not answer.ok
+    assert "method cannot be" in answer.text
+
+
+def test_the_test_request_shows_a_prediction(label_studio, project, cat):
+    made = project("brush")
+    label_studio.upload(made, cat)
+    (row,) = label_studio.ask("GET", f"/api/ml?project={made}")
+    answer = label_studio.ask("POST", f"/api/ml/{row['id']}/predict/test?random=true")
+    assert answer["response"][0]["result"]
+
+
+def test_versions_are_listed(label_studio, project):
+    made = project("brush")
+    (row,) = label_studio.ask("GET", f"/api/ml?project={made}")
+    versions = label_studio.ask("GET", f"/api/ml/{row['id']}/versions")["versions"]
+    assert versions
+    assert all(isinstance(version, str) for version in versions)
+
+
+def test_a_click_is_answered(label_studio, project, cat):
+    made = project("smart")
+    (task,) = label_studio.upload(made, cat)
+    (row,) = label_studio.ask("GET", f"/api/ml?project={made}")
+    click = {
+        "type": "keypointlabels",
+        "from_name": "kp",
+        "to_name": "image",
+        "id": "k1",
+        "is_positive": True,
+        "value": {"x": 40, "y": 50, "width": 0.5, "keypointlabels": ["c"]},
+    }
+    path = f"/api/ml/{row['id']}/interactive-annotating"
+    answer = label_studio.ask("POST", path, json={"task": task, "context": {"result": [click]}})
+    assert not answer.get("errors")
+    for region in answer["data"]["result"]:
+        assert region["value"]["brushlabels"] == ["c"]
+
+
+def test_a_correction_reaches_the_backend(label_studio, backend, project, cat):
+    made = project("brush")
+    (task,) = label_studio.upload(made, cat)
+    label_studio.retrieve_predictions(made)
+    (prediction,) = label_studio.predictions(made)
+    body = {"result": prediction["result"][:1], "parent_prediction": prediction["id"]}
+    label_studio.ask("POST", f"/api/tasks/{task}/annotations/?project={made}", json=body)
+    wait_until(lambda: events(backend.url, "ANNOTATION_CREATED") == 1)
+
+
+def events(url: str, action: str) -> float:
+    for line in requests.get(f"{url}/metrics", timeout=10).text.splitlines():
+        if line.startswith(f'firstpass_webhook_events_total{{action="{action}"}}'):
+            return float(line.split()[-1])
+    return 0
+
+
+def wait_until(claim, timeout_s: float = 20) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not claim():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
