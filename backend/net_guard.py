@@ -1,0 +1,117 @@
+"""Which hosts a task may make us ask: anything public, nothing inside our own network.
+
+Task data may name any URL, so without this guard whoever imports tasks could read what only this
+machine can reach (a cloud's metadata address, a database's console). Names are checked twice: by
+what they resolve to before we connect, and by the address really connected to, before a byte is
+sent; so a name that resolves differently the second time (DNS rebinding) gains nothing.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from backend.errors import ImageForbidden
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+EMBEDDED_V4 = [
+    lambda ip: ip.ipv4_mapped,
+    lambda ip: ip.sixtofour,
+    lambda ip: ip.teredo and ip.teredo[1],
+    lambda ip: ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None,
+]
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of an http(s) URL: `("https", "example.com", 443)`.
+
+    Raises ValueError when one of them cannot be read.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS or not (host := (parts.hostname or "").rstrip(".")):
+        raise ValueError("it must start with http:// or https:// and name a host")
+    return parts.scheme, host, parts.port or DEFAULT_PORTS[parts.scheme]
+
+
+def is_same_site(home_url: str, url: str) -> bool:
+    """Whether a password of one URL may go to the other: same origin, or its https side."""
+    home, asked = origin(home_url), origin(url)
+    is_upgrade = home == ("http", home[1], 80) and asked == ("https", home[1], 443)
+    return asked == home or is_upgrade
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet, also when it hides an IPv4 one."""
+    ip: IpAddress = ipaddress.ip_address(address.split("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        for embedded in EMBEDDED_V4:
+            if v4 := embedded(ip):
+                return is_public(str(v4))
+    return ip.is_global and not ip.is_multicast
+
+
+def is_listed(host: str, port: int, allowed_hosts: Collection[str]) -> bool:
+    """Whether the list has this host as `host`, `host:port`, `*.parent.domain` or `*`."""
+    parents = host.split(".")
+    patterns = {"*", host, f"[{host}]"}
+    patterns |= {"*." + ".".join(parents[i:]) for i in range(1, len(parents))}
+    patterns |= {f"{pattern}:{port}" for pattern in patterns}
+    return not patterns.isdisjoint(entry.strip().lower() for entry in allowed_hosts)
+
+
+def check_host(host: str, port: int) -> None:
+    """Raise ImageForbidden when a host resolves to any address that is not public."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return  # connecting fails too, and says more; or a proxy resolves it
+    for *_, address in found:
+        refuse_private(host, str(address[0]))
+
+
+def refuse_private(host: str, address: str) -> None:
+    if not is_public(address):
+        named = host if host == address else f"{host} ({address})"
+        raise ImageForbidden(
+            f"{named} is not a public address, and task data must not steer Firstpass inside its "
+            f"network: if its images are wanted, add {host} to IMAGE_HOSTS_ALLOWED."
+        )
+
+
+class PublicOnlyAdapter(HTTPAdapter):
+    """Transport that drops a direct connection unless its other end is a public address."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _CheckedHTTPPool,
+            "https": _CheckedHTTPSPool,
+        }
+
+
+class _CheckedHTTPConnection(HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        refuse_private(self.host, self.sock.getpeername()[0])
+
+
+class _CheckedHTTPSConnection(HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        refuse_private(self.host, self.sock.getpeername()[0])
+
+
+class _CheckedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _CheckedHTTPConnection
+
+
+class _CheckedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _CheckedHTTPSConnection

@@ -1,0 +1,71 @@
+"""The kinds of token that Label Studio knows, told by their form, and the cure for each refusal.
+
+Read off Label Studio 1.23.2: a legacy token, 40 hex digits, is sent as it is, and is switched off
+in new organizations. A personal access token is a JWT *refresh* token: it is exchanged for an
+access token that lives 300 s, and only that one opens anything.
+"""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+NEW_KEY_CURE = (
+    "make one in Label Studio under Account & Settings > Personal Access Token, "
+    "and set LABEL_STUDIO_API_KEY to it"
+)
+CURES = {
+    "none": f"it needs a token: {NEW_KEY_CURE}",
+    "legacy": "legacy tokens are off by default: allow them under Organization > Access Token "
+    f"Settings, or get a personal access token: {NEW_KEY_CURE}",
+    "refresh": f"the token was revoked or belongs to another Label Studio: {NEW_KEY_CURE}",
+    "access": f"this is an access token, which lives five minutes: {NEW_KEY_CURE}",
+    "cut": f"the token was copied without its last part: {NEW_KEY_CURE}",
+    "unknown": f"the token is neither 40 hex digits nor a personal access token: {NEW_KEY_CURE}",
+}
+
+ACCESS_LIFE_S = 300.0  # of an access token that does not say when it expires
+RENEW_EARLY_S = 30.0  # before it expires, so that no request meets a dead token on its way
+
+
+def token_kind(api_key: str | None) -> str:
+    """Which kind of token this is, a key of CURES: told by its form, without asking."""
+    if not api_key:
+        return "none"
+    if re.fullmatch(r"[0-9a-f]{40}", api_key):
+        return "legacy"
+    claims = jwt_claims(api_key)
+    if claims is None:
+        return "unknown"
+    if api_key.count(".") == 1:
+        return "cut"  # lists of tokens in Label Studio show them without the signature
+    return "access" if claims.get("token_type") == "access" else "refresh"
+
+
+def jwt_claims(token: str) -> dict[str, Any] | None:
+    """What a JWT says of itself, unverified; None when this is no JWT."""
+    parts = token.split(".")
+    if len(parts) not in (2, 3):
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    text: str
+    renew_at_s: float  # on the clock that `now_s` was read from
+
+    @classmethod
+    def fresh(cls, text: str, now_s: float) -> "AccessToken":
+        """Its life is expiry minus issue: Label Studio's clock need not agree with ours."""
+        claims = jwt_claims(text) or {}
+        try:
+            life_s = float(claims["exp"]) - float(claims["iat"])
+        except (KeyError, TypeError, ValueError):
+            life_s = ACCESS_LIFE_S
+        return cls(text, now_s + life_s - min(RENEW_EARLY_S, life_s / 2))
