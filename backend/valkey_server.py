@@ -6,10 +6,8 @@ of even after kill -9:
 
 server.lock   held by the server process itself, through an inherited descriptor: whoever
               can take it knows that no server lives, and may start one.
-users.lock    held, shared, by each process that uses the server: whoever can take it alone
-              is the last one, and stops the server.
-
-When the last user is killed with -9 the idle server stays, and the next start takes it over.
+users.lock    held, shared, by each process that uses the server. A guard (valkey_guard.py)
+              waits to have it alone, and then stops the server.
 """
 
 import contextlib
@@ -18,6 +16,7 @@ import logging
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -69,20 +68,36 @@ class SharedValkey:
             ) from error
 
     def leave(self) -> None:
-        """Let go of the server, and stop it when nobody else uses it."""
+        """Let go of the server; when nobody else uses it, wait until its guard has stopped it."""
         if self._lease is None:
             return
         os.close(self._lease)
         self._lease = None
-        with _locked(self.folder / "users.lock") as nobody_else:
-            if nobody_else is not None:
-                self._stop()
+        deadline = time.monotonic() + self.config.stop_timeout_s
+        while not self._others_use_it():
+            with _locked(self.folder / "server.lock") as nobody_serves:
+                if nobody_serves is not None:
+                    self._remove_socket()
+                    return
+            if time.monotonic() > deadline:
+                log.warning("The embedded Valkey in %s is slow to stop.", self.folder)
+                return
+            time.sleep(POLL_S)
+
+    def _others_use_it(self) -> bool:
+        descriptor = os.open(self.folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            # Not to be had alone, but shared; the guard, once it has it, shares it with nobody.
+            is_free = _try_lock(descriptor, fcntl.LOCK_EX)
+            return not is_free and _try_lock(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
 
     def _take_lease(self) -> None:
         if self._lease is not None:
             return
         lease = os.open(self.folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        # Held alone only while the last user stops the server, which is soon over.
+        # Held alone only while the guard stops the server of the last users, which is soon over.
         deadline = time.monotonic() + 2 * self.config.stop_timeout_s
         while not _try_lock(lease, fcntl.LOCK_SH):
             if time.monotonic() > deadline:
@@ -142,10 +157,14 @@ class SharedValkey:
             "maxmemory": f"{self.config.max_memory_mb}mb",
             "maxmemory-policy": "volatile-lru",
         }
-        arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
+        guard = [sys.executable, "-I", "-S", str(Path(__file__).with_name("valkey_guard.py"))]
+        server = [
+            str(_binary()),
+            *(p for key, value in options.items() for p in (f"--{key}", value)),
+        ]
         with (self.folder / "valkey.log").open("ab") as log_file:
             process = subprocess.Popen(  # noqa: S603
-                [str(_binary()), *arguments],
+                [*guard, str(self.folder / "users.lock"), str(lock), *server],
                 stdin=subprocess.DEVNULL,
                 stdout=log_file,
                 stderr=subprocess.STDOUT,
@@ -153,23 +172,9 @@ class SharedValkey:
                 # Ctrl-C in the terminal must reach the users first, who have last words to store.
                 start_new_session=True,
             )
-        # Waits for its end, so that a server which dies leaves no zombie.
+        # Waits for its end, so that it leaves no zombie.
         threading.Thread(target=process.wait, name="valkey-wait", daemon=True).start()
         return process
-
-    def _stop(self) -> None:
-        # Nothing to stop when it was killed.
-        with contextlib.suppress(redis.RedisError), _client(self._socket_path()) as client:
-            client.shutdown()
-        deadline = time.monotonic() + self.config.stop_timeout_s
-        while time.monotonic() < deadline:
-            with _locked(self.folder / "server.lock") as nobody_serves:
-                if nobody_serves is not None:
-                    break
-            time.sleep(POLL_S)
-        else:
-            log.warning("The embedded Valkey in %s is slow to stop.", self.folder)
-        self._remove_socket()
 
     def _remove_socket(self) -> None:
         """Take away the socket that a stopped or killed server leaves, and its own folder."""

@@ -123,16 +123,23 @@ def test_processes_that_start_at_once_share_one_server(tmp_path):
     assert not is_alive(int(pids.pop()))
 
 
-def test_the_server_of_a_killed_process_is_taken_over(tmp_path):
+def test_the_server_ends_by_itself_when_its_last_user_is_killed(tmp_path):
     worker = run_python(OPEN_AND_WAIT, tmp_path, "killed")
+    pid = int(worker.stdout.readline())
+    with store_in(tmp_path) as store:
+        worker.kill()
+        worker.communicate()
+        assert store.get_many(["killed"]) == [b"was here"]
+        assert server_pid(store) == pid
+    assert not is_alive(pid)
+
+    worker = run_python(OPEN_AND_WAIT, tmp_path, "the last")
     pid = int(worker.stdout.readline())
     worker.kill()
     worker.communicate()
-    assert is_alive(pid)
+    wait_until(lambda: not is_alive(pid))
     with store_in(tmp_path) as store:
-        assert server_pid(store) == pid
-        assert store.get_many(["killed"]) == [b"was here"]
-    assert not is_alive(pid)
+        assert store.get_many(["killed", "the last"]) == [b"was here"] * 2
 
 
 def test_a_killed_server_is_started_again_with_what_it_knew(tmp_path, caplog):

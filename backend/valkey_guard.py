@@ -1,0 +1,31 @@
+"""Runs the embedded server until its last user is gone, however each of them ended.
+
+A program of its own, which needs nothing but the standard library and a few MB:
+python valkey_guard.py USERS_LOCK SERVER_LOCK_DESCRIPTOR COMMAND…
+"""
+
+import fcntl
+import os
+import signal
+import sys
+from typing import NoReturn
+
+
+def guard(users_lock: str, server_lock: int, command: list[str]) -> None:
+    def end(*_: object) -> NoReturn:
+        sys.exit()  # the server ended by itself: nothing is left to guard
+
+    signal.signal(signal.SIGCHLD, end)
+    users = os.open(users_lock, os.O_RDWR | os.O_CREAT, 0o600)
+    server = os.posix_spawn(command[0], command, {})
+    os.close(server_lock)  # the server's copy is the one that counts
+
+    # Each user holds it, shared; the kernel takes it from a killed one.
+    fcntl.flock(users, fcntl.LOCK_EX)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.kill(server, signal.SIGTERM)
+    os.waitpid(server, 0)
+
+
+if __name__ == "__main__":
+    guard(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
