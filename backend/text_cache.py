@@ -5,38 +5,36 @@ checked before it is believed; what is missing is encoded once, however many thr
 processes ask for it at the same time.
 """
 
-import hashlib
+import contextlib
 import logging
-import struct
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 import redis
 import torch
 from torch import Tensor
 
+from backend.embed_codec import key_prefix, pack_row, text_part, unpack_row
 from backend.errors import StoreError
 from backend.store import Store, execute
 from model import TEMPLATES, TextEncoder
 
 log = logging.getLogger(__name__)
 
-# magic, version, dtype, dim, checksum; then dim numbers
-HEADER = struct.Struct("<4sBBH8s")
-MAGIC, VERSION, FLOAT32_LE = b"FPTE", 1, 1
-LONGEST_PLAIN_TEXT = 120  # bytes of a text that stand in its key; a longer one is hashed
-
 
 @dataclass(frozen=True)
 class TextCacheConfig:
     max_rows: int = 8192  # kept in this process; 12 MB at 384 dimensions
     ttl_s: int = 30 * 24 * 3600  # in the store, where it also lets them be evicted
-    wait_s: float = 30.0  # for another process that encodes the same text, then encoded here too
+    wait_s: float = (
+        60.0  # for a process that encodes the same texts; then they are encoded here too
+    )
+    lock_s: float = 6.0  # after which a process that died over them is noticed
     poll_s: float = 0.02
 
 
@@ -127,13 +125,11 @@ class CachedTextEncoder:
         while missing := [key for key in wanted if key not in rows]:
             claimed = self._claim(missing, may_wait=time.monotonic() < give_up_s)
             if claimed:
-                try:
-                    # Another process may have stored them between our look and our claim.
-                    rows |= self._load(claimed)
-                    ours = {key: wanted[key] for key in claimed if key not in rows}
+                # Another process may have stored them between our look and our claim.
+                rows |= self._load(claimed)
+                ours = {key: wanted[key] for key in claimed if key not in rows}
+                with self._holding(claimed):
                     rows |= self._encode(ours, templates)
-                finally:
-                    self._release(claimed)
             else:
                 time.sleep(self._config.poll_s)
                 rows |= self._load(missing)
@@ -170,13 +166,13 @@ class CachedTextEncoder:
 
     def _claim(self, keys: Sequence[str], *, may_wait: bool) -> list[str]:
         """The keys that are ours to encode: all of them without a store to agree through."""
-        lock_ms = int(1000 * self._config.wait_s)
+        lock_ms = int(1000 * self._config.lock_s)
 
-        def claim(client: redis.Redis) -> list[bool]:
+        def claim(client: redis.Redis) -> list[Any]:
             pipeline = client.pipeline(transaction=False)
             for key in keys:
-                pipeline.set(key + ":lock", b"", nx=True, px=lock_ms)
-            return [bool(answer) for answer in execute(pipeline)]
+                pipeline.set(lock_of(key), b"", nx=True, px=lock_ms)
+            return execute(pipeline)
 
         if not may_wait:
             return list(keys)
@@ -186,10 +182,32 @@ class CachedTextEncoder:
             return list(keys)
         return [key for key, is_ours in zip(keys, won, strict=True) if is_ours]
 
-    def _release(self, keys: Sequence[str]) -> None:
-        # A lock of ours that ran out may be another's by now; losing it costs a second encoding.
-        locks = [key + ":lock" for key in keys]
-        self._store.remove(locks)
+    @contextlib.contextmanager
+    def _holding(self, keys: Sequence[str]) -> Iterator[None]:
+        """Renew the locks of these keys, however long it takes, and let go of them at the end."""
+        lock_ms = int(1000 * self._config.lock_s)
+        is_over = threading.Event()
+
+        def renew(client: redis.Redis) -> None:
+            pipeline = client.pipeline(transaction=False)
+            for key in keys:
+                pipeline.pexpire(lock_of(key), lock_ms)
+            execute(pipeline)
+
+        def keep() -> None:
+            while not is_over.wait(self._config.lock_s / 3):
+                with contextlib.suppress(StoreError):
+                    self._store.run("agree on who encodes", renew)
+
+        keeper = threading.Thread(target=keep, name="text-locks", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            keeper.join()
+            # One that ran out may be another's by now; losing it costs a second encoding at most.
+            self._store.remove([lock_of(key) for key in keys])
 
     def _count(self, **more: int) -> None:
         with self._lock:
@@ -197,36 +215,5 @@ class CachedTextEncoder:
             self.counters = replace(self.counters, **now)
 
 
-def key_prefix(fingerprint: str, templates: str, contents: Sequence[str]) -> str:
-    """What all texts share: these weights, these templates, by name and by what they say."""
-    digest = hashlib.blake2b("\0".join(contents).encode(), digest_size=8).hexdigest()
-    return f"firstpass:text:{fingerprint}:{templates}-{digest}:"
-
-
-def text_part(text: str) -> str:
-    """The exact text, or its hash where it is long or no valid Unicode (JSON may bring that)."""
-    exact = text.encode("utf-8", "surrogatepass")
-    is_plain = len(exact) <= LONGEST_PLAIN_TEXT and exact == text.encode("utf-8", "replace")
-    return f"={text}" if is_plain else "#" + hashlib.blake2b(exact, digest_size=16).hexdigest()
-
-
-def pack_row(key: str, row: np.ndarray) -> bytes:
-    """The embed (D,) as stored. The checksum covers the key: a value is good under its own only."""
-    numbers = row.astype("<f4").tobytes()
-    return HEADER.pack(MAGIC, VERSION, FLOAT32_LE, row.size, _checksum(key, numbers)) + numbers
-
-
-def unpack_row(key: str, value: bytes, embed_dim: int) -> np.ndarray | None:
-    """The embed (D,), float32; None when the bytes are anything but this key's unit vector."""
-    if len(value) != HEADER.size + 4 * embed_dim:
-        return None
-    numbers = value[HEADER.size :]
-    expected = (MAGIC, VERSION, FLOAT32_LE, embed_dim, _checksum(key, numbers))
-    if HEADER.unpack_from(value) != expected:
-        return None
-    row = np.frombuffer(numbers, "<f4").astype(np.float32)
-    return row if abs(float(np.linalg.norm(row)) - 1) < 1e-3 else None  # NaN compares as False
-
-
-def _checksum(key: str, numbers: bytes) -> bytes:
-    return hashlib.blake2b(key.encode() + b"\0" + numbers, digest_size=8).digest()
+def lock_of(key: str) -> str:
+    return key + ":lock"

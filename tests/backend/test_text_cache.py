@@ -16,17 +16,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.embed_codec import HEADER, key_prefix, pack_row, text_part, unpack_row
 from backend.store import StoreConfig, open_store
-from backend.text_cache import (
-    HEADER,
-    CacheCounters,
-    CachedTextEncoder,
-    TextCacheConfig,
-    key_prefix,
-    pack_row,
-    text_part,
-    unpack_row,
-)
+from backend.text_cache import CacheCounters, CachedTextEncoder, TextCacheConfig
 from model import MethodError, ModelError
 
 ROOT = Path(__file__).parents[2]
@@ -274,6 +266,33 @@ def test_a_failure_of_one_thread_is_not_that_of_those_who_waited(store):
         assert sorted(map(str, pool.map(ask, range(4)))) == ["True"] * 3 + ["failed"]
 
 
+def test_who_encodes_for_longer_than_a_lock_lasts_is_still_waited_for(store):
+    config = TextCacheConfig(lock_s=0.3)
+    encoders = [CountingEncoder(pause_s=1.5) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:  # two caches of one process know as little as two processes
+        rows = pool.map(lambda e: CachedTextEncoder(e, store, config)(WORDS), encoders)
+        assert all(is_right(found, WORDS) for found in rows)
+    assert sorted(encoders[0].encoded + encoders[1].encoded) == sorted(WORDS)
+
+
+def test_who_takes_too_long_is_not_waited_for(store):
+    class Waits(CountingEncoder):
+        def __call__(self, texts, templates="imagenet80"):
+            is_encoding.set()
+            assert may_go_on.wait(20)
+            return super().__call__(texts, templates)
+
+    is_encoding, may_go_on = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(CachedTextEncoder(Waits(), store), WORDS)
+        assert is_encoding.wait(20)
+        impatient = CachedTextEncoder(CountingEncoder(), store, TextCacheConfig(wait_s=0.2))
+        assert is_right(impatient(WORDS), WORDS)
+        assert impatient.counters.misses == len(WORDS)
+        may_go_on.set()
+        assert is_right(slow.result(), WORDS)
+
+
 def test_warming_encodes_and_never_raises(store, caplog):
     encoder = CountingEncoder()
     cached = CachedTextEncoder(encoder, store)
@@ -359,7 +378,7 @@ def test_processes_that_need_the_same_words_encode_them_once(tmp_path):
 
 
 def encode_slowly(store) -> None:
-    CachedTextEncoder(CountingEncoder(pause_s=60), store, TextCacheConfig(wait_s=0.5))(FIFTY)
+    CachedTextEncoder(CountingEncoder(pause_s=60), store, TextCacheConfig(lock_s=0.5))(FIFTY)
 
 
 def one_is_killed(data_dir: Path) -> None:
@@ -369,7 +388,7 @@ def one_is_killed(data_dir: Path) -> None:
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    cached = CachedTextEncoder(CountingEncoder(), store, TextCacheConfig(wait_s=0.5))
+    cached = CachedTextEncoder(CountingEncoder(), store, TextCacheConfig(lock_s=0.5))
     assert is_right(cached(FIFTY), FIFTY)
     assert cached.counters.misses == 50
     store.close()
