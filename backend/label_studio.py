@@ -182,7 +182,8 @@ class LabelStudio:
         if not response.ok:
             raise LabelStudioError(
                 f"Label Studio answers {method} {urlsplit(url).path} with {response.status_code} "
-                f"({_detail(response)})."
+                f"({_detail(response)}): "
+                + ("is LABEL_STUDIO_URL right?" if response.status_code == 404 else "see its log.")
             )
         return response
 

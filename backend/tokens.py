@@ -15,6 +15,14 @@ NEW_KEY_CURE = (
     "make one in Label Studio under Account & Settings > Personal Access Token, "
     "and set LABEL_STUDIO_API_KEY to it"
 )
+KINDS = {
+    "none": "no token",
+    "legacy": "legacy token",
+    "refresh": "personal access token",
+    "access": "access token of the moment",
+    "cut": "personal access token without its end",
+    "unknown": "token of no known kind",
+}
 CURES = {
     "none": f"it needs a token: {NEW_KEY_CURE}",
     "legacy": "legacy tokens are off by default: allow them under Organization > Access Token "
@@ -30,7 +38,7 @@ RENEW_EARLY_S = 30.0  # before it expires, so that no request meets a dead token
 
 
 def token_kind(api_key: str | None) -> str:
-    """Which kind of token this is, a key of CURES: told by its form, without asking."""
+    """Which kind of token this is, a key of KINDS: told by its form, without asking."""
     if not api_key:
         return "none"
     if re.fullmatch(r"[0-9a-f]{40}", api_key):
