@@ -17,7 +17,7 @@ import numpy as np
 
 from backend.errors import RequestError
 
-MAX_MASK_PIXELS = 2**28  # a mask asked for by a request may take this many bytes, no more
+MAX_MASK_PIXELS = 2**28  # a mask that a request asks for may take this many bytes, no more
 
 _CHANNELS = 4
 _HEADER_BITS = 32 + 5 + 4 * 4
@@ -32,7 +32,10 @@ def encode_mask(mask: np.ndarray) -> list[int]:
     if mask.dtype != np.bool_ or mask.ndim != 2 or mask.size == 0:
         raise ValueError(f"mask must be bool (H, W) with pixels, not {mask.dtype} {mask.shape}")
     if mask.size > MAX_MASK_PIXELS:
-        raise ValueError(f"mask has {mask.size} pixels; at most {MAX_MASK_PIXELS} can be encoded")
+        raise RequestError(
+            f"A mask of {mask.size} pixels is too large for a brush region: {MAX_MASK_PIXELS} at "
+            "most. Use BitmaskLabels or PolygonLabels, or smaller images"
+        )
     flat = mask.ravel()
     first_px = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
     lengths_px = np.diff(first_px, append=flat.size)
