@@ -6,9 +6,11 @@ Nothing is kept between two calls, so any thread or worker may answer any reques
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Semaphore
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,8 @@ from backend.metrics import Metrics
 from backend.project_settings import ProjectSettings
 from backend.prompts import Prompt, asked_of, keep_prompted, means, read_prompts
 from backend.regions import encode_regions
-from model import ClassPrompt, DenseFeatures, ModelError, Segmenter, SegmentSettings, Vocabulary
+from backend.vocabulary import vocabulary_of
+from model import DenseFeatures, ModelError, Segmenter, SegmentSettings
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,8 @@ class Annotator:
     metrics: Metrics = field(default_factory=Metrics)
     budget_s: float = 90.0
     tasks_at_once: int = 2  # of one request; one loads its image while another is in the model
+    # Refining takes memory by the classes and pixels, and all cores: one image after the other.
+    segment_turn: Semaphore = field(default_factory=lambda: BoundedSemaphore(1))
 
     def version(self, project: ProjectSettings) -> str:
         """model_version: checkpoint, method and settings; never empty."""
@@ -149,7 +154,7 @@ class Annotator:
         if question.prompts and not prompts:
             return []
         vocabulary = vocabulary_of(labels, question.project)
-        with self.metrics.stage("segment"):
+        with self.turn(question), self.metrics.stage("segment"):
             found = self.segmenter.segment(page.features, page.image, vocabulary, question.settings)
         with self.metrics.stage("regions"):
             regions: list[dict[str, Any]] = []
@@ -167,6 +172,16 @@ class Annotator:
                     region_id=digest(name.encode())[:10], item_index=item_index,
                 )  # fmt: skip
         return regions
+
+    @contextmanager
+    def turn(self, question: Question) -> Iterator[None]:
+        left_s = max(question.deadline - time.monotonic(), 0.0)
+        if not self.segment_turn.acquire(timeout=left_s):
+            raise Overloaded(f"The model did not reach this image within {self.budget_s:g} s.")
+        try:
+            yield
+        finally:
+            self.segment_turn.release()
 
     def warm(self, label_config: str, project: ProjectSettings) -> None:
         """Have the words of a labeling config embedded before its first task comes."""
@@ -216,18 +231,6 @@ def log_failures(tasks: Sequence[Any], answers: Sequence[Mapping[str, Any]]) -> 
 
 def id_of(task: Any) -> Any:
     return task.get("id") if isinstance(task, Mapping) else None
-
-
-def vocabulary_of(labels: Sequence[LabelSpec], project: ProjectSettings) -> Vocabulary:
-    """What the model is asked for: the human words of the labels, with the project's additions."""
-    prompts = []
-    for label in labels:
-        synonyms = project.synonyms.get(label.name) or project.synonyms.get(label.value) or ()
-        description = project.descriptions.get(label.name) or project.descriptions.get(label.value)
-        prompts.append(
-            ClassPrompt(label.value, (*label.synonyms, *synonyms), description or label.hint)
-        )
-    return Vocabulary(tuple(prompts), project.background, project.auto_negatives)
 
 
 def task_score(regions: Sequence[Mapping[str, Any]]) -> float:

@@ -18,7 +18,8 @@ FLOORS = (
     {"wsgi"},
     {"app", "prelabel"},
     {"annotator"},
-    {"labels", "images", "regions", "prompts", "projects", "batcher", "text_cache", "corrections"},
+    {"vocabulary", "prompts", "projects", "batcher", "text_cache", "corrections", "regions"},
+    {"labels", "images", "project_settings"},
 )
 
 

@@ -5,10 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.annotator import vocabulary_of
 from backend.batcher import Batcher
 from backend.errors import ImageNotFound
-from backend.labels import LabelSpec
 from backend.project_settings import ProjectSettings
 from backend.rle import decode_mask
 
@@ -214,21 +212,6 @@ def test_the_version_tells_settings_and_words_apart(annotator):
     assert annotator.version(ProjectSettings(method="clip")) != plain
     assert annotator.version(ProjectSettings(background=("sky",))) != plain
     assert annotator.version(ProjectSettings()) == plain
-
-
-def test_words_of_config_and_project_reach_the_model():
-    labels = [
-        LabelSpec("c", "Cat", hint="furry", synonyms=("kitten",), attrs={}),
-        LabelSpec("Dog", "Dog", hint="", synonyms=(), attrs={}),
-    ]
-    project = ProjectSettings(
-        synonyms={"c": ("tomcat",)}, descriptions={"Dog": "it barks"}, background=("floor",)
-    )
-    vocabulary = vocabulary_of(labels, project)
-    assert [prompt.name for prompt in vocabulary.classes] == ["Cat", "Dog"]
-    assert [prompt.synonyms for prompt in vocabulary.classes] == [("kitten", "tomcat"), ()]
-    assert [prompt.description for prompt in vocabulary.classes] == ["furry", "it barks"]
-    assert (vocabulary.background, vocabulary.auto_negatives) == (("floor",), True)
 
 
 def test_warming_embeds_the_words_of_a_config(annotator, monkeypatch):
