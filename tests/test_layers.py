@@ -79,7 +79,7 @@ def test_only_settings_read_the_environment(path):
     "path", files_of("backend") + files_of("model"), ids=lambda path: path.name
 )
 def test_a_file_can_be_read_in_one_sitting(path):
-    if path.name == "templates.py":  # data
+    if path.name in ("templates.py", "methods.py"):  # data
         return
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
 
