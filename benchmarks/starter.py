@@ -1,0 +1,128 @@
+"""What the starter checkpoint knows: python -m benchmarks.starter [--photos DIR]
+
+Zero-shot classification of held-out imagenette photos (--photos: the folder of the training
+photos; needs model/starter/train/requirements.txt) and of the shared COCO photos, neighbours of
+words, and mIoU of the plain and the reshaped last block.
+"""
+
+import argparse
+import io
+import resource
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.datasets import SHARED, Confusion, MeasuringSet
+from benchmarks.miou import measure, vocabulary_of
+from model import METHODS, CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
+
+UNSEEN_WORDS = {"kitten": "cat", "automobile": "car", "lawn": "grass", "sneaker": "shoe"}
+NEIGHBOURS = (
+    "cat",
+    "dog",
+    "horse",
+    "car",
+    "bus",
+    "bicycle",
+    "grass",
+    "tree",
+    "road",
+    "sky",
+    "shoe",
+    "shirt",
+    "chair",
+    "person",
+    "building",
+    "water",
+)
+# One window that covers a photo's short side, as CLIP classifies.
+CLASSIFY = replace(METHODS["clip"], short_side_px=224, window_px=224, stride_px=112)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.starter")
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--pretrained", default="")
+    parser.add_argument("--photos", type=Path, default=SHARED / "starter_train")
+    parser.add_argument("--limit", type=int, default=0, help="so many images of each set only")
+    arguments = parser.parse_args()
+
+    before_mb, started_s = resident_mb(), time.perf_counter()
+    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    print(
+        f"{segmenter.model_name} {segmenter.fingerprint[:8]}: loaded in "
+        f"{time.perf_counter() - started_s:.2f} s, {resident_mb() - before_mb:.0f} MB"
+    )
+    print_neighbours(segmenter)
+    print(f"imagenette, held out: top-1 {imagenette_top1(segmenter, arguments.photos):.3f}")
+    voc = MeasuringSet(SHARED / "coco_object_train", "voc21")
+    print(f"{voc.name}: top-1 is present {present_hit(segmenter, voc):.3f}")
+    for method in ("clip", "clearclip", "firstpass"):
+        settings = SegmentSettings(method=method, refiner="none")
+        fg_miou = foreground_miou(segmenter, voc, settings)
+        print(f"{voc.name}: foreground-only mIoU, {method}: {fg_miou:.3f}")
+        for data in (voc, MeasuringSet(SHARED / "camvid"), MeasuringSet(SHARED / "magnetic_tile")):
+            for refiner in ("none", None):
+                chosen = replace(settings, refiner=refiner)
+                result = measure(
+                    segmenter, data, vocabulary_of(data, "plain"), chosen, arguments.limit
+                )
+                print(
+                    f"{data.name}: plain-name mIoU, {segmenter.version(chosen)}: {result.miou:.3f}"
+                )
+
+
+def resident_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def print_neighbours(segmenter: Segmenter) -> None:
+    words = segmenter.encode_text(list(UNSEEN_WORDS))
+    names = segmenter.encode_text(list(NEIGHBOURS))
+    for word, row in zip(UNSEEN_WORDS, words @ names.T, strict=True):
+        best = row.argsort(descending=True)[:3].tolist()
+        print(f"{word}: " + ", ".join(f"{NEIGHBOURS[i]} {row[i]:.2f}" for i in best))
+
+
+def class_answers(segmenter: Segmenter, images: list[np.ndarray], names: list[str]) -> list[int]:
+    """Index of the name that the class token of each image is nearest to."""
+    text_embeds = segmenter.encode_text(names)
+    features = segmenter.encode_image(images, CLASSIFY)
+    return [int((text_embeds @ f.cls_token).argmax()) for f in features]
+
+
+def imagenette_top1(segmenter: Segmenter, folder: Path) -> float:
+    from model.starter.train.photos import is_held_out, read_photos
+
+    photos = [photo for photo in read_photos(folder) if is_held_out(photo)]
+    names = sorted({photo["labels"][0] for photo in photos})
+    images = [np.array(Image.open(io.BytesIO(photo["image"])).convert("RGB")) for photo in photos]
+    answers = class_answers(segmenter, images, names)
+    return float(
+        np.mean([names[a] == p["labels"][0] for a, p in zip(answers, photos, strict=True)])
+    )
+
+
+def present_hit(segmenter: Segmenter, data: MeasuringSet) -> float:
+    samples = [data.load(stem) for stem in data.stems]
+    answers = class_answers(segmenter, [s.image for s in samples], data.class_names[1:])
+    return float(np.mean([(s.truth == a + 1).any() for s, a in zip(samples, answers, strict=True)]))
+
+
+def foreground_miou(segmenter: Segmenter, data: MeasuringSet, settings: SegmentSettings) -> float:
+    """Which of the foreground classes, asked only where the truth has one."""
+    vocabulary = vocabulary_of(data, "plain", auto_negatives=False)
+    never_unsure = replace(settings, prob_threshold=0.0, area_threshold=0.0)
+    confusion = Confusion(len(data.class_names))
+    for stem in data.stems:
+        sample = data.load(stem)
+        answer = segmenter([sample.image], vocabulary, never_unsure)[0].label_map + 1
+        confusion.add(np.where(sample.truth == 0, 255, sample.truth), answer)
+    return confusion.miou
+
+
+if __name__ == "__main__":
+    main()

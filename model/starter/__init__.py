@@ -1,0 +1,1 @@
+"""The starter: a small CLIP that ships with the project, and how it was made."""

@@ -1,0 +1,27 @@
+"""Two trained towers -> the product: one open_clip state in half precision, in safetensors."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from model.starter.train.backbone import fold_layer_scale
+
+
+def export(image_tower: dict[str, Tensor], text_tower: dict[str, Tensor], path: Path) -> int:
+    """Write the checkpoint; returns its bytes.
+
+    The image tower was trained beside a map from the teacher's text space, and the text tower to
+    speak that space: the map becomes a part of the text projection.
+    """
+    visual = {
+        n.removeprefix("visual."): t for n, t in image_tower.items() if n.startswith("visual.")
+    }
+    state = {f"visual.{name}": tensor for name, tensor in fold_layer_scale(visual).items()}
+    state |= text_tower
+    state["text_projection"] = text_tower["text_projection"] @ image_tower["text_map"]
+    state["logit_scale"] = image_tower["log_scale"][0]
+    state = {name: tensor.to("cpu", torch.float16).contiguous() for name, tensor in state.items()}
+    save_file(state, path, metadata={"format": "pt", "name": "firstpass starter"})
+    return path.stat().st_size
