@@ -90,7 +90,7 @@ def label_studio(tmp_path_factory) -> Iterator[LabelStudioServer]:
     process.wait(30)
 
 
-def wait_until_up(url: str, process: subprocess.Popen, log: Path, timeout_s: float = 300) -> None:
+def wait_until_up(url: str, process: subprocess.Popen, log: Path, timeout_s: float = 600) -> None:
     """The first start migrates its database for most of a minute."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and process.poll() is None:
