@@ -55,10 +55,11 @@ class Parts:
         store = self.store.describe()
         found += [store["degraded"]] if store["degraded"] else []
         found += store["advice"]
-        if not self.label_studio.api_key:
+        if not self.settings.label_studio_api_key:
             found.append(
-                "No LABEL_STUDIO_API_KEY: images uploaded to Label Studio cannot be read. Make a "
-                "personal access token there under Account & Settings and set it."
+                "No LABEL_STUDIO_API_KEY: images uploaded to Label Studio can be read only where "
+                "its legacy tokens are on. Make a personal access token there under Account & "
+                "Settings, and set it."
             )
         return found
 
@@ -88,7 +89,11 @@ def setup() -> Response:
     settings, ignored = ProjectSettings.from_extra_params(body.get("extra_params"))
     for sentence in ignored:
         log.warning("project %s: %s", project, sentence)
-    parts.label_studio.learn_from_setup(body.get("hostname"), body.get("access_token"))
+    hostname, token = (
+        value if isinstance(value := body.get(key), str) else None
+        for key in ("hostname", "access_token")
+    )
+    parts.label_studio.learn_from_setup(hostname, token)
     annotator = annotator_within(SETUP_WAITS_S)
     version = annotator.version(settings)
     parts.projects.remember(project, settings)

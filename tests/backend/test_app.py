@@ -70,6 +70,12 @@ def test_setup_takes_extra_params_as_object_text_or_nothing(client, params):
     assert answer.json["model_version"]
 
 
+@pytest.mark.parametrize("odd", [None, 3, [], {"a": 1}])
+def test_setup_takes_whatever_else_it_is_told(client, odd):
+    body = {"project": odd, "schema": odd, "hostname": odd, "access_token": odd}
+    assert client.post("/setup", json=body).status_code == 200
+
+
 def test_setup_names_keys_that_it_ignores(client):
     answer = client.post("/setup", json={"project": "7.1", "extra_params": {"k": "v"}})
     assert "'k' is not known" in answer.json["warnings"][0]
