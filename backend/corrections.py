@@ -1,9 +1,10 @@
 """What people correct: taken in durably at once, worked off later.
 
-Label Studio waits one second for a webhook's answer and never sends it again, so an event is on
-a disk before `push` returns: in the store, whose embedded server syncs each write, or while the
-store is away in a spool file, which moves to the store when that is back. Delivery is at least
-once and in no strict order: who works off the events goes by their ids and times.
+Label Studio waits one second for a webhook's answer and never sends it again, so an event is in a
+file before `push` returns: in the store's, which a killed process does not hurt and a power cut
+robs of its last second or two; or, while the store is away, in a spool of ours, synced at once,
+which moves to the store when that is back. Delivery is at least once and in no strict order: who
+works off the events goes by their ids and times.
 """
 
 import contextlib
@@ -104,7 +105,7 @@ class CorrectionQueue:
         self._empty_spool()
 
     def push(self, event: Mapping[str, Any]) -> None:
-        """Take in an event, which is on a disk when this returns; a few ms.
+        """Take in an event, which is in a file when this returns; a few ms.
 
         Raises StoreError when neither the store nor the disk takes it.
         """

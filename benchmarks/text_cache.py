@@ -58,7 +58,7 @@ def milliseconds(call: Callable[[], object]) -> float:
 
 def row(what: str, ms: float, cold_ms: float, note: str = "") -> None:
     ratio = f"{cold_ms / ms:,.0f}x" if ms < cold_ms / 2 else ""
-    print(f"{what:44}{ms:12,.2f}{ratio:>10}  {note}".rstrip())
+    print(f"{what:44}{ms:14,.3f}{ratio:>14}  {note}".rstrip(), flush=True)
 
 
 def measure(config: CheckpointConfig, store: Store, repeats: int) -> None:
@@ -71,8 +71,9 @@ def measure(config: CheckpointConfig, store: Store, repeats: int) -> None:
     names, origin = class_names()
     encoder = fresh_encoder()
     print(f"{len(names)} names ({origin}) x {len(TEMPLATES['imagenet80'])} templates, ", end="")
-    print(f"{Path(config.model).stem}, {torch.get_num_threads()} threads, medians of {repeats}\n")
-    print(f"{'embeds come from':44}{'ms':>12}{'faster':>10}")
+    weights = "starter" if config.model == "starter" else "the starter's towers at random"
+    print(f"{weights}, {torch.get_num_threads()} threads, medians of {repeats}\n")
+    print(f"{'embeds come from':44}{'ms':>14}{'faster':>14}")
 
     cached = CachedTextEncoder(encoder, store)
     cold_ms = milliseconds(lambda: cached(names))
