@@ -20,7 +20,7 @@ def encode_bitmask(mask: np.ndarray) -> str:
     """A bool mask (H, W) as the data URL of a 1-bit PNG: opaque where True, else transparent."""
     height_px, width_px = mask.shape
     scanlines = np.insert(np.packbits(mask, axis=1), 0, 0, axis=1)  # each begins with "no filter"
-    # Runs are all that zlib can find in a mask; told so, it is 5 times as fast for the same size.
+    # Looking for runs alone is 2 to 8 times as fast, and ragged masks stay as small.
     deflate = zlib.compressobj(strategy=zlib.Z_RLE)
     palette_1_bit = struct.pack(">IIBBBBB", width_px, height_px, 1, 3, 0, 0, 0)
     png = _SIGNATURE + b"".join(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import requests
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
     from flask.testing import FlaskClient
@@ -31,6 +32,10 @@ ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"
 TINY_CONFIG = FIXTURES / "tiny_clip.json"
 RECORDED = FIXTURES / "label_studio_1.23"
+
+# No test may fail because the machine is busy.
+settings.register_profile("firstpass", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("firstpass")
 
 
 @pytest.fixture(scope="session")
