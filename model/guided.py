@@ -4,13 +4,14 @@ He, Sun & Tang (2010), with the coefficients found at a small size and applied a
 (He & Sun, 2015: the fast guided filter).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.tiles import Tile, bilinear_tile, resize, working_size
+from model.tiles import Sampler, Tile, bilinear_tile, normalized, resize, working_size
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,21 @@ class GuidedSampler:
         return normalized(probs)
 
 
-def guided_sampler(probs: Tensor, image: Tensor, config: GuidedConfig) -> GuidedSampler:
-    """Fit probs (K, h, w) to the RGB image (3, H, W), levels 0 to 255."""
-    image_hw = (image.shape[1], image.shape[2])
-    size_hw = working_size(image_hw, config.working_pixels)
-    rgb = resize(image.float(), size_hw)
-    probs = resize(probs, size_hw)
-    radius = max(1, round(config.radius * (size_hw[0] * size_hw[1]) ** 0.5))
+def guided_samplers(
+    probs: Sequence[Tensor], images: Sequence[Tensor], config: GuidedConfig
+) -> list[Sampler]:
+    """Fit probs (K, h, w) to RGB images (3, H, W), levels 0 to 255."""
+    samplers: list[Sampler] = []
+    for own_probs, image in zip(probs, images, strict=True):
+        size_hw = working_size((image.shape[1], image.shape[2]), config.working_pixels)
+        radius = max(1, round(config.radius * (size_hw[0] * size_hw[1]) ** 0.5))
+        own_probs, rgb = resize(own_probs, size_hw), resize(image, size_hw)
+        samplers.append(fit(own_probs, rgb, image, radius=radius, rgb_std=config.rgb_std))
+    return samplers
 
+
+def fit(probs: Tensor, rgb: Tensor, image: Tensor, *, radius: int, rgb_std: float) -> GuidedSampler:
+    """Linear functions of the colours (3, h, w) that give the probs (K, h, w), in each window."""
     mean_rgb, mean_probs = box_mean(rgb, radius), box_mean(probs, radius)
     # Centred on the whole image's mean: the difference of two large means loses digits.
     centred = rgb - rgb.mean(dim=(1, 2), keepdim=True)
@@ -55,7 +63,7 @@ def guided_sampler(probs: Tensor, image: Tensor, config: GuidedConfig) -> Guided
     covariance = box_mean((probs[:, None] * centred).flatten(0, 1), radius).unflatten(0, (-1, 3))
     covariance = covariance - mean_probs[:, None] * mean_centred  # (K, 3, h, w)
 
-    ridge = config.rgb_std**2 * torch.eye(3, device=rgb.device)
+    ridge = rgb_std**2 * torch.eye(3, device=rgb.device)
     slope = torch.linalg.solve(
         variance.permute(2, 3, 0, 1) + ridge, covariance.permute(2, 3, 1, 0)
     ).permute(3, 2, 0, 1)  # (K, 3, h, w)
@@ -64,12 +72,6 @@ def guided_sampler(probs: Tensor, image: Tensor, config: GuidedConfig) -> Guided
     offset = box_mean(offset, radius)
     coarse = normalized((slope * rgb).sum(dim=1) + offset)
     return GuidedSampler(coarse, slope, offset, image)
-
-
-def normalized(probs: Tensor) -> Tensor:
-    """Clip to 0 or more and make (K, H, W) sum to 1 over K."""
-    probs = probs.clamp_min(1e-6)
-    return probs / probs.sum(dim=0, keepdim=True)
 
 
 def box_mean(maps: Tensor, radius: int) -> Tensor:

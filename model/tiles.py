@@ -5,6 +5,7 @@ image. Most tiles hold few classes, so only those are painted.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -26,11 +27,23 @@ class Tile(NamedTuple):
 class Sampler(Protocol):
     """A result at working size that can be read at full size, tile by tile."""
 
-    coarse: Tensor  # (K, h, w) probs at working size
+    @property
+    def coarse(self) -> Tensor:
+        """Probs (K, h, w) at working size."""
 
     def __call__(self, tile: Tile, classes: Tensor) -> Tensor:
         """Probs (k, bottom-top, right-left) of the k `classes`, summing to 1 over them."""
-        ...
+
+
+@dataclass(frozen=True)
+class BilinearSampler:
+    """Reads its coarse probs bilinearly, and as they are where the sizes agree."""
+
+    coarse: Tensor  # (K, h, w)
+    image_hw: tuple[int, int]
+
+    def __call__(self, tile: Tile, classes: Tensor) -> Tensor:
+        return normalized(bilinear_tile(self.coarse[classes], tile, self.image_hw))
 
 
 def tiles_of(height_px: int, width_px: int, side_px: int = TILE_SIDE_PX) -> Iterator[Tile]:
@@ -44,13 +57,23 @@ def classes_in(tile: Tile, coarse: Tensor, image_hw: tuple[int, int], floor: flo
     """Indices (k,) of the classes with a prob above `floor` in or beside the tile; at least one."""
     rows = _cells(tile.top, tile.bottom, image_hw[0], coarse.shape[1])
     columns = _cells(tile.left, tile.right, image_hw[1], coarse.shape[2])
-    highest = coarse[:, rows, columns].amax(dim=(1, 2))  # (K,)
-    present = highest > min(floor, float(highest.max()) * 0.999)
-    return present.nonzero()[:, 0]
+    return above(coarse[:, rows, columns], floor)
+
+
+def above(probs: Tensor, floor: float) -> Tensor:
+    """Indices (k,) of the classes of (K, h, w) whose highest prob is above `floor`, or the best."""
+    highest = probs.amax(dim=(1, 2))
+    return (highest >= highest.max().clamp_max(floor)).nonzero()[:, 0]
+
+
+def normalized(probs: Tensor) -> Tensor:
+    """Clip (K, H, W) to a little above 0 and divide by the sum over K."""
+    probs = probs.clamp_min(1e-6)
+    return probs / probs.sum(dim=0, keepdim=True)
 
 
 def bilinear_tile(coarse: Tensor, tile: Tile, image_hw: tuple[int, int]) -> Tensor:
-    """Read the tile of (C, h, w) enlarged to `image_hw`: as F.interpolate, align_corners=False."""
+    """The tile of (C, h, w) enlarged to `image_hw`, as F.interpolate with align_corners=False."""
     rows = _cells(tile.top, tile.bottom, image_hw[0], coarse.shape[1])
     columns = _cells(tile.left, tile.right, image_hw[1], coarse.shape[2])
     to_rows = _bilinear_weights(tile.top, tile.bottom, image_hw[0], coarse.shape[1], rows)
@@ -60,13 +83,15 @@ def bilinear_tile(coarse: Tensor, tile: Tile, image_hw: tuple[int, int]) -> Tens
 
 
 def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Resize (C, H, W): the mean of the covered pixels when shrinking, bilinear when enlarging."""
-    if tuple(maps.shape[1:]) == tuple(size_hw):
-        return maps
-    return F.interpolate(maps[None], size=size_hw, mode="bilinear", antialias=True)[0]
+    """Resize (C, H, W) to float32: the covered pixels' mean when smaller, bilinear when larger."""
+    if tuple(maps.shape[1:]) == size_hw:
+        return maps.float()
+    if maps.device.type != "cpu":
+        maps = maps.float()  # only the CPU resizes bytes, which spares it a fourfold copy
+    return F.interpolate(maps[None], size=size_hw, mode="bilinear", antialias=True)[0].float()
 
 
-def working_size(image_hw: tuple[int, int], pixels: float) -> tuple[int, int]:
+def working_size(image_hw: tuple[int, int], pixels: int) -> tuple[int, int]:
     """Height and width of the image shrunk (never enlarged) to about `pixels`, each at least 1."""
     height_px, width_px = image_hw
     factor = min(1.0, (pixels / (height_px * width_px)) ** 0.5)
