@@ -44,14 +44,16 @@ class LabelStudio:
                     f"LABEL_STUDIO_URL {self.url!r} cannot be used: {error}."
                 ) from error
 
-    def learn_from_setup(self, hostname: str | None, access_token: str | None) -> None:
+    def learn_from_setup(self, hostname: object, access_token: object) -> None:
         """Take what Label Studio says of itself in /setup: the name it goes by, and a token.
 
         Anyone who reaches our port can send a /setup. So the name never becomes an address that we
         ask, and the token is only used when we were given none; it goes to our own server alone.
         """
-        self._setup_hostname = (hostname or "").strip().rstrip("/") or None
-        self._setup_token = (access_token or "").strip() or None
+        if isinstance(hostname, str):
+            self._setup_hostname = hostname.strip().rstrip("/") or None
+        if isinstance(access_token, str):
+            self._setup_token = access_token.strip() or None
 
     @property
     def api_key(self) -> str | None:

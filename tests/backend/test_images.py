@@ -302,51 +302,58 @@ def test_a_body_above_the_limit_is_refused_from_its_header_alone(studio, web):
         loader(studio, allowed_hosts=("*",), max_bytes=1000)(f"{web.url}/a.png")
 
 
-def serve_raw(*pieces: bytes, pause_s: float = 0.0, again: int = 1) -> tuple[str, threading.Thread]:
-    """Write bytes to the one client that comes, `again` times, and hang up."""
-    listener = socket.create_server(("127.0.0.1", 0))
+class RawServer:
+    """Writes bytes to the one client that comes, and hangs up."""
 
-    def serve() -> None:
-        with listener, listener.accept()[0] as client:
+    def __init__(self, *pieces: bytes, pause_s: float = 0.0) -> None:
+        self.sent_bytes = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/a.png"
+        self._thread = threading.Thread(target=self._serve, args=(pieces, pause_s))
+        self._thread.start()
+
+    def _serve(self, pieces: tuple[bytes, ...], pause_s: float) -> None:
+        with self._listener, self._listener.accept()[0] as client:
             client.recv(65536)
             try:
-                for piece in pieces * again:
+                for piece in pieces:
                     client.sendall(piece)
+                    self.sent_bytes += len(piece)
                     time.sleep(pause_s)
-            except OSError:  # hung up on us, as it should
+            except OSError:  # the client hung up, as it should
                 pass
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    return f"http://127.0.0.1:{listener.getsockname()[1]}/a.png", thread
+    def join(self) -> None:
+        self._thread.join(60)
+        assert not self._thread.is_alive()
 
 
 ENDLESS = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
 
 def test_an_endless_body_is_given_up_at_the_limit(studio):
-    url, thread = serve_raw(ENDLESS + bytes(1 << 20), bytes(1 << 20), again=50)
+    server = RawServer(ENDLESS, *([bytes(1 << 20)] * 200))
     with pytest.raises(ImageTooLarge, match="IMAGE_MAX_MB"):
-        loader(studio, allowed_hosts=("*",), max_bytes=3 << 20)(url)
-    thread.join(30)
-    assert not thread.is_alive()
+        loader(studio, allowed_hosts=("*",), max_bytes=3 << 20)(server.url)
+    server.join()
+    assert server.sent_bytes < 50 << 20  # what the buffers of two sockets took beyond the limit
 
 
 def test_the_endless_body_of_a_redirect_is_not_read(studio, web):
     head = f"HTTP/1.1 302 Found\r\nLocation: {web.url}/a.png\r\n\r\n".encode()
-    url, thread = serve_raw(head + bytes(1 << 20), bytes(1 << 20), again=500)
+    server = RawServer(head, *([bytes(1 << 20)] * 200))
     web.pages["/a.png"] = PNG
-    assert is_the_image(loader(studio, allowed_hosts=("*",))(url))
-    thread.join(30)
-    assert not thread.is_alive()
+    assert is_the_image(loader(studio, allowed_hosts=("*",))(server.url))
+    server.join()
+    assert server.sent_bytes < 50 << 20
 
 
 @pytest.mark.parametrize("first", [b"", ENDLESS], ids=["silent", "dripping"])
 def test_a_slow_answer_is_given_up(studio, first):
-    url, thread = serve_raw(first, b"", *([b"x"] * 8), pause_s=0.1)
+    server = RawServer(first, b"", *([b"x"] * 8), pause_s=0.1)
     with pytest.raises(ImageNotFound, match=r"takes too long|broke off|cannot be reached"):
-        loader(studio, allowed_hosts=("*",), timeout_s=0.25)(url)
-    thread.join(30)
+        loader(studio, allowed_hosts=("*",), timeout_s=0.25)(server.url)
+    server.join()
 
 
 @pytest.mark.parametrize(
@@ -364,10 +371,10 @@ def test_a_slow_answer_is_given_up(studio, first):
     ],
 )
 def test_a_host_that_talks_nonsense_is_an_image_error(studio, raw):
-    url, thread = serve_raw(raw)
+    server = RawServer(raw)
     with pytest.raises(ImageError):
-        loader(studio, allowed_hosts=("*",))(url)
-    thread.join(30)
+        loader(studio, allowed_hosts=("*",))(server.url)
+    server.join()
 
 
 def test_a_host_that_is_not_there_is_named(studio):

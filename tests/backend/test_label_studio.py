@@ -218,6 +218,13 @@ def test_a_token_of_setup_is_used_only_when_none_was_given(server):
     assert studio.key_kind == "refresh"
 
 
+def test_a_setup_that_says_nonsense_of_itself_teaches_nothing(server):
+    studio = LabelStudio(server.url)
+    studio.learn_from_setup(7, ["token"])
+    assert studio.api_key is None
+    assert studio.as_reached("http://7/a") == "http://7/a"
+
+
 @pytest.mark.parametrize("url", ["localhost:8080", "ftp://ls", "http://", "http://ls:port"])
 def test_an_address_without_scheme_or_host_stops_the_start(url):
     with pytest.raises(SettingsError, match="LABEL_STUDIO_URL"):
