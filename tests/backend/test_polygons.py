@@ -93,12 +93,13 @@ def test_polygons_that_are_not_simplified_give_the_mask_back(mask):
 
 @given(small_masks)
 def test_holes_stay_open_for_fill_rules_of_both_kinds(mask):
-    # PIL's and cv2's fills count crossings; polygon_to_mask, like a browser, counts turns.
-    drawn = np.zeros((*mask.shape,), np.uint8)
+    # cv2 counts crossings; polygon_to_mask counts turns, like a browser.
+    height_px, width_px = mask.shape
+    drawn = np.zeros(mask.shape, np.uint8)
     for polygon in mask_to_polygons(mask, EXACT):
-        scaled = np.kron(np.zeros_like(mask), np.ones((8, 8), bool)).astype(np.uint8)
+        scaled = np.zeros((8 * height_px, 8 * width_px), np.uint8)
         cv2.fillPoly(scaled, [(polygon * 8).astype(np.int32)], 1)
-        drawn |= scaled[4::8, 4::8]  # the centres: the lines that cv2 draws lie elsewhere
+        drawn |= scaled[4::8, 4::8]  # centres of pixels: the lines that cv2 draws lie elsewhere
     np.testing.assert_array_equal(drawn.astype(bool), mask)
 
 
