@@ -36,7 +36,7 @@ def feedback_path(
             for tokens, window, texts in zip(first, pixels, text_embeds, strict=True)
         ]
     )[:, None]  # (B, 1, N, N)
-    bias = method.feedback_gain * method.feedback_share * affinity.to(x)
+    bias = method.feedback_gain * (method.feedback_share * affinity).to(x)  # half until here
     hints = Hints(
         bias if neighbours is None else bias + neighbours,
         sharpness=method.feedback_gain * (1 - method.feedback_share),
@@ -95,7 +95,7 @@ def shared_answers(answer: Tensor, blur_std: float) -> Tensor:
     kernel = (kernel / kernel.sum()).view(1, 1, -1)
     affinity = F.conv1d(affinity[:, None], kernel, padding=size // 2)[:, 0].relu()
     affinity = affinity / (affinity.sum(dim=1, keepdim=True) + 1e-8)
-    return F.pad((affinity / affinity.max()).half().float(), (1, 0, 1, 0))  # half as published
+    return F.pad((affinity / affinity.max()).half(), (1, 0, 1, 0))  # as published
 
 
 def _connected(rows: Tensor, places: Tensor, answer: Tensor, longest: int) -> Tensor:

@@ -102,7 +102,7 @@ class Segmenter:
         """Which class of the vocabulary each pixel of the image (H, W, 3) is."""
         method = settings.resolve()
         text = embed_vocabulary(vocabulary, self.encode_text, method)  # embeds (R, E)
-        if not len(text.embeds):
+        if not vocabulary.classes or not len(text.embeds):
             return _nothing(vocabulary, features.image_hw)
         pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from model.methods import MethodConfig
 
+MAX_WINDOW_PX = 1024  # of an image taken whole: its attention maps grow with the fourth power
 MIN_SIDE_PATCHES = 4  # a ribbon of an image is widened to this, so that it has context at all
 
 
@@ -38,12 +39,13 @@ class WindowPlan:
 def plan_windows(image_hw: tuple[int, int], method: MethodConfig, patch_px: int) -> WindowPlan:
     """Where the windows of an image of H x W pixels lie."""
     resized_hw = _resized(image_hw, method, patch_px)
-    if method.window_px:
-        window_px = max(1, round(method.window_px / patch_px)) * patch_px
-        window_hw = min(window_px, resized_hw[0]), min(window_px, resized_hw[1])
-    else:
-        window_hw = resized_hw
-    stride_px = max(1, round(method.stride_px / patch_px)) * patch_px
+    window_px = method.window_px or MAX_WINDOW_PX
+    stride_px = method.stride_px if method.window_px else MAX_WINDOW_PX // 2
+    window_px, stride_px = (
+        max(1, round(pixels / patch_px)) * patch_px
+        for pixels in (window_px, min(stride_px, window_px))
+    )
+    window_hw = min(window_px, resized_hw[0]), min(window_px, resized_hw[1])
     corners = tuple(
         (y, x)
         for y in _starts(resized_hw[0], window_hw[0], stride_px)
