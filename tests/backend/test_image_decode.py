@@ -51,6 +51,7 @@ def test_lossless_files_come_back_as_they_were(file_format):
     image = decode(coded(Image.fromarray(gradient()), file_format, **options))
     assert image.dtype == np.uint8
     assert image.flags.c_contiguous
+    assert image.flags.writeable
     np.testing.assert_array_equal(image, gradient())
 
 
