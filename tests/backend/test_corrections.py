@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from backend.corrections import STREAM, STREAM_BYTES, CorrectionQueue, QueueConfig, QueueCounters
 from backend.errors import StoreError
+from backend.redis_server import ServerConfig
 from backend.spool import Spool
 from backend.store import StoreConfig, open_store
 
@@ -23,7 +24,10 @@ AT_ONCE = QueueConfig(claim_after_s=0.0)
 
 
 def open_quick(data_dir, *, url=None, first_pause_s=0.05):
-    return open_store(url, data_dir, StoreConfig(first_pause_s=first_pause_s, longest_pause_s=0.1))
+    # Long time-outs, so that a busy machine is not taken for a lost store.
+    server = ServerConfig(connect_timeout_s=30, read_timeout_s=30)
+    config = StoreConfig(first_pause_s=first_pause_s, longest_pause_s=0.1, server=server)
+    return open_store(url, data_dir, config)
 
 
 @pytest.fixture
@@ -233,8 +237,9 @@ def kill_after(worker, lines: int) -> int:
     for _ in range(lines):
         worker.stdout.readline()
     worker.kill()
-    rest, _ = worker.communicate()
-    return lines - 1 + len([line for line in rest.split("\n")[:-1] if line])
+    rest = worker.stdout.read()  # not communicate(), which forgets what readline() had buffered
+    worker.communicate()
+    return lines - 1 + rest.count("\n")
 
 
 def test_what_was_pushed_outlives_a_kill(tmp_path):

@@ -17,12 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.embed_codec import HEADER, key_prefix, pack_row, text_part, unpack_row
+from backend.redis_server import ServerConfig
 from backend.store import StoreConfig, open_store
 from backend.text_cache import CacheCounters, CachedTextEncoder, TextCacheConfig
 from model import MethodError, ModelError
 
 ROOT = Path(__file__).parents[2]
 DIM = 16
+PATIENT = StoreConfig(  # so that a busy machine is not taken for a lost store
+    first_pause_s=0.05,
+    longest_pause_s=0.1,
+    server=ServerConfig(connect_timeout_s=30, read_timeout_s=30),
+)
 
 
 def embed_of(text: str, templates: str, fingerprint: str) -> np.ndarray:
@@ -55,7 +61,7 @@ class CountingEncoder:
 
 @pytest.fixture
 def store(tmp_path):
-    store = open_store(None, tmp_path, StoreConfig(first_pause_s=0.05, longest_pause_s=0.1))
+    store = open_store(None, tmp_path, PATIENT)
     yield store
     store.close()
 
@@ -267,8 +273,8 @@ def test_a_failure_of_one_thread_is_not_that_of_those_who_waited(store):
 
 
 def test_who_encodes_for_longer_than_a_lock_lasts_is_still_waited_for(store):
-    config = TextCacheConfig(lock_s=0.3)
-    encoders = [CountingEncoder(pause_s=1.5) for _ in range(2)]
+    config = TextCacheConfig(lock_s=1.0)
+    encoders = [CountingEncoder(pause_s=2.5) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:  # two caches of one process know as little as two processes
         rows = pool.map(lambda e: CachedTextEncoder(e, store, config)(WORDS), encoders)
         assert all(is_right(found, WORDS) for found in rows)
@@ -329,20 +335,15 @@ def test_a_store_that_dies_on_the_way_stops_nothing(store):
 
 
 FORKING = """
-import importlib.util, os, signal, sys, time
+import importlib.util, sys
 from pathlib import Path
 spec = importlib.util.spec_from_file_location("tests_text_cache", sys.argv[1])
 tests = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tests)
-tests.{job}(Path(sys.argv[2]))
+tests.three_at_once(Path(sys.argv[2]) / "three")
+tests.one_is_killed(Path(sys.argv[2]) / "killed")
 """
 FIFTY = [f"word {i}" for i in range(50)]
-
-
-def run_forking(job, data_dir) -> None:
-    """Run a function of this file in a process that may fork, as gunicorn does."""
-    script = FORKING.format(job=job.__name__)
-    subprocess.run([sys.executable, "-c", script, __file__, str(data_dir)], cwd=ROOT, check=True)
 
 
 def fork(job, data_dir, *arguments) -> int:
@@ -352,7 +353,7 @@ def fork(job, data_dir, *arguments) -> int:
         return child
     code = 1
     try:
-        store = open_store(None, data_dir)
+        store = open_store(None, data_dir, PATIENT)
         job(store, *arguments)
         store.close()
         code = 0
@@ -367,14 +368,11 @@ def ask_and_note(store, note: Path) -> None:
 
 
 def three_at_once(data_dir: Path) -> None:
+    data_dir.mkdir()
     notes = [data_dir / f"note{i}" for i in range(3)]
     for child in [fork(ask_and_note, data_dir, note) for note in notes]:
         assert os.waitpid(child, 0)[1] == 0
     assert sum(int(note.read_text()) for note in notes) == 50
-
-
-def test_processes_that_need_the_same_words_encode_them_once(tmp_path):
-    run_forking(three_at_once, tmp_path)
 
 
 def encode_slowly(store) -> None:
@@ -383,7 +381,7 @@ def encode_slowly(store) -> None:
 
 def one_is_killed(data_dir: Path) -> None:
     child = fork(encode_slowly, data_dir)
-    store = open_store(None, data_dir)
+    store = open_store(None, data_dir, PATIENT)
     while not store.run("look", lambda client: client.keys("*:lock")):
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
@@ -394,5 +392,7 @@ def one_is_killed(data_dir: Path) -> None:
     store.close()
 
 
-def test_a_process_killed_while_it_encodes_holds_nobody_up_for_ever(tmp_path):
-    run_forking(one_is_killed, tmp_path)
+def test_processes_encode_the_same_words_once_and_outlive_the_one_that_does_it(tmp_path):
+    # Both in one process that may fork, as gunicorn does: importing torch takes seconds.
+    script = [sys.executable, "-c", FORKING, __file__, str(tmp_path)]
+    subprocess.run(script, cwd=ROOT, check=True)
