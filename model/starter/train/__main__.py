@@ -86,7 +86,7 @@ def train_text(arguments: argparse.Namespace) -> None:
         torch.save({"texts": texts, "embeds": teacher(texts).half()}, cache)
     saved = torch.load(cache, weights_only=True)
     tower = build_tower().to(arguments.device)
-    start_from_teacher(tower, teacher)
+    start_from_teacher(tower, teacher, arguments.out / "pieces.pt")
     photo_texts = torch.load(arguments.out / "texts.pt", weights_only=True)
     texts = saved["texts"] + photo_texts["texts"]
     targets = torch.cat([saved["embeds"], photo_texts["embeds"].half()])

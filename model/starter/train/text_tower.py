@@ -100,11 +100,13 @@ def corpus(
     return list(dict.fromkeys(texts))
 
 
-def start_from_teacher(tower: TextTransformer, teacher: Teacher) -> None:
+def start_from_teacher(tower: TextTransformer, teacher: Teacher, cache: Path) -> None:
     """Each token starts as the teacher's word for it, in the 256 directions that hold most."""
     decoder = open_clip.tokenizer.SimpleTokenizer().decoder
     pieces = [decoder[i].replace("</w>", "") or "." for i in range(len(decoder))]
-    embeds = teacher(pieces)
+    if not cache.exists():
+        save(teacher(pieces), cache)
+    embeds = torch.load(cache, weights_only=True)
     embeds = embeds - embeds.mean(0)
     _, _, directions = torch.linalg.svd(embeds.T @ embeds)
     tower.token_embedding.weight.data = embeds @ directions[:WIDTH].T * 0.5
@@ -120,7 +122,7 @@ def train_text_tower(
     device: str,
 ) -> None:
     """Cosine to the teacher, and the same neighbours within a batch as the teacher sees."""
-    tokens = open_clip.tokenizer.SimpleTokenizer(context_length=CONTEXT_LENGTH)(texts).short()
+    tokens = open_clip.tokenizer.SimpleTokenizer(context_length=CONTEXT_LENGTH)(texts).int()
     lengths = (tokens != 0).sum(1)
     optimizer = torch.optim.AdamW(
         tower.parameters(), lr=config.lr, weight_decay=config.weight_decay
@@ -141,7 +143,7 @@ def train_text_tower(
         rows = similar_lengths(lengths, config.batch, generator)
         batch = tokens[rows][:, : int(lengths[rows].max())].long().to(device)
         target = targets[rows].float().to(device)
-        embeds = F.normalize(tower(batch), dim=-1)
+        embeds = F.normalize(embed_short(tower, batch), dim=-1)
         distance = (1 - (embeds * target).sum(-1)).mean()
         kinship = F.mse_loss(embeds @ embeds.T, target @ target.T)
         optimizer.zero_grad(set_to_none=True)
@@ -167,6 +169,18 @@ def train_text_tower(
                 checkpoint,
             )
             saved_s = time.monotonic()
+
+
+def embed_short(tower: TextTransformer, tokens: Tensor) -> Tensor:
+    """What the tower says of (B, T) tokens, T up to its context: no work for the padding behind.
+
+    Exact, since the mask is causal: the end-of-text token, which is read, sees nothing after it.
+    """
+    length = tokens.shape[1]
+    x = tower.token_embedding(tokens) + tower.positional_embedding[:length]
+    x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
+    ends = tower.ln_final(x[torch.arange(len(x)), tokens.argmax(1)])
+    return ends @ tower.text_projection
 
 
 def similar_lengths(lengths: Tensor, batch: int, generator: torch.Generator) -> Tensor:

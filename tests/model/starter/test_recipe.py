@@ -15,7 +15,7 @@ from model.starter.train.export import export
 from model.starter.train.image_tower import PATTERNS, ImageTower, drop_patches, last_block
 from model.starter.train.photos import augment, is_held_out
 from model.starter.train.schedule import cosine
-from model.starter.train.text_tower import build_tower
+from model.starter.train.text_tower import build_tower, embed_short
 from model.starter.train.texts import describe, frequent_words
 from model.starter.train.wordnet import WordNet
 
@@ -171,3 +171,13 @@ def test_the_export_is_one_plain_clip_in_half_precision(tmp_path):
     assert {tensor.dtype for tensor in state.values()} == {torch.float16}
     assert not [name for name in state if "gamma" in name]
     assert state["text_projection"].shape == (256, 384)
+
+
+def test_leaving_the_padding_out_changes_no_embed():
+    torch.manual_seed(0)
+    tower = build_tower().eval()
+    tokens = torch.zeros(2, 32, dtype=torch.long)
+    tokens[0, :4] = torch.tensor([49406, 320, 2368, 49407])
+    tokens[1, :3] = torch.tensor([49406, 2368, 49407])
+    with torch.no_grad():
+        torch.testing.assert_close(embed_short(tower, tokens[:, :4]), tower(tokens))
