@@ -8,16 +8,19 @@ import fcntl
 import os
 import signal
 import sys
-from typing import NoReturn
 
 
 def guard(users_lock: str, server_lock: int, command: list[str]) -> None:
-    def end(*_: object) -> NoReturn:
-        sys.exit()  # the server ended by itself: nothing is left to guard
-
-    signal.signal(signal.SIGCHLD, end)
     users = os.open(users_lock, os.O_RDWR | os.O_CREAT, 0o600)
     server = os.posix_spawn(command[0], command, {})
+
+    def end_with_server(*_: object) -> None:
+        # The signal comes for a server that is only paused, too.
+        if os.waitpid(server, os.WNOHANG)[0]:
+            sys.exit()
+
+    signal.signal(signal.SIGCHLD, end_with_server)
+    end_with_server()  # it may have ended before
     os.close(server_lock)  # the server's copy is the one that counts
 
     # Each user holds it, shared; the kernel takes it from a killed one.

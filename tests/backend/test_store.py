@@ -164,6 +164,16 @@ def test_a_killed_server_is_started_again_with_what_it_knew(tmp_path, caplog):
     assert sum("is back after" in r.getMessage() for r in caplog.records) == 1
 
 
+def test_a_server_that_was_paused_still_ends_with_its_last_user(tmp_path):
+    with store_in(tmp_path) as store:
+        pid = server_pid(store)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.2)  # for the news to reach whoever watches it
+        os.kill(pid, signal.SIGCONT)
+        assert server_pid(store) == pid
+    assert not is_alive(pid)
+
+
 def test_all_killed_at_once_leaves_nothing_in_the_way_of_the_next_start(tmp_path):
     worker = run_python(OPEN_AND_WAIT, tmp_path, "killed")
     pid = int(worker.stdout.readline())
