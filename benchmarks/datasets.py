@@ -46,6 +46,13 @@ class MeasuringSet:
             return sorted(line.strip() for line in listed.read_text().splitlines() if line.strip())
         return sorted(path.stem for path in (self.folder / f"masks{self._suffix}").glob("*.png"))
 
+    def spread(self, limit: int) -> list[str]:
+        """`limit` stems, evenly spread over all; 0: all."""
+        stems = self.stems
+        if not 0 < limit < len(stems):
+            return stems
+        return [stems[i * len(stems) // limit] for i in range(limit)]
+
     def load(self, stem: str) -> Sample:
         image_file = next((self.folder / "images").glob(f"{stem}.*"))
         with (

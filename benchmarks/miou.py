@@ -74,12 +74,9 @@ def measure(
     """Segment every image (or `limit` of them, evenly spread) and compare with the truth."""
     names = data.class_names
     shift = has_background(names)  # the vocabulary lacks class 0
-    stems = data.stems
-    if 0 < limit < len(stems):
-        stems = [stems[i * len(stems) // limit] for i in range(limit)]
     result = Result(names)
     unlabelled = 0 if shift else len(names)
-    for stem in stems:
+    for stem in data.spread(limit):
         sample = data.load(stem)
         started_s = time.perf_counter()
         answer = segmenter([sample.image], vocabulary, settings)[0].label_map
