@@ -27,6 +27,8 @@ from backend.regions import encode_regions
 from backend.vocabulary import vocabulary_of
 from model import DenseFeatures, ModelError, Segmenter, SegmentSettings
 
+NOTHING = np.zeros((64, 64, 3), dtype=np.uint8)  # an image to warm up with
+
 log = logging.getLogger(__name__)
 
 
@@ -186,10 +188,9 @@ class Annotator:
     def warm(self, label_config: str, project: ProjectSettings) -> None:
         """Have the words of a labeling config embedded before its first task comes."""
         settings = project.segment_settings(self.default)
-        nothing = np.zeros((64, 64, 3), dtype=np.uint8)
         for control in read_controls(label_config):
             if control.labels:
-                self.segmenter([nothing], vocabulary_of(control.labels, project), settings)
+                self.segmenter([NOTHING], vocabulary_of(control.labels, project), settings)
 
     def describe(self) -> dict[str, str]:
         """What predicts, for /ready and people."""

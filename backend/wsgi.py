@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from flask import Flask
 
-from backend.annotator import Annotator
+from backend.annotator import NOTHING, Annotator
 from backend.app import Parts, create_app
 from backend.batcher import Batcher
 from backend.corrections import CorrectionQueue
@@ -18,7 +18,7 @@ from backend.metrics import Metrics
 from backend.settings import Settings
 from backend.store import Store, open_store
 from backend.text_cache import CachedTextEncoder
-from model import CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
+from model import CheckpointConfig, Segmenter, SegmentSettings, Vocabulary, build_segmenter
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,11 @@ def create(
         parts.annotator.set_result(annotator)
         if on_ready is not None:
             on_ready(parts)
+        # Words that all projects share are embedded before the first of them asks.
+        try:
+            annotator.segmenter([NOTHING], Vocabulary.of(["object"]), annotator.default)
+        except Exception:
+            log.exception("warming up failed")
 
     threading.Thread(target=load, name="load-model", daemon=True).start()
     return create_app(parts)

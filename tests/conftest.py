@@ -101,7 +101,7 @@ class Service:
             request["method"], request["path"], headers=headers, data=request["raw_body"].encode()
         )
 
-    def wait_until_ready(self, timeout_s: float = 120) -> None:
+    def wait_until_ready(self, timeout_s: float = 300) -> None:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -152,7 +152,7 @@ def start(tiny_checkpoint, tmp_path) -> Iterator[Callable[..., Service]]:
     yield start
     for service in started:
         service.process.terminate()
-        service.process.wait(30)
+        service.process.wait(120)
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +169,7 @@ def make_service(tiny_checkpoint, tmp_path_factory) -> Iterator[Callable[..., Se
     yield make
     for service in started:
         service.process.terminate()
-        assert service.process.wait(30) == 0
+        assert service.process.wait(120) == 0
 
 
 @pytest.fixture(scope="session")
