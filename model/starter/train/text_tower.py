@@ -6,11 +6,14 @@ in WordNet with a look), their definitions, templates and captions, so that a wo
 photo ever showed still lands near its kin.
 """
 
+from __future__ import annotations
+
 import json
 import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import open_clip
 import torch
@@ -19,8 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.starter.train.schedule import cosine, save
-from model.starter.train.teacher import Teacher
-from model.starter.train.wordnet import WordNet
+
+if TYPE_CHECKING:  # the teacher needs train/requirements.txt, learning from what it said does not
+    from model.starter.train.teacher import Teacher
+    from model.starter.train.wordnet import WordNet
 
 CONTEXT_LENGTH = 32
 WIDTH = 256
