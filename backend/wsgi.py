@@ -110,8 +110,9 @@ def create(
         # Words that all projects share are embedded before the first of them asks.
         try:
             annotator.segmenter([NOTHING], Vocabulary.of(["object"]), annotator.default)
-        except Exception:
-            log.exception("warming up failed")
+        except Exception as error:  # the store is closed when the server stops meanwhile
+            log.warning("The words that all projects share are not embedded yet: %s", error)
+            log.debug("warming up failed", exc_info=True)
 
     threading.Thread(target=load, name="load-model", daemon=True).start()
     return create_app(parts)

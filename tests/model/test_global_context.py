@@ -30,6 +30,7 @@ def load_synthetic():
 
 
 synthetic = load_synthetic()
+SUPPRESSING = replace(METHODS["naclip"], suppress_channels=True)
 METHOD = MethodConfig("test", context_share=0.25)
 
 
@@ -99,7 +100,7 @@ def test_a_planted_loud_channel_is_reported_and_turned_down():
     assert (loud.block, loud.channel) == (9, 5)
     assert 8 < loud.ratio < 12
 
-    gains = channel_gains(loud_channels(visual), METHODS["firstpass"], 7, synthetic.WIDTH)
+    gains = channel_gains(loud_channels(visual), SUPPRESSING, 7, synthetic.WIDTH)
     assert set(gains) == {9}
     x = torch.randn(1, 4, synthetic.WIDTH, generator=torch.Generator().manual_seed(0))
     quiet = feed_forward(block, x, METHOD, gains[9])
@@ -109,6 +110,6 @@ def test_a_planted_loud_channel_is_reported_and_turned_down():
 
 def test_channels_before_global_tokens_emerge_are_left_alone():
     loudest = [LoudChannel(block, channel=0, ratio=5.0) for block in range(1, 13)]
-    gains = channel_gains(loudest, METHODS["firstpass"], global_block=10, width=8)
+    gains = channel_gains(loudest, SUPPRESSING, global_block=10, width=8)
     assert set(gains) == {11, 12}
     assert channel_gains(loudest, METHODS["naclip"], global_block=10, width=8) == {}

@@ -103,7 +103,7 @@ def test_a_tower_that_sees_no_side_gives_flipped_features_for_flipped_pixels(enc
 
 
 def test_shared_windows_change_features_and_a_lone_window_does_not(encoder, photos):
-    method = replace(METHODS["firstpass"], **SMALL)
+    method = replace(METHODS["naclip"], **SMALL)
     stitched = replace(method, stitch=True)
     many = [encoder(photos[:1], one, [])[0].patch_tokens for one in (method, stitched)]
     assert (many[0] - many[1]).abs().max() > 1e-3
