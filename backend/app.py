@@ -13,6 +13,7 @@ from flask import Blueprint, Flask, Response, current_app, request
 
 from backend.annotator import Annotator
 from backend.corrections import CorrectionQueue
+from backend.degradations import model_degradations
 from backend.errors import FirstpassError, Overloaded, RequestError
 from backend.events import matters
 from backend.label_studio import LabelStudio
@@ -55,6 +56,8 @@ class Parts:
         store = self.store.describe()
         found += [store["degraded"]] if store["degraded"] else []
         found += store["advice"]
+        if self.annotator.done() and not self.annotator.exception():
+            found += model_degradations(self.annotator.result().describe())
         if not self.settings.label_studio_api_key:
             found.append(
                 "No LABEL_STUDIO_API_KEY: images uploaded to Label Studio can be read only where "

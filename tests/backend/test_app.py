@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from backend.app import create_app
+from backend.degradations import model_degradations
 from backend.errors import SettingsError
 
 CONFIG = """<View><Image name="image" value="$image"/>
@@ -44,6 +45,13 @@ def test_ready_says_what_predicts_and_what_is_degraded(client):
     assert (answer.json["device"], answer.json["precision"]) == ("cpu", "float32")
     assert answer.json["store"]["up"] is True
     assert any("LABEL_STUDIO_API_KEY" in sentence for sentence in answer.json["degraded"])
+    assert any("No GPU" in sentence for sentence in answer.json["degraded"])
+
+
+def test_the_starter_is_called_what_it_is():
+    (starter,) = model_degradations({"model": "starter-1a2b3c4d", "device": "cuda"})
+    assert "CLIP_PRETRAINED=openai" in starter
+    assert model_degradations({"model": "ViT-B-16/openai-1a2b3c4d", "device": "cuda"}) == []
 
 
 def test_ready_is_503_while_the_model_loads(parts):
