@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.methods import MethodConfig
-from model.templates import BACKGROUND_NAMES, EVERYDAY_WORDS
 from model.text_encoder import TextEncoder
+from model.words import BACKGROUND_NAMES, EVERYDAY_WORDS, KIN
 
 
 @dataclass(frozen=True)
@@ -156,18 +156,31 @@ def prompt_rows(vocabulary: Vocabulary) -> PromptRows:
 def kin_free(
     words: Sequence[str], word_embeds: Tensor, labels: Sequence[str], label_embeds: Tensor
 ) -> list[str]:
-    """The words that are kin to no label, by spelling and by meaning.
+    """The words that are kin to no label, by name and by meaning.
 
-    Meaning: a word is kin if it lies nearer to a label than labels and words commonly do, so that
-    "sofa" never competes with "couch", nor "wheel" with "car wheel".
+    By meaning, a word is kin if it lies nearer to a label than most words of the bank lie to any
+    other: what the checkpoint itself cannot tell from a label must not compete with it.
     """
-    spoken = {part for label in labels for part in clean_name(label).split()}
     nearest = (word_embeds @ label_embeds.T).amax(dim=1)
     among_words = word_embeds @ word_embeds.T
     among_words.fill_diagonal_(-1)
     kin_cosine = among_words.amax(dim=1).median()
+    by_name = kin_by_name(labels)
     return [
         word
         for word, cosine in zip(words, nearest, strict=True)
-        if cosine < kin_cosine and not spoken & set(word.split())
+        if cosine < kin_cosine and not by_name & {word, *word.split()}
     ]
+
+
+def kin_by_name(labels: Iterable[str]) -> set[str]:
+    """The words of the labels, one by one and in the singular, and all that is kin to them.
+
+    >>> sorted(kin_by_name(["Snowy_hills"]))
+    ['cliff', 'hill', 'hills', 'mountain', 'snowy', 'snowy hills', 'terrain']
+    """
+    names = {clean_name(label) for label in labels}
+    spoken = names | {part for name in names for part in name.split()}
+    spoken |= {word.removesuffix("s") for word in spoken if not word.endswith("ss")}
+    spoken -= {name.removesuffix("s") for name in names if " " in name}
+    return spoken.union(*(group for group in KIN if group & spoken))

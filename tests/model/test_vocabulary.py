@@ -4,16 +4,18 @@ import pytest
 import torch
 
 from model.methods import METHODS, MethodConfig
-from model.templates import EVERYDAY_WORDS, TEMPLATES
+from model.templates import TEMPLATES
 from model.vocabulary import (
     ClassPrompt,
     Vocabulary,
     background_class,
     clean_name,
     embed_vocabulary,
+    kin_by_name,
     kin_free,
     prompt_rows,
 )
+from model.words import EVERYDAY_WORDS
 
 METHOD = METHODS["firstpass"]
 
@@ -94,13 +96,29 @@ def test_background_words_belong_to_the_background_class_where_there_is_one():
     assert dict(zip(rows.texts, rows.owners, strict=True))["sky"] == 0
 
 
-def test_negatives_are_kin_to_no_label_by_spelling_or_meaning():
-    encoder = ToyEncoder(["couch", "sofa"])
-    labels = ("sofa", "car wheel")
+def test_negatives_are_kin_to_no_label_by_name_or_meaning():
+    encoder = ToyEncoder(["lawnmower", "fence"])  # one meaning, as far as this encoder knows
+    labels = ("lawnmower", "Wooden_Floor")
     chosen = kin_free(EVERYDAY_WORDS, encoder(EVERYDAY_WORDS), labels, encoder(labels))
-    assert {"couch", "wheel", "car"}.isdisjoint(chosen)
+    assert {"fence", "floor", "carpet"}.isdisjoint(chosen)
     assert {"sky", "grass"} & set(chosen)
     assert len(chosen) > len(EVERYDAY_WORDS) / 3
+
+
+@pytest.mark.parametrize(
+    ("label", "kin", "stranger"),
+    [
+        ("Roads", "sidewalk", "grass"),  # a plural
+        ("facade", "window", "fence"),  # the whole of a part
+        ("traffic light", "lamp", "glass"),
+        ("glass", "mirror", "gla"),
+        ("猫", "猫", "sky"),
+    ],
+)
+def test_kin_is_named_by_the_bank(label, kin, stranger):
+    named = kin_by_name([label])
+    assert kin in named
+    assert stranger not in named
 
 
 def test_negatives_are_none_of_the_classes_and_can_be_left_out():
