@@ -16,6 +16,7 @@ AUTO_SPREAD = 1.5  # standard deviations of the scaled logits over the rows
 AUTO_SCALE_RANGE = (10.0, 200.0)
 OTSU_BINS = 64
 SINKHORN_STEPS = 3
+PIXELS_AT_ONCE = 2**20
 
 
 def automatic_scale(logits: Tensor) -> float:
@@ -98,6 +99,24 @@ def purify(probs: Tensor, patch_tokens: Tensor, purifier: str, below: float) -> 
     return kept / kept.sum(dim=0, keepdim=True).clamp_min(1e-12)
 
 
+def contenders(probs: Tensor, limit: int) -> Tensor:
+    """Probs (C, h, w) of the `limit` classes that win a patch, or come nearest to it.
+
+    Thousands of labels cost full resolution nothing then: those that win nowhere are left out.
+    """
+    if len(probs) <= limit:
+        return probs
+    share = probs / probs.amax(dim=0).clamp_min(1e-12)  # 1 where a class wins
+    wins = share.amax(dim=(1, 2))
+    rank = wins + share.mean(dim=(1, 2))
+    rank[-1] = torch.inf  # "none of them"
+    rank[wins == 1] += len(probs)
+    n_kept = min(max(limit, int((wins == 1).sum()) + 1), len(probs))
+    kept = rank.topk(n_kept).indices
+    present = torch.zeros(len(probs), 1, 1, device=probs.device).index_fill(0, kept, 1)
+    return probs * present / (probs * present).sum(dim=0, keepdim=True)
+
+
 def otsu_threshold(values: Tensor) -> float:
     """The cut of values in 0..1 into two groups with the largest variance between them."""
     counts = torch.histc(values.float(), OTSU_BINS, 0, 1)
@@ -109,18 +128,31 @@ def otsu_threshold(values: Tensor) -> float:
     return float((int((below * above * apart**2).argmax()) + 1) / OTSU_BINS)
 
 
-def unlabel_unsure(label_map: Tensor, best_prob: Tensor, prob_threshold: float) -> Tensor:
-    """Set pixels (H, W) whose best prob is below the threshold to -1."""
-    return label_map.masked_fill(best_prob < prob_threshold, -1)
+def settle(
+    label_map: Tensor,
+    best_prob: Tensor,
+    n_classes: int,
+    prob_threshold: float,
+    area_threshold: float,
+) -> Tensor:
+    """Decide label_map (H, W) in place, -1 for no class, and give the classes' scores (K,).
 
-
-def drop_small_classes(label_map: Tensor, n_classes: int, area_threshold: float) -> Tensor:
-    """Set classes under this share of the labelled area (H, W) to -1."""
-    if not area_threshold:
-        return label_map
-    areas = torch.bincount(label_map.flatten().int() + 1, minlength=n_classes + 1)[1:]
-    small = areas < area_threshold * areas.sum()
-    return label_map.masked_fill(small[label_map.clamp_min(0).int()] & (label_map >= 0), -1)
+    A pixel loses its label when it is none of the classes or less probable than the threshold, and
+    a class loses its pixels when they are less than a share of all labelled ones. In blocks of
+    rows, since a large image's copies would not fit.
+    """
+    rows = max(1, PIXELS_AT_ONCE // label_map.shape[1])
+    areas, totals = (torch.zeros(n_classes + 1, dtype=torch.float64) for _ in range(2))
+    for labels, probs in zip(label_map.split(rows), best_prob.split(rows), strict=True):
+        labels[(labels == n_classes) | (probs < prob_threshold)] = -1
+        index = labels.flatten().long() + 1
+        areas += torch.bincount(index, minlength=n_classes + 1).cpu()
+        totals += torch.bincount(index, probs.flatten(), minlength=n_classes + 1).cpu()
+    is_small = (areas < area_threshold * areas[1:].sum()).index_fill(0, torch.tensor(0), False)
+    if is_small.any():
+        for labels in label_map.split(rows):
+            labels[is_small.to(labels.device)[labels.long() + 1]] = -1
+    return (totals / areas.clamp_min(1) * ~is_small)[1:].float()
 
 
 def _to_unit_range(maps: Tensor) -> Tensor:

@@ -15,10 +15,10 @@ from model.calibration import (
     automatic_scale,
     class_probs,
     class_surgery,
-    drop_small_classes,
+    contenders,
     otsu_threshold,
     purify,
-    unlabel_unsure,
+    settle,
 )
 from model.image_encoder import DenseFeatures, ImageEncoder
 from model.methods import MethodConfig
@@ -27,6 +27,8 @@ from model.refiners import refine_to_labels
 from model.settings import SegmentSettings
 from model.text_encoder import TextEncoder
 from model.vocabulary import TextSide, Vocabulary, embed_vocabulary
+
+MAX_REFINED_CLASSES = 64  # at full resolution, unless more of them win a patch
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +50,9 @@ class Segmentation:
 
     def non_empty(self) -> Iterator[tuple[int, str, np.ndarray, float]]:
         """(index, name, mask (H, W), score) of each class that is in the image."""
-        for index in np.unique(self.label_map):
-            if index >= 0:
-                score = float(self.scores[index])
-                yield int(index), self.class_names[index], self.mask(index), score
+        for index in np.flatnonzero(self.scores):
+            score = float(self.scores[index])
+            yield int(index), self.class_names[index], self.mask(int(index)), score
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +110,7 @@ class Segmenter:
         logits = class_logits(features, text, pixels, method)  # (R, h, w)
         probs = class_probs(logits, text.owners, len(vocabulary.classes))  # (K + 1, h, w)
         probs = purify(probs, features.patch_tokens, method.purifier, method.purify_below)
+        probs = contenders(probs, MAX_REFINED_CLASSES)
         label_map, best_prob = refine_to_labels(method.refiner, probs, pixels)  # (H, W)
 
         return decide(label_map, best_prob, probs, vocabulary, method)
@@ -151,15 +153,8 @@ def decide(
         prob_threshold = otsu_threshold(probs.amax(dim=0))
     if area_threshold is None:
         area_threshold = 1 / (probs.shape[1] * probs.shape[2])
-    label_map = label_map.masked_fill(label_map == n_classes, -1)
-    label_map = unlabel_unsure(label_map, best_prob, prob_threshold)
-    label_map = drop_small_classes(label_map, n_classes, area_threshold)
-
-    labels = label_map.flatten().int() + 1
-    areas = torch.bincount(labels, minlength=n_classes + 1)[1:]
-    totals = torch.bincount(labels, best_prob.flatten(), minlength=n_classes + 1)[1:]
-    scores = (totals / areas.clamp_min(1)).float()
-    return Segmentation(vocabulary.names, label_map.numpy(), scores.numpy())
+    scores = settle(label_map, best_prob, n_classes, prob_threshold, area_threshold)
+    return Segmentation(vocabulary.names, label_map.cpu().numpy(), scores.numpy())
 
 
 def _one_each(vocabulary: Vocabulary | Sequence[Vocabulary], count: int) -> Sequence[Vocabulary]:

@@ -9,10 +9,10 @@ from model.calibration import (
     automatic_scale,
     class_probs,
     class_surgery,
-    drop_small_classes,
+    contenders,
     otsu_threshold,
     purify,
-    unlabel_unsure,
+    settle,
 )
 from model.errors import MethodError
 
@@ -83,19 +83,47 @@ def test_an_unknown_purifier_lists_the_known():
         purify(*halves(), "oracle", 0.5)
 
 
+def test_of_many_classes_the_winners_and_the_nearest_to_winning_stay():
+    probs = torch.full((10, 1, 3), 0.01)
+    probs[0, 0, 0] = probs[4, 0, 1] = probs[7, 0, 2] = 0.8
+    probs[2, 0, 1] = 0.5  # second to class 4
+    kept = contenders(probs, limit=5)
+    assert kept.amax(dim=(1, 2)).nonzero().flatten().tolist() == [0, 2, 4, 7, 9]
+    torch.testing.assert_close(kept.sum(dim=0), torch.ones(1, 3))
+    assert contenders(probs, limit=2).argmax(dim=0).tolist() == [[0, 4, 7]]
+    assert contenders(probs, limit=10) is probs
+    everyone_wins = torch.eye(5)[:, None]  # none of them, too
+    assert torch.equal(contenders(everyone_wins, limit=2), everyone_wins)
+
+
 def test_otsu_cuts_between_two_groups():
     values = torch.cat([torch.full((30,), 0.2), torch.full((50,), 0.8)])
     assert 0.2 < otsu_threshold(values) < 0.8
 
 
-def test_unsure_pixels_lose_their_label():
-    label_map = torch.tensor([[0, 1]], dtype=torch.int16)
-    assert unlabel_unsure(label_map, torch.tensor([[0.4, 0.6]]), 0.5).tolist() == [[-1, 1]]
+def test_unsure_pixels_and_those_of_no_class_lose_their_label():
+    label_map = torch.tensor([[0, 1, 1, 2]], dtype=torch.int16)
+    scores = settle(label_map, torch.tensor([[0.4, 0.6, 0.8, 0.9]]), 2, 0.5, 0.0)
+    assert label_map.tolist() == [[-1, 1, 1, -1]]
+    torch.testing.assert_close(scores, torch.tensor([0.0, 0.7]))
 
 
 def test_small_classes_go_and_unlabelled_pixels_do_not_count():
-    label_map = torch.tensor([[0] * 9 + [1] + [-1] * 90], dtype=torch.int16)
-    kept = drop_small_classes(label_map, 3, area_threshold=0.11)
-    assert kept.dtype == torch.int16
-    assert kept.tolist() == [[0] * 9 + [-1] * 91]
-    assert torch.equal(drop_small_classes(label_map, 3, area_threshold=0.09), label_map)
+    label_map = torch.tensor([[0] * 9 + [1] + [3] * 90], dtype=torch.int16)
+    kept = label_map.clone()
+    best_prob = torch.full((1, 100), 0.5)
+    assert settle(label_map, best_prob, 3, 0.0, area_threshold=0.11).tolist() == [0.5, 0, 0]
+    assert label_map.tolist() == [[0] * 9 + [-1] * 91]
+    assert settle(kept, best_prob, 3, 0.0, area_threshold=0.09).tolist() == [0.5, 0.5, 0]
+    assert kept.tolist() == [[0] * 9 + [1] + [-1] * 90]
+
+
+def test_blocks_of_rows_decide_as_the_whole(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    label_map = torch.randint(0, 5, (37, 20), generator=generator, dtype=torch.int16)
+    best_prob = torch.rand(37, 20, generator=generator)
+    whole, blocks = label_map.clone(), label_map.clone()
+    expected = settle(whole, best_prob, 4, 0.3, 0.1)
+    monkeypatch.setattr("model.calibration.PIXELS_AT_ONCE", 60)
+    torch.testing.assert_close(settle(blocks, best_prob, 4, 0.3, 0.1), expected)
+    assert torch.equal(whole, blocks)
