@@ -30,12 +30,13 @@ def feedback_path(
     neighbours = neighbour_hint(trace.grid_hw, x, method)
     first = last_block(tower, x, trace, method, method.attention, Hints(neighbours))
     first = project(tower.visual, first, method).transpose(1, 2).unflatten(2, trace.grid_hw)
-    affinity = torch.stack(
-        [
-            feedback_map(tokens, window, texts.to(tokens), method)
-            for tokens, window, texts in zip(first, pixels, text_embeds, strict=True)
-        ]
-    )[:, None]  # (B, 1, N, N)
+    with torch.autocast(x.device.type, enabled=False):  # the answer is float32 whatever x is
+        affinity = torch.stack(
+            [
+                feedback_map(tokens, window, texts.to(tokens), method)
+                for tokens, window, texts in zip(first, pixels, text_embeds, strict=True)
+            ]
+        )[:, None]  # (B, 1, N, N)
     bias = method.feedback_gain * (method.feedback_share * affinity).to(x)  # half until here
     hints = Hints(
         bias if neighbours is None else bias + neighbours,
