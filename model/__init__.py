@@ -3,6 +3,9 @@
 from model.build import CheckpointConfig, build_segmenter
 from model.errors import CheckpointError, MethodError, ModelError, VocabularyError
 from model.image_encoder import DenseFeatures, ImageEncoder
+from model.interactive import BoxPrompt, PointPrompt
+from model.lessons import Lesson, TaughtMask
+from model.memory import Memory, MemoryConfig
 from model.methods import METHODS, MethodConfig
 from model.refiners import REFINERS
 from model.segmenter import Segmentation, Segmenter
@@ -15,17 +18,23 @@ __all__ = [
     "METHODS",
     "REFINERS",
     "TEMPLATES",
+    "BoxPrompt",
     "CheckpointConfig",
     "CheckpointError",
     "ClassPrompt",
     "DenseFeatures",
     "ImageEncoder",
+    "Lesson",
+    "Memory",
+    "MemoryConfig",
     "MethodConfig",
     "MethodError",
     "ModelError",
+    "PointPrompt",
     "SegmentSettings",
     "Segmentation",
     "Segmenter",
+    "TaughtMask",
     "TextEncoder",
     "Vocabulary",
     "VocabularyError",

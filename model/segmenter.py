@@ -21,12 +21,15 @@ from model.calibration import (
     settle,
 )
 from model.image_encoder import DenseFeatures, ImageEncoder
+from model.interactive import BoxPrompt, PointPrompt, answer
+from model.lessons import Lesson, TaughtMask, make_lesson
+from model.memory import Memory
 from model.methods import MethodConfig
 from model.propagation import propagate
 from model.refiners import refine_to_labels
-from model.settings import SegmentSettings
+from model.settings import SegmentSettings, feature_setting
 from model.text_encoder import TextEncoder
-from model.vocabulary import TextSide, Vocabulary, embed_vocabulary
+from model.vocabulary import TextSide, Vocabulary, background_class, embed_vocabulary
 
 MAX_REFINED_CLASSES = 64  # at full resolution, unless more of them win a patch
 
@@ -99,21 +102,75 @@ class Segmenter:
         image: np.ndarray,
         vocabulary: Vocabulary,
         settings: SegmentSettings,
+        memory: Memory | None = None,
     ) -> Segmentation:
         """Which class of the vocabulary each pixel of the image (H, W, 3) is."""
         method = settings.resolve()
-        text = embed_vocabulary(vocabulary, self.encode_text, method)  # embeds (R, E)
-        if not vocabulary.classes or not len(text.embeds):
+        if not vocabulary.classes:
             return _nothing(vocabulary, features.image_hw)
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-
-        logits = class_logits(features, text, pixels, method)  # (R, h, w)
-        probs = class_probs(logits, text.owners, len(vocabulary.classes))  # (K + 1, h, w)
-        probs = purify(probs, features.patch_tokens, method.purifier, method.purify_below)
+        probs = self.patch_probs(features, image, vocabulary, settings, memory)
         probs = contenders(probs, MAX_REFINED_CLASSES)
-        label_map, best_prob = refine_to_labels(method.refiner, probs, pixels)  # (H, W)
-
+        label_map, best_prob = refine_to_labels(method.refiner, probs, _planes(image))  # (H, W)
         return decide(label_map, best_prob, probs, vocabulary, method)
+
+    @torch.inference_mode()
+    def patch_probs(
+        self,
+        features: DenseFeatures,
+        image: np.ndarray,
+        vocabulary: Vocabulary,
+        settings: SegmentSettings,
+        memory: Memory | None = None,
+    ) -> Tensor:
+        """Probs (K + 1, h, w) of each class and of "none of them": words, and what was learnt."""
+        method, n_classes = settings.resolve(), len(vocabulary.classes)
+        text = embed_vocabulary(vocabulary, self.encode_text, method)  # embeds (R, E)
+        if len(text.embeds):
+            logits = class_logits(features, text, _planes(image), method)  # (R, h, w)
+            probs = class_probs(logits, text.owners, n_classes)
+            probs = purify(probs, features.patch_tokens, method.purifier, method.purify_below)
+        else:  # no name that could be asked for
+            probs = torch.zeros(n_classes + 1, *features.patch_tokens.shape[1:])
+            probs[-1] = 1
+        if memory is None or memory.space != self.space(settings):
+            return probs
+        home = background_class(vocabulary)
+        owners = {name: index for index, name in reversed([*enumerate(vocabulary.names)])}
+        owners[""] = n_classes if home is None else home
+        return memory.blend(probs, features.patch_tokens, owners)
+
+    def space(self, settings: SegmentSettings) -> str:
+        """Names the features: lessons of one space are of no use in another."""
+        setting = repr(feature_setting(settings.resolve()))
+        return f"{self.fingerprint[:16]}-{hashlib.blake2b(setting.encode()).hexdigest()[:8]}"
+
+    @torch.inference_mode()
+    def learn(
+        self,
+        features: DenseFeatures,
+        image: np.ndarray,  # noqa: ARG002, lessons may look at colours one day
+        taught: Sequence[TaughtMask],
+        vocabulary: Vocabulary,
+        settings: SegmentSettings,
+    ) -> Lesson:
+        """What a person's masks of this image say; a label's absence is evidence too."""
+        named = [one for one in taught if one.label in vocabulary.names]
+        return make_lesson(self.space(settings), features.patch_tokens, named, features.image_hw)
+
+    @torch.inference_mode()
+    def answer_prompts(
+        self,
+        features: DenseFeatures,
+        image: np.ndarray,
+        prompts: Sequence[PointPrompt | BoxPrompt],
+        vocabulary: Vocabulary,
+        label_index: int,
+        settings: SegmentSettings,
+        memory: Memory | None = None,
+    ) -> tuple[np.ndarray, float]:
+        """The mask (H, W) bool of what clicks and boxes point at, and its score 0..1."""
+        probs = self.patch_probs(features, image, vocabulary, settings, memory)
+        return answer(features.patch_tokens, image, prompts, probs[label_index])
 
     def version(self, settings: SegmentSettings) -> str:
         """Checkpoint, method and refiner, e.g. "starter-1a2b3c4d/firstpass/guided"."""
@@ -155,6 +212,11 @@ def decide(
         area_threshold = 1 / (probs.shape[1] * probs.shape[2])
     scores = settle(label_map, best_prob, n_classes, prob_threshold, area_threshold)
     return Segmentation(vocabulary.names, label_map.cpu().numpy(), scores.numpy())
+
+
+def _planes(image: np.ndarray) -> Tensor:
+    """RGB (3, H, W) of an image (H, W, 3)."""
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 
 
 def _one_each(vocabulary: Vocabulary | Sequence[Vocabulary], count: int) -> Sequence[Vocabulary]:

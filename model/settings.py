@@ -64,3 +64,16 @@ class SegmentSettings:
                     f"{name} is {value!r}; it must be a number from {low:g} to {high:g}{or_auto}."
                 )
         return value
+
+
+# What is decided after the features are there; all other settings shape them.
+_AFTER_FEATURES = (
+    "name", "templates", "negative_templates", "logit_scale", "synonym_reduction",
+    "description_weight", "class_surgery", "class_logit_share", "propagation_cells", "purifier",
+    "purify_below", "prob_threshold", "area_threshold", "refiner",
+)  # fmt: skip
+
+
+def feature_setting(method: MethodConfig) -> tuple[tuple[str, object], ...]:
+    """The part of a method that shapes the features."""
+    return tuple((key, value) for key, value in vars(method).items() if key not in _AFTER_FEATURES)

@@ -1,0 +1,117 @@
+"""What lessons say together: independent of their order, and gone when they are gone."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+
+from model import Memory, MemoryConfig, SegmentSettings, TaughtMask, Vocabulary
+from model.image_encoder import DenseFeatures
+from model.lessons import make_lesson
+
+PLAIN = SegmentSettings(refiner="none")
+WORDS = Vocabulary(Vocabulary.of(["scratch", "dent"]).classes, auto_negatives=False)
+
+
+def unit(*numbers):
+    return torch.nn.functional.normalize(torch.tensor(numbers, dtype=torch.float32), dim=0)
+
+
+def features_of(left, right, image_hw=(40, 60)):
+    """Channels (32,) given by two numbers: left and right half of a grid of 4 x 6."""
+    tokens = torch.zeros(32, 4, 6)
+    tokens[:2, :, :3] = unit(*left)[:, None, None]
+    tokens[:2, :, 3:] = unit(*right)[:, None, None]
+    return DenseFeatures(tokens, torch.eye(32)[0], image_hw)
+
+
+def half(left=True):
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[:, :30] = left
+    mask[:, 30:] = not left
+    return mask
+
+
+IMAGE = np.zeros((40, 60, 3), np.uint8)
+
+
+def lesson_of(segmenter, features, *masks):
+    return segmenter.learn(features, IMAGE, masks, WORDS, PLAIN)
+
+
+@pytest.fixture
+def three(tiny_segmenter):
+    return [
+        lesson_of(tiny_segmenter, features_of((1, noise), (-noise, 1)), TaughtMask(label, half()))
+        for label, noise in (("dent", 0.0), ("dent", 0.2), ("scratch", 0.4))
+    ]
+
+
+def test_an_empty_memory_changes_nothing(tiny_segmenter):
+    features = features_of((1, 0), (0, 1))
+    assert Memory.of([]).version == ""
+    assert Memory.of([]).counts == {}
+    without = tiny_segmenter.segment(features, IMAGE, WORDS, PLAIN)
+    with_empty = tiny_segmenter.segment(features, IMAGE, WORDS, PLAIN, Memory.of([]))
+    assert np.array_equal(without.label_map, with_empty.label_map)
+    assert np.array_equal(without.scores, with_empty.scores)
+
+
+def test_what_was_taught_is_seen_again_and_the_rest_left_alone(tiny_segmenter, three):
+    memory = Memory.of(three[:2])
+    found = tiny_segmenter.segment(features_of((1, 0.1), (0, 1)), IMAGE, WORDS, PLAIN, memory)
+    assert (found.label_map[:, :25] == 1).all()
+    assert (found.label_map[:, 35:] == -1).all()
+    assert 0.5 < found.scores[1] <= 1
+
+
+def test_the_order_of_lessons_changes_nothing(tiny_segmenter, three):
+    features = features_of((1, 0.3), (0.2, 1))
+    memories = [Memory.of(order) for order in permutations(three)]
+    assert len({memory.version for memory in memories}) == 1
+    probs = [tiny_segmenter.patch_probs(features, IMAGE, WORDS, PLAIN, m) for m in memories]
+    assert all(torch.equal(each, probs[0]) for each in probs)
+
+
+def test_a_deleted_lesson_leaves_no_trace(tiny_segmenter, three):
+    assert Memory.of(three).version != Memory.of(three[:2]).version
+    assert Memory.of(three[:2]).counts == {"dent": 2}
+    assert Memory.of(three).counts == {"dent": 2, "scratch": 1}
+    again = [type(one).from_bytes(one.to_bytes()) for one in three[:2]]
+    assert Memory.of(again).version == Memory.of(three[:2]).version
+
+
+def test_lessons_of_another_space_are_not_used(tiny_segmenter, three):
+    assert three[0].space == tiny_segmenter.space(PLAIN)
+    assert tiny_segmenter.space(PLAIN) == tiny_segmenter.space(SegmentSettings(refiner="crf"))
+    assert tiny_segmenter.space(PLAIN) != tiny_segmenter.space(SegmentSettings("naclip"))
+    elsewhere = Memory.of([replace(one, space="elsewhere") for one in three])
+    features = features_of((1, 0), (0, 1))
+    without = tiny_segmenter.patch_probs(features, IMAGE, WORDS, PLAIN)
+    with_it = tiny_segmenter.patch_probs(features, IMAGE, WORDS, PLAIN, elsewhere)
+    assert torch.equal(without, with_it)
+    mixed = Memory.of([*three, replace(three[0], space="elsewhere")])
+    assert mixed.version == Memory.of(three).version
+
+
+def test_labels_that_the_vocabulary_lost_are_ignored(tiny_segmenter, three):
+    only_dent = Vocabulary(Vocabulary.of(["dent"]).classes, auto_negatives=False)
+    found = tiny_segmenter.segment(
+        features_of((1, 0), (0, 1)), IMAGE, only_dent, PLAIN, Memory.of(three)
+    )
+    assert found.class_names == ("dent",)
+
+
+def test_memory_is_bounded(tiny_segmenter):
+    generator = torch.Generator().manual_seed(0)
+    lessons = [
+        make_lesson(
+            "here", torch.randn(32, 4, 6, generator=generator), [TaughtMask("a", half())], (40, 60)
+        )
+        for _ in range(20)
+    ]
+    memory = Memory.of(lessons, MemoryConfig(max_keys=50))
+    assert len(memory.keys) <= 50
+    assert memory.counts == {"a": 20}
