@@ -1,9 +1,9 @@
 """Tasks in, predictions out: the one place where Label Studio's words meet the model's.
 
-Nothing is kept between two calls, so any thread or worker may answer any request.
+Nothing that an answer depends on is kept between two calls, so any thread or worker may answer any
+request: what was learnt is in the store, in versions that do not change.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,40 +16,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from backend.answers import digest, id_of, log_failures, task_score
 from backend.batcher import Batcher
 from backend.errors import FirstpassError, Overloaded, RequestError
+from backend.feature_cache import FeatureCache, Page
 from backend.images import ImageLoader
-from backend.labels import Control, LabelSpec, image_uris, labels_for, read_controls
+from backend.labels import image_uris, labels_for, read_controls
 from backend.metrics import Metrics
 from backend.project_settings import ProjectSettings
-from backend.prompts import Prompt, asked_of, keep_prompted, means, read_prompts
+from backend.prompts import Prompt, asked_of, index_of_label, read_prompts
+from backend.question import Place, Question
+from backend.recall import Learnt, Recall
 from backend.regions import encode_regions
+from backend.shown import ShownMasks
 from backend.vocabulary import vocabulary_of
 from model import DenseFeatures, ModelError, Segmenter, SegmentSettings
 
 NOTHING = np.zeros((64, 64, 3), dtype=np.uint8)  # an image to warm up with
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Question:
-    """What one /predict asks, beside its tasks."""
-
-    controls: tuple[Control, ...]
-    project: ProjectSettings
-    settings: SegmentSettings
-    prompts: tuple[Prompt, ...]  # clicks and boxes of a smart tool; empty: paint every label
-    auth: tuple[str, str] | None  # user and password of the project's image host
-    deadline: float  # time.monotonic() seconds
-
-
-@dataclass
-class Page:
-    """One image of a task; its dense features are shared by the controls that paint on it."""
-
-    image: np.ndarray  # RGB uint8 (H, W, 3)
-    features: DenseFeatures
 
 
 @dataclass(frozen=True)
@@ -60,15 +45,27 @@ class Annotator:
     default: SegmentSettings = field(default_factory=SegmentSettings)
     metrics: Metrics = field(default_factory=Metrics)
     budget_s: float = 90.0
+    features: FeatureCache | None = None
+    recall: Recall | None = None  # None: what was learnt is not used
+    shown: ShownMasks | None = None  # None: what is shown is not remembered
     tasks_at_once: int = 2  # of one request; one loads its image while another is in the model
     # Refining takes memory by the classes and pixels, and all cores: one image after the other.
     segment_turn: Semaphore = field(default_factory=lambda: BoundedSemaphore(1))
 
-    def version(self, project: ProjectSettings) -> str:
-        """model_version: checkpoint, method and settings; never empty."""
+    def version(self, project: ProjectSettings, project_id: str = "") -> str:
+        """model_version: checkpoint, method, settings and what was learnt; never empty."""
+        name = ""
+        if self.recall is not None:
+            space = self.segmenter.space(project.segment_settings(self.default))
+            name = self.recall.name(project_id, project.memory_version, space)
+        return self.version_with(project, name)
+
+    def version_with(self, project: ProjectSettings, learnt: str) -> str:
+        """The model_version with this version of what was learnt, "" for none."""
         version = self.segmenter.version(project.segment_settings(self.default))
         words = project.words_json()
-        return f"{version}+{digest(words)[:4]}" if words else version
+        version = f"{version}+{digest(words)[:4]}" if words else version
+        return f"{version}+memory-{learnt}" if learnt else version
 
     def predict(
         self,
@@ -76,6 +73,7 @@ class Annotator:
         label_config: str,
         project: ProjectSettings,
         *,
+        project_id: str = "",
         context: Mapping[str, Any] | None = None,
         auth: tuple[str, str] | None = None,
     ) -> list[dict[str, Any]]:
@@ -84,18 +82,21 @@ class Annotator:
         Label Studio skips such an item and asks again another time, while it would store an empty
         "result" as "predicted, nothing found".
         """
-        version = self.version(project)
+        settings, learnt = project.segment_settings(self.default), Learnt()
+        if self.recall is not None:
+            space = self.segmenter.space(settings)
+            learnt = self.recall.learnt(project_id, project.memory_version, space)
+        version = self.version_with(project, learnt.name)
         if context is not None and not context.get("result"):
             # Sent when prompts are taken back; nothing is asked for.
             return [{"result": [], "score": 0.0, "model_version": version} for _ in tasks]
         deadline = time.monotonic() + self.budget_s
-        settings = project.segment_settings(self.default)
 
         def answer(task: Any) -> dict[str, Any]:
             try:
                 question = Question(
-                    read_controls(label_config),
-                    project, settings, read_prompts(context), auth, deadline,
+                    read_controls(label_config), project, project_id,
+                    settings, learnt, read_prompts(context), auth, deadline,
                 )  # fmt: skip
                 regions = self.paint(task, question)
             except Exception as error:
@@ -124,56 +125,83 @@ class Annotator:
         regions: list[dict[str, Any]] = []
         for control in question.controls:
             labels = labels_for(control, task["data"])
-            uris = image_uris(control, task["data"])
-            for index, uri in enumerate(uris):
+            for index, uri in enumerate(image_uris(control, task["data"])):
+                prompts = asked_of(control, index, question.prompts)
+                if question.prompts and not prompts:
+                    continue
                 if uri not in pages:
                     pages[uri] = self.open_page(uri, task.get("id"), question)
-                regions += self.paint_control(
-                    pages[uri], control, labels, question,
-                    seed=f"{task.get('id')}|{control.from_name}|{index}",
-                    item_index=index if control.is_value_list else None,
-                )  # fmt: skip
+                place = Place(task.get("id"), control, labels, index)
+                if prompts:
+                    regions += self.answer_prompts(pages[uri], place, prompts, question)
+                else:
+                    regions += self.paint_labels(pages[uri], place, question)
         return regions
 
-    def open_page(self, uri: str, task_id: int | None, question: Question) -> Page:
+    def open_page(self, uri: str, task_id: Any, question: Question) -> Page:
+        """The image and its features: for a click those at hand, else the image as it is now."""
+        source = (question.project_id, task_id, uri, question.auth)
+        space = self.segmenter.space(question.settings) if self.features else ""
+        if self.features and question.prompts and (page := self.features.page(source, space)):
+            return page
         with self.metrics.stage("load"):
             image = self.load_image(uri, task_id=task_id, auth=question.auth)
-        with self.metrics.stage("encode"):
-            left_s = max(question.deadline - time.monotonic(), 0.0)
-            return Page(image, self.batcher(image, question.settings, timeout_s=left_s))
 
-    def paint_control(
-        self,
-        page: Page,
-        control: Control,
-        labels: Sequence[LabelSpec],
-        question: Question,
-        *,
-        seed: str,
-        item_index: int | None,
-    ) -> list[dict[str, Any]]:
-        prompts = asked_of(control, question.prompts)
-        if question.prompts and not prompts:
-            return []
-        vocabulary = vocabulary_of(labels, question.project)
+        def encode() -> DenseFeatures:
+            left_s = max(question.deadline - time.monotonic(), 0.0)
+            return self.batcher(image, question.settings, timeout_s=left_s)
+
+        with self.metrics.stage("encode"):
+            if self.features is None:
+                return Page(image, encode())
+            return Page(image, self.features.features(source, image, space, encode))
+
+    def paint_labels(self, page: Page, place: Place, question: Question) -> list[dict[str, Any]]:
+        """A region for each label that is in the image."""
+        vocabulary = vocabulary_of(place.labels, question.project)
+        memory = question.learnt.memories.get(place.control.from_name)
         with self.turn(question), self.metrics.stage("segment"):
-            found = self.segmenter.segment(page.features, page.image, vocabulary, question.settings)
+            found = self.segmenter.segment(
+                page.features, page.image, vocabulary, question.settings, memory
+            )
         with self.metrics.stage("regions"):
             regions: list[dict[str, Any]] = []
             for index, _, mask, score in found.non_empty():
-                label = labels[index]
-                if prompts:
-                    if not means(prompts[0], label):
-                        continue
-                    mask = keep_prompted(mask, prompts)
                 if np.count_nonzero(mask) < max(question.project.min_region_px, 1):
                     continue
-                name = "|".join([seed, label.name, *(prompt.id for prompt in prompts)])
+                label = place.labels[index]
                 regions += encode_regions(
-                    control, label, mask, float(score),
-                    region_id=digest(name.encode())[:10], item_index=item_index,
+                    place.control, label, mask, float(score),
+                    region_id=place.region_id(label.name), item_index=place.item_index,
                 )  # fmt: skip
+        if self.shown is not None:
+            names = (question.project_id, place.task_id, place.control.from_name, place.page)
+            self.shown.keep(*names, found)
         return regions
+
+    def answer_prompts(
+        self, page: Page, place: Place, prompts: Sequence[Prompt], question: Question
+    ) -> list[dict[str, Any]]:
+        """One region for all clicks and boxes of the newest one's label.
+
+        It keeps its id from click to click: the next answer stands in for the one before.
+        """
+        index = index_of_label(prompts[-1], place.labels)
+        if index is None:
+            return []
+        vocabulary = vocabulary_of(place.labels, question.project)
+        memory = question.learnt.memories.get(place.control.from_name)
+        with self.metrics.stage("click"):
+            mask, score = self.segmenter.answer_prompts(
+                page.features, page.image, [prompt.shape for prompt in prompts],
+                vocabulary, index, question.settings, memory,
+            )  # fmt: skip
+        label = place.labels[index]
+        with self.metrics.stage("regions"):
+            return encode_regions(
+                place.control, label, mask, score,
+                region_id=place.region_id(label.name, prompts[0].id), item_index=place.item_index,
+            )  # fmt: skip
 
     @contextmanager
     def turn(self, question: Question) -> Iterator[None]:
@@ -214,31 +242,3 @@ class Annotator:
         self.metrics.tasks.labels("failed").inc()
         self.metrics.failures.labels(code).inc()
         return {"code": code, "message": message}
-
-
-def log_failures(tasks: Sequence[Any], answers: Sequence[Mapping[str, Any]]) -> None:
-    """One line for each kind of failure, not one for each of 300 tasks of a host that is down."""
-    kinds: dict[str, list[int]] = {}
-    for index, item in enumerate(answers):
-        if "error" in item:
-            kinds.setdefault(item["error"]["code"], []).append(index)
-    for code, indices in kinds.items():
-        first = indices[0]
-        others = f" (and {len(indices) - 1} more: {code})" if len(indices) > 1 else ""
-        log.warning(
-            "task %s: %s%s", id_of(tasks[first]), answers[first]["error"]["message"], others
-        )
-
-
-def id_of(task: Any) -> Any:
-    return task.get("id") if isinstance(task, Mapping) else None
-
-
-def task_score(regions: Sequence[Mapping[str, Any]]) -> float:
-    """Mean of the regions' scores, 0 where there is none."""
-    scores = {region["id"]: region["score"] for region in regions if "score" in region}
-    return round(sum(scores.values()) / len(scores), 4) if scores else 0.0
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -1,6 +1,5 @@
 """The service: HTTP in, HTTP out. Routes only; what they do is in the parts they are given."""
 
-import hmac
 import logging
 import threading
 import time
@@ -15,14 +14,18 @@ from backend.annotator import Annotator
 from backend.corrections import CorrectionQueue
 from backend.degradations import model_degradations
 from backend.errors import FirstpassError, Overloaded, RequestError
-from backend.events import matters
+from backend.events import DELETIONS, matters
 from backend.label_studio import LabelStudio
+from backend.learner import Learner
+from backend.memory_store import MemoryStore
 from backend.metrics import Metrics
+from backend.password import refusal
 from backend.project_settings import ProjectSettings
 from backend.projects import Projects
 from backend.settings import Settings
 from backend.store import Store
-from backend.wire import answer, answer_error, body_object, error_response
+from backend.versions import known_projects, model_versions, trouble_of, troubles
+from backend.wire import answer, answer_error, body_object
 from model import ModelError
 
 SETUP_WAITS_S = 2.0  # Label Studio gives /setup 3 s
@@ -42,9 +45,11 @@ class Parts:
     label_studio: LabelStudio
     corrections: CorrectionQueue
     metrics: Metrics = field(default_factory=Metrics)
+    learner: Learner | None = None  # None while the model loads
 
     def __post_init__(self) -> None:
         self.projects = Projects(self.store)
+        self.memory = MemoryStore(self.store, self.settings.learn_every)
         # Predictions may not take every thread: /health must always find one.
         self.free_predictions = threading.BoundedSemaphore(max(self.settings.threads * 2 // 3, 1))
         self.warmer = ThreadPoolExecutor(1, thread_name_prefix="warm")
@@ -57,7 +62,9 @@ class Parts:
         found += [store["degraded"]] if store["degraded"] else []
         found += store["advice"]
         if self.annotator.done() and not self.annotator.exception():
-            found += model_degradations(self.annotator.result().describe())
+            annotator = self.annotator.result()
+            found += model_degradations(annotator.describe())
+            found += troubles(annotator, self.projects, self.memory)
         if not self.settings.label_studio_api_key:
             found.append(
                 "No LABEL_STUDIO_API_KEY: images uploaded to Label Studio can be read only where "
@@ -72,7 +79,7 @@ def create_app(parts: Parts) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = parts.settings.max_body_mb * 2**20
     app.extensions["parts"] = parts
     app.register_blueprint(routes)
-    app.before_request(check_password)
+    app.before_request(lambda: refusal(parts.settings))
     app.after_request(count_request)
     app.register_error_handler(Exception, answer_error)
     return app
@@ -98,8 +105,11 @@ def setup() -> Response:
     )
     parts.label_studio.learn_from_setup(hostname, token)
     annotator = annotator_within(SETUP_WAITS_S)
-    version = annotator.version(settings)
+    version = annotator.version(settings, project)
     parts.projects.remember(project, settings)
+    if trouble := trouble_of(annotator, project, settings):
+        log.warning("project %s: %s", project, trouble)
+        ignored.append(trouble)
     warm_later(annotator, str(body.get("schema") or ""), settings)
     return answer({"model_version": version, "warnings": ignored})
 
@@ -118,6 +128,7 @@ def predict() -> Response:
                 tasks,
                 label_config,
                 parts.projects.recall(project),
+                project_id=project,
                 context=params.get("context"),
                 auth=(params["login"], params.get("password") or "")
                 if params.get("login")
@@ -151,18 +162,24 @@ def predict_arguments(body: dict[str, Any]) -> tuple[list[Any], str, dict[str, A
 def webhook() -> tuple[Response, int]:
     """Take an event in. Label Studio waits 1 s and never asks twice: the work is done later."""
     event, parts = body_object(), parts_of_app()
-    if not matters(event):
+    if not matters(event) or (parts.settings.learn == "off" and event["action"] not in DELETIONS):
         parts.metrics.events.labels("other").inc()
         return answer({"status": "ignored"}), 200
     parts.metrics.events.labels(event["action"]).inc()
     parts.corrections.push(event)
+    if parts.learner is not None:
+        parts.learner.wake()
     return answer({"status": "queued"}), 201
 
 
 @routes.route("/versions", methods=["GET", "POST"])
 def versions() -> Response:
-    annotator = annotator_within(SETUP_WAITS_S)
-    return answer({"versions": [annotator.version(ProjectSettings())]})
+    """Of the project in the body, or, as Label Studio asks, of all."""
+    parts = parts_of_app()
+    project = str(body_object().get("project") or "") if request.get_data() else ""
+    of = [project] if project else known_projects(parts.memory)
+    found = model_versions(annotator_within(SETUP_WAITS_S), parts.projects, of)
+    return answer({"versions": found})
 
 
 @routes.get("/ready")
@@ -212,25 +229,6 @@ def warm_later(annotator: Annotator, label_config: str, settings: ProjectSetting
             log.exception("embedding the words of a project failed")
 
     parts.warmer.submit(warm)
-
-
-def check_password() -> Response | None:
-    """HTTP basic auth, when a password is set. /health asks too: that is how people see it."""
-    settings = parts_of_app().settings
-    if not settings.basic_auth_user:
-        return None
-    given = request.authorization
-    if given is None and request.path == "/webhook" and settings.webhook_auth == "optional":
-        return None  # Label Studio sends no password with its events
-    expected = (settings.basic_auth_user, settings.basic_auth_pass)
-    found = (given.username or "", given.password or "") if given else ("", "")
-    if all(
-        hmac.compare_digest(a.encode(), b.encode()) for a, b in zip(found, expected, strict=True)
-    ):
-        return None
-    refusal = error_response(401, "unauthorized", "User or password is missing or wrong.")
-    refusal.headers["WWW-Authenticate"] = 'Basic realm="Firstpass"'
-    return refusal
 
 
 def count_request(response: Response) -> Response:

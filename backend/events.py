@@ -1,6 +1,8 @@
 """Label Studio's webhook events: which of them matter to us, and what each must carry."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from backend.errors import RequestError
@@ -15,6 +17,23 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "PROJECT_UPDATED": (),
     "START_TRAINING": (),
 }
+
+
+DELETIONS = ("ANNOTATIONS_DELETED", "TASKS_DELETED")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One annotation as an event shows it."""
+
+    id: str
+    task_id: str
+    task_data: Mapping[str, Any]
+    result: tuple[Mapping[str, Any], ...]
+    updated_us: int  # Label Studio's updated_at, microseconds since 1970
+    was_cancelled: bool  # skipped
+    saw_prediction: bool  # it began as a prediction that was shown
+    is_bulk: bool  # made of predictions without a look at each
 
 
 def matters(event: Mapping[str, Any]) -> bool:
@@ -35,3 +54,57 @@ def matters(event: Mapping[str, Any]) -> bool:
         if not all(isinstance(item, Mapping) and "id" in item for item in items):
             raise RequestError(f'{action} needs "{key}": one object with an "id", or a list.')
     return True
+
+
+def project_key(project: Mapping[str, Any]) -> str:
+    """The project as /setup and /predict name it: its id and the second of its creation."""
+    try:
+        return f"{project['id']}.{int(moment_us(project['created_at']) / 1e6)}"
+    except (KeyError, ValueError):
+        return str(project["id"])
+
+
+def annotations_of(event: Mapping[str, Any]) -> list[Annotation]:
+    """What an ANNOTATION(S)_CREATED or _UPDATED shows. RequestError when it is damaged."""
+    shown, tasks = _listed(event["annotation"]), _listed(event["task"])
+    by_id = {str(task["id"]): task for task in tasks}
+    found = []
+    for one in shown:
+        task = tasks[0] if len(tasks) == 1 else by_id.get(str(one.get("task")))
+        if task is None or not isinstance(task.get("data"), Mapping):
+            raise RequestError(f"Annotation {one['id']} comes without its task's data.")
+        result = one.get("result") or []
+        if not isinstance(result, list) or not all(isinstance(item, Mapping) for item in result):
+            raise RequestError(f'"result" of annotation {one["id"]} must be a list of objects.')
+        try:
+            updated_us = moment_us(one["updated_at"])
+        except (KeyError, ValueError) as error:
+            raise RequestError(f'Annotation {one["id"]} needs "updated_at", a time.') from error
+        found.append(
+            Annotation(
+                id=str(one["id"]),
+                task_id=str(task["id"]),
+                task_data=task["data"],
+                result=tuple(result),
+                updated_us=updated_us,
+                was_cancelled=bool(one.get("was_cancelled")),
+                saw_prediction=one.get("parent_prediction") is not None,
+                is_bulk=isinstance(event["annotation"], list),
+            )
+        )
+    return found
+
+
+def moment_us(text: Any) -> int:
+    """Microseconds since 1970 of Label Studio's times; ValueError for what is none."""
+    if not isinstance(text, str):
+        raise ValueError(f"no time: {text!r:.40}")
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without its zone: {text:.40}")
+    seconds = moment.replace(microsecond=0).timestamp()
+    return int(seconds) * 1_000_000 + moment.microsecond
+
+
+def _listed(item: Any) -> list[Any]:
+    return item if isinstance(item, list) else [item]

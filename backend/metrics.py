@@ -1,8 +1,10 @@
 """What /metrics counts, in its own registry: two apps in one process do not mix."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,6 +14,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 90)
 
@@ -53,6 +57,27 @@ class Metrics:
         finally:
             self.stages.labels(name).observe(time.perf_counter() - started)
 
+    def watch(self, name: str, meaning: str, counters: Callable[[], Any]) -> None:
+        """Show a dataclass of counters, one row a field; asked for when somebody looks."""
+        self.registry.register(Watched(name, meaning, counters))
+
+    def watch_value(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        """Show a number that goes up and down; asked for when somebody looks."""
+        Gauge(name, meaning, registry=self.registry).set_function(value)
+
     def text(self) -> bytes:
         """All counters in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class Watched(Collector):
+    """Counters that a part keeps by itself, as a frozen dataclass."""
+
+    def __init__(self, name: str, meaning: str, counters: Callable[[], Any]) -> None:
+        self._name, self._meaning, self._counters = name, meaning, counters
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self._name, self._meaning, labels=["kind"])
+        for kind, number in asdict(self._counters()).items():
+            family.add_metric([kind], number)
+        yield family

@@ -6,6 +6,7 @@
 import dataclasses
 import difflib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -50,6 +51,14 @@ def words(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(listed, list | tuple) or not all(isinstance(word, str) for word in listed):
         raise bad(key, value, 'a list of words, such as ["floor", "wall"]')
     return tuple(word.strip() for word in listed if word.strip())
+
+
+def version_number(key: str, value: Any) -> str:
+    name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    pattern = r"newest|none|[0-9]{1,9}(-[0-9a-f]{1,32})?"
+    if not isinstance(name, str) or not re.fullmatch(pattern, name):
+        raise bad(key, value, '"newest", "none" or the number of a version, such as 3')
+    return name
 
 
 def per_label(check: Check) -> Check:
@@ -109,6 +118,11 @@ class ProjectSettings:
         {}, per_label(words), "other words for each label"
     )
     min_region_px: int = option(16, number_in(0, 1e9), "masks of fewer pixels are left out")
+    memory_version: str = option(
+        "newest",
+        version_number,
+        "which version of what was learnt is used: newest, none, or a number of /versions",
+    )
 
     @classmethod
     def from_extra_params(cls, params: Any) -> "tuple[ProjectSettings, list[str]]":
@@ -138,7 +152,8 @@ class ProjectSettings:
 
     def words_json(self) -> bytes:
         """What SegmentSettings does not hold, as far as it differs from the default; b"" if not."""
-        passed_on = {row.name for row in fields(SegmentSettings)}
+        # What was learnt has a part of its own in model_version.
+        passed_on = {row.name for row in fields(SegmentSettings)} | {"memory_version"}
         own = {key: value for key, value in self._changed().items() if key not in passed_on}
         return json.dumps(own, sort_keys=True).encode() if own else b""
 

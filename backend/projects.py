@@ -17,8 +17,11 @@ class Projects:
         self._here: dict[str, ProjectSettings] = {}
 
     def remember(self, project: str, settings: ProjectSettings) -> None:
+        """Label Studio sets up before each prediction: only what changed is written."""
         self._here[project] = settings
-        self._store.set_many({store_key(project): settings.to_json()})
+        key, value = store_key(project), settings.to_json()
+        if self._store.get_many([key]) != [value]:
+            self._store.set_many({key: value})
 
     def recall(self, project: str) -> ProjectSettings:
         """What the project last set; the defaults for one that was never set up."""

@@ -153,6 +153,27 @@ class Settings:
         "REDIS_URL", REDIS_URL, "", "Redis to use", is_secret=True, shown="an embedded Valkey"
     )
 
+    # what it learns
+    learn: str = variable(
+        "LEARN", one_of("on", "off"), "on", "whether corrections teach, and what they taught counts"
+    )
+    learn_every: int = variable(
+        "LEARN_EVERY", number(int, 1, 10_000), 5,
+        "changed annotations after which predictions use them; Start Training does so at once",
+    )  # fmt: skip
+    feature_cache_mb: int = variable(
+        "FEATURE_CACHE_MB",
+        number(int, 0, 1_000_000),
+        256,
+        "images and their features kept in memory for clicks, in megabytes",
+    )
+    feature_store_s: int = variable(
+        "FEATURE_STORE_S",
+        number(int, 0, 10_000_000),
+        0,
+        "how long features also stay in Redis, for other workers, in seconds; 0: not at all",
+    )
+
     # Label Studio and its images
     label_studio_url: str = variable(
         "LABEL_STUDIO_URL|LABEL_STUDIO_HOST",

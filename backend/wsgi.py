@@ -12,10 +12,15 @@ from backend.annotator import NOTHING, Annotator
 from backend.app import Parts, create_app
 from backend.batcher import Batcher
 from backend.corrections import CorrectionQueue
+from backend.feature_cache import FeatureCache, FeatureCacheConfig
 from backend.images import ImageConfig, ImageLoader
 from backend.label_studio import LabelStudio
+from backend.learner import Learner
+from backend.memory_store import MemoryStore
 from backend.metrics import Metrics
+from backend.recall import Recall
 from backend.settings import Settings
+from backend.shown import ShownMasks
 from backend.store import Store, open_store
 from backend.text_cache import CachedTextEncoder
 from model import CheckpointConfig, Segmenter, SegmentSettings, Vocabulary, build_segmenter
@@ -60,7 +65,46 @@ def build_annotator(
         metrics=metrics,
         budget_s=settings.predict_budget_s,
         tasks_at_once=2 * max_images,
+        features=FeatureCache(store, feature_config(settings)),
+        recall=Recall(store, MemoryStore(store)) if settings.learn == "on" else None,
+        shown=ShownMasks(store) if settings.learn == "on" else None,
     )
+
+
+def build_learner(parts: Parts) -> Learner:
+    """What works off the corrections; the model must be loaded."""
+    annotator = parts.annotator.result()
+    return Learner(
+        annotator=annotator,
+        queue=parts.corrections,
+        memory=parts.memory,
+        projects=parts.projects,
+        shown=annotator.shown,
+        is_learning=parts.settings.learn == "on",
+    )
+
+
+def watch_parts(parts: Parts, learner: Learner) -> None:
+    """Have /metrics show what the parts count by themselves."""
+    annotator, watch = learner.annotator, parts.metrics.watch
+    watch("firstpass_queue", "Corrections taken in", lambda: parts.corrections.counters)
+    parts.metrics.watch_value("firstpass_queue_size", "Corrections waiting", parts.corrections.size)
+    watch("firstpass_learning", "Corrections worked off, by outcome", lambda: learner.counters)
+    if isinstance(encode_text := annotator.segmenter.encode_text, CachedTextEncoder):
+        watch(
+            "firstpass_text_cache", "Texts, by where their embed was", lambda: encode_text.counters
+        )
+    if features := annotator.features:
+        watch(
+            "firstpass_feature_cache", "Images, by where features were", lambda: features.counters
+        )
+        parts.metrics.watch_value(
+            "firstpass_feature_cache_bytes", "Images and features in memory", features.size_bytes
+        )
+
+
+def feature_config(settings: Settings) -> FeatureCacheConfig:
+    return FeatureCacheConfig(settings.feature_cache_mb * 2**20, settings.feature_store_s)
 
 
 def image_config(settings: Settings) -> ImageConfig:
@@ -105,6 +149,9 @@ def create(
                 on_failure(error)
             return
         parts.annotator.set_result(annotator)
+        parts.learner = build_learner(parts)
+        watch_parts(parts, parts.learner)
+        parts.learner.start()
         if on_ready is not None:
             on_ready(parts)
         # Words that all projects share are embedded before the first of them asks.

@@ -212,9 +212,12 @@ def settings(tiny_checkpoint, tmp_path_factory) -> "Settings":
 
 @pytest.fixture(scope="session")
 def store(settings) -> Iterator["Store"]:
-    from backend.store import open_store
+    from backend.redis_server import ServerConfig
+    from backend.store import StoreConfig, open_store
 
-    opened = open_store(None, settings.data_dir)
+    # A busy machine is not a lost store.
+    server = ServerConfig(connect_timeout_s=30, read_timeout_s=30)
+    opened = open_store(None, settings.data_dir, StoreConfig(server=server))
     yield opened
     opened.close()
 

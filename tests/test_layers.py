@@ -14,11 +14,12 @@ SERVING = {"backend", "flask", "gunicorn", "redis", "label_studio_ml", "label_st
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"server", "photo", "plugin", "doctor"},
+    {"server", "photo", "plugin", "doctor", "memory_commands"},
     {"wsgi"},
     {"app", "prelabel"},
-    {"annotator"},
-    {"vocabulary", "prompts", "projects", "batcher", "text_cache", "corrections", "regions"},
+    {"annotator", "learner", "versions"},
+    {"vocabulary", "prompts", "projects", "batcher", "text_cache", "corrections", "regions"}
+    | {"question", "recall", "memory_store", "memory_file", "feature_cache", "taught", "shown"},
     {"labels", "images", "project_settings"},
 )
 

@@ -7,6 +7,7 @@ import pytest
 
 from backend.batcher import Batcher
 from backend.errors import ImageNotFound
+from backend.feature_cache import FeatureCache
 from backend.project_settings import ProjectSettings
 from backend.rle import decode_mask
 
@@ -38,11 +39,11 @@ def area_px(regions) -> int:
 
 
 @pytest.fixture
-def encodes(annotator):
-    """The annotator, and a list that grows by the images of each batch encoded for it."""
+def encodes(annotator, store):
+    """The annotator that has seen nothing yet, and a list that grows by each batch's images."""
     sizes = []
     batcher = Batcher(annotator.segmenter.encode, on_batch=sizes.append)
-    yield replace(annotator, batcher=batcher), sizes
+    yield replace(annotator, batcher=batcher, features=FeatureCache(store)), sizes
     batcher.close()
 
 
@@ -184,27 +185,83 @@ def test_an_emptied_context_opens_no_image(annotator):
     assert prediction["result"] == []
 
 
-def test_a_click_is_answered_with_the_part_of_its_label_there(annotator, photo_uri):
+def click(x: float, y: float, label="Cat", **more) -> dict:
+    """A key point at percents of the image, as Label Studio sends it."""
+    value = {"x": x, "y": y, "width": 0.2, "keypointlabels": [label]}
+    return {"type": "keypointlabels", "to_name": "image", "id": f"{x},{y}", "value": value, **more}
+
+
+def box(x: float, y: float, width: float, height: float, label="Cat") -> dict:
+    value = {"x": x, "y": y, "width": width, "height": height, "rectanglelabels": [label]}
+    return {"type": "rectanglelabels", "to_name": "image", "id": "box", "value": value}
+
+
+def ask(annotator, data, *prompts, config=ANIMALS, settings=EVERY_PIXEL) -> list[dict]:
+    context = {"result": list(prompts)}
+    return predict_one(annotator, config, data, settings, context=context)["result"]
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        [click(50, 40)],
+        [click(50, 40), click(5, 95, is_positive=False)],
+        [box(20, 10, 60, 70)],
+        [box(20, 10, 60, 70), click(50, 40), click(5, 95, is_positive=False)],
+    ],
+    ids=["click", "clicks of both signs", "box", "mixed"],
+)
+def test_prompts_are_answered_with_one_region_of_their_label(annotator, photo_uri, prompts):
+    (region,) = ask(annotator, {"image": photo_uri}, *prompts)
+    assert region["from_name"] == "tag"
+    assert region["value"]["brushlabels"] == ["Cat"]
+    assert 0 <= region["score"] <= 1
+    mask = decode_mask(region["value"]["rle"], height_px=48, width_px=64)
+    if prompts[0]["type"] == "keypointlabels":
+        assert mask[19, 32]
+    assert not mask[45, 3] or len(prompts) == 1
+
+
+def test_the_answer_keeps_its_id_from_click_to_click(annotator, photo_uri):
     whole = predict_one(annotator, ANIMALS, {"image": photo_uri})["result"][0]
-    mask = decode_mask(whole["value"]["rle"], height_px=48, width_px=64)
-    row, column = np.argwhere(mask)[0]
-    click = {
-        "type": "keypointlabels",
-        "to_name": "image",
-        "id": "click",
-        "value": {
-            "x": (column + 0.5) / 0.64,
-            "y": (row + 0.5) / 0.48,
-            "keypointlabels": whole["value"]["brushlabels"],
-        },
-    }
-    context = {"result": [click]}
-    (region,) = predict_one(annotator, ANIMALS, {"image": photo_uri}, context=context)["result"]
-    assert region["value"]["brushlabels"] == whole["value"]["brushlabels"]
-    assert region["id"] != whole["id"]  # both may stand in one annotation
-    clicked = decode_mask(region["value"]["rle"], height_px=48, width_px=64)
-    assert clicked[row, column]
-    assert not (clicked & ~mask).any()
+    (one,) = ask(annotator, {"image": photo_uri}, click(50, 40))
+    (two,) = ask(annotator, {"image": photo_uri}, click(50, 40), click(60, 40))
+    (other,) = ask(annotator, {"image": photo_uri}, click(60, 40))
+    assert one["id"] == two["id"]
+    assert len({one["id"], other["id"], whole["id"]}) == 3  # they may stand in one annotation
+
+
+def test_a_click_on_what_was_just_predicted_loads_and_encodes_nothing(encodes, photo_uri):
+    annotator, sizes = encodes
+    predict_one(annotator, ANIMALS, {"image": photo_uri})
+
+    def gone(uri, **_):
+        raise ImageNotFound(f"{uri} is gone")
+
+    assert ask(replace(annotator, load_image=gone), {"image": photo_uri}, click(50, 40))
+    assert sizes == [1]
+
+
+def test_prompts_are_for_their_image_and_page_alone(annotator, photo_uri):
+    config = view(brush("tag", "Cat"), image='<Image name="image" valueList="$pages"/>')
+    prompt = click(50, 40, item_index=1)
+    (region,) = ask(annotator, {"pages": [photo_uri] * 3}, prompt, config=config)
+    assert region["item_index"] == 1
+    elsewhere = click(50, 40) | {"to_name": "another"}
+    assert ask(annotator, {"image": photo_uri}, elsewhere) == []
+
+
+def test_a_prompt_for_a_label_that_no_control_paints_is_answered_empty(annotator, photo_uri):
+    assert ask(annotator, {"image": photo_uri}, click(50, 40, label="Zebra")) == []
+
+
+@pytest.mark.parametrize("tag", ["BrushLabels", "BitmaskLabels", "PolygonLabels", "Labels"])
+def test_prompts_are_answered_in_the_controls_own_kind(annotator, photo_uri, tag):
+    stroke = '<Brush name="brush" toName="image"/>' if tag == "Labels" else ""
+    config = view(f'<{tag} name="tag" toName="image"><Label value="Cat"/></{tag}>', stroke)
+    regions = ask(annotator, {"image": photo_uri}, click(50, 40), config=config)
+    assert {region["type"] for region in regions} <= {tag.lower(), "brush"}
+    assert regions
 
 
 def test_the_version_tells_settings_and_words_apart(annotator):

@@ -219,7 +219,7 @@ def test_an_unexpected_error_shows_no_traceback(parts, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(type(parts.annotator.result()), "version", fail)
+    monkeypatch.setattr(type(parts.annotator.result()), "version_with", fail)
     answer = create_app(parts).test_client().get("/versions")
     assert answer.status_code == 500
     assert "secret" not in answer.text + answer.status

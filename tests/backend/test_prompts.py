@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend.errors import RequestError
 from backend.labels import read_controls
-from backend.prompts import asked_of, keep_prompted, read_prompts
+from backend.prompts import asked_of, index_of_label, read_prompts
+from model import BoxPrompt, PointPrompt
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "label_studio_1.23"
 
@@ -32,31 +34,32 @@ def prompts_of(*items: dict):
     return read_prompts({"result": list(items)})
 
 
-@pytest.fixture
-def two_squares() -> np.ndarray:
-    """(100, 200) bool: one square at the left, one at the right."""
-    mask = np.zeros((100, 200), dtype=bool)
-    mask[20:60, 20:60] = mask[20:60, 120:160] = True
-    return mask
-
-
 def test_a_recorded_click_is_read_where_it_was():
     (prompt,) = read_prompts(recorded_context("predict_ui_keypoint_positive"))
-    assert prompt.is_click
-    assert prompt.is_positive
-    assert (prompt.label, prompt.to_name) == ("Dog", "image")
-    assert prompt.box_xyxy[:2] == pytest.approx((0.6762, 0.5293), abs=1e-4)
+    assert (prompt.label, prompt.to_name, prompt.page) == ("Dog", "image", 0)
+    assert prompt.shape == PointPrompt(
+        pytest.approx(0.6762, abs=1e-4), pytest.approx(0.5293, abs=1e-4), is_positive=True
+    )
 
 
 def test_an_old_click_without_its_sign_was_positive():
     old, new = read_prompts(recorded_context("predict_ui_keypoint_negative_plus_draft"))
-    assert (old.is_positive, new.is_positive) == (True, False)
+    assert (old.shape.is_positive, new.shape.is_positive) == (True, False)
 
 
 def test_a_recorded_box_is_read_with_its_corners():
     (prompt,) = read_prompts(recorded_context("predict_ui_rectangle"))
-    assert not prompt.is_click
-    assert prompt.box_xyxy == pytest.approx((0.42368, 0.16325, 0.53349, 0.57321), abs=1e-4)
+    assert isinstance(prompt.shape, BoxPrompt)
+    assert prompt.shape.box_xyxy == pytest.approx((0.42368, 0.16325, 0.53349, 0.57321), abs=1e-4)
+
+
+def test_a_turned_box_is_read_as_the_upright_one_around_it():
+    turned = box(50, 20, 20, 10)
+    turned["value"]["rotation"] = 90  # about its left upper corner, clockwise
+    turned |= {"original_width": 200, "original_height": 100}
+    (prompt,) = prompts_of(turned)
+    # 40 x 10 pixels at (100, 20), turned: 10 wide to the left, 40 high
+    assert prompt.shape.box_xyxy == pytest.approx((0.45, 0.2, 0.5, 0.6))
 
 
 @pytest.mark.parametrize("context", [None, {}, {"result": []}, {"result": None}])
@@ -77,28 +80,42 @@ def test_a_click_without_its_place_or_label_is_told(value):
         prompts_of({"type": "keypointlabels", "value": value})
 
 
-def test_a_click_keeps_what_it_is_connected_to(two_squares):
-    kept = keep_prompted(two_squares, prompts_of(click(20, 40)))
-    assert kept[:, :100].sum() == 1600
-    assert kept[:, 100:].sum() == 0
-
-
-def test_a_negative_click_takes_its_part_away(two_squares):
-    positive, negative = click(20, 40), click(70, 40, is_positive=False)
-    whole = box(0, 0, 100, 100)
-    assert keep_prompted(two_squares, prompts_of(whole)).sum() == 3200
-    assert keep_prompted(two_squares, prompts_of(negative, whole)).sum() == 1600
-    assert keep_prompted(two_squares, prompts_of(positive, negative)).sum() == 1600
-
-
-def test_a_box_keeps_what_lies_in_it(two_squares):
-    kept = keep_prompted(two_squares, prompts_of(box(10, 20, 10, 20)))
-    assert kept.sum() == (40 - 20 + 1) * (40 - 20 + 1)
-
-
 @pytest.mark.parametrize(("x", "y"), [(100, 100), (0, 0), (-3, 104)])
-def test_a_click_at_the_border_or_beyond_is_no_error(two_squares, x, y):
-    assert keep_prompted(two_squares, prompts_of(click(x, y))).sum() == 0
+def test_a_click_at_the_border_or_beyond_is_on_the_border(x, y):
+    (prompt,) = prompts_of(click(x, y))
+    assert 0 <= prompt.shape.x <= 1
+    assert 0 <= prompt.shape.y <= 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+KEYS = ("x", "y", "width", "height", "rotation", "keypointlabels", "rectanglelabels", "labels")
+VALUES = st.none() | JSON | st.dictionaries(st.sampled_from(KEYS), JSON)
+ITEMS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["keypointlabels", "rectanglelabels", "brush"]), "value": VALUES},
+    optional={
+        "item_index": JSON, "is_positive": JSON, "original_width": JSON, "original_height": JSON
+    },
+)  # fmt: skip
+
+
+@given(items=st.lists(ITEMS, max_size=3) | JSON)
+def test_whatever_comes_is_read_or_refused_in_words(items):
+    try:
+        prompts = read_prompts({"result": items})
+    except RequestError:
+        return
+    for prompt in prompts:
+        shares = getattr(prompt.shape, "box_xyxy", None) or (prompt.shape.x, prompt.shape.y)
+        assert all(0 <= share <= 1 for share in shares)
+
+
+def test_more_prompts_than_a_person_makes_are_refused():
+    with pytest.raises(RequestError, match="1000 are the most"):
+        prompts_of(*[click(1, 1)] * 1001)
 
 
 def test_prompts_belong_to_the_control_on_their_image_and_the_newest_label():
@@ -106,5 +123,17 @@ def test_prompts_belong_to_the_control_on_their_image_and_the_newest_label():
     <Label value="Cat"/><Label value="Dog"/></BrushLabels></View>"""
     (control,) = read_controls(config)
     prompts = prompts_of(click(1, 1, label="Cat"), click(2, 2, to_name="other"), click(3, 3))
-    assert [prompt.id for prompt in asked_of(control, prompts)] == ["3,3"]
-    assert asked_of(control, prompts_of(click(2, 2, to_name="other"))) == ()
+    assert [prompt.id for prompt in asked_of(control, 0, prompts)] == ["3,3"]
+    assert asked_of(control, 1, prompts) == ()
+    assert asked_of(control, 0, prompts_of(click(2, 2, to_name="other"))) == ()
+
+
+def test_a_prompt_means_a_label_by_its_alias_or_its_word():
+    config = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
+    <Label value="Cat" alias="c1"/><Label value="Dog"/></BrushLabels></View>"""
+    (control,) = read_controls(config)
+    meant = [
+        index_of_label(prompts_of(click(1, 1, label=label))[0], control.labels)
+        for label in ("Dog", "c1", "Cat", "Fox")
+    ]
+    assert meant == [1, 0, 0, None]

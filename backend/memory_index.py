@@ -1,0 +1,221 @@
+"""What a project was taught, as a table: which annotation taught what, which versions hold it.
+
+Pure data, changed by the methods below and kept as JSON; `memory_store` keeps it in the store.
+Every change is idempotent, and the order in which events come does not matter: an annotation's
+newest update wins, and what was deleted stays deleted.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LessonRef:
+    """One lesson of an annotation: the control and the page of the task that it is about."""
+
+    control: str  # from_name
+    page: int
+    digest: str  # of the lesson's bytes, which lie under it
+    space: str
+    labels: tuple[str, ...]
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What an annotation taught last."""
+
+    updated_us: int  # Label Studio's updated_at
+    task: str
+    lessons: tuple[LessonRef, ...]
+
+
+@dataclass(frozen=True)
+class Version:
+    """What predictions use, frozen when it was made but for deletions."""
+
+    number: int
+    made_s: float
+    annotations: dict[str, Taught] = field(compare=False)
+
+    @property
+    def refs(self) -> list[LessonRef]:
+        return [ref for taught in self.annotations.values() for ref in taught.lessons]
+
+    @property
+    def name(self) -> str:
+        """Its number and what is in it: changes when a deleted annotation is taken out."""
+        digests = sorted(ref.digest for ref in self.refs)
+        content = hashlib.blake2b("".join(digests).encode(), digest_size=3).hexdigest()
+        return f"{self.number}-{content}"
+
+    @property
+    def spaces(self) -> set[str]:
+        return {ref.space for ref in self.refs}
+
+
+@dataclass(frozen=True)
+class Limits:
+    max_annotations: int = 500  # beyond it the annotations untouched for longest are forgotten
+    max_bytes: int = 40 * 2**20  # of their lessons
+    max_versions: int = 10
+    max_deleted: int = 10_000  # remembered as deleted, the newest; tasks likewise
+
+
+@dataclass
+class Index:
+    annotations: dict[str, Taught] = field(default_factory=dict)
+    versions: list[Version] = field(default_factory=list)  # oldest first
+    deleted: dict[str, float] = field(default_factory=dict)  # annotation -> when, in s
+    deleted_tasks: dict[str, float] = field(default_factory=dict)
+    changes: int = 0  # since the newest version
+    trained: str = ""  # the queue's id of the newest START_TRAINING
+    last_number: int = 0
+
+    def teach(self, annotation: str, taught: Taught, *, queued_as: str, now_s: float) -> bool:
+        """Take in what an annotation teaches; False when something newer is known of it.
+
+        Makes a version when a START_TRAINING stood behind this one in the queue.
+        """
+        if self.is_known(annotation, taught.task, taught.updated_us):
+            return False
+        known = self.annotations.get(annotation)
+        self.annotations[annotation] = taught
+        self.changes += known is None or known.lessons != taught.lessons
+        if self.trained and entry_order(queued_as) < entry_order(self.trained):
+            self.publish(now_s)
+        return True
+
+    def is_known(self, annotation: str, task: str, updated_us: int) -> bool:
+        """Whether teaching this would change nothing."""
+        known = self.annotations.get(annotation)
+        is_old = known is not None and known.updated_us >= updated_us
+        return is_old or annotation in self.deleted or task in self.deleted_tasks
+
+    def cancel(self, annotation: str, taught: Taught) -> bool:
+        """Take a skipped annotation out; a later update may bring it back."""
+        if self.is_known(annotation, taught.task, taught.updated_us):
+            return False
+        changed = self._withdraw({annotation})
+        self.annotations[annotation] = replace(taught, lessons=())
+        return changed
+
+    def delete(self, annotations: Iterable[str], now_s: float) -> bool:
+        """Take these out of everything, the kept versions too, for good."""
+        gone = dict.fromkeys(annotations, now_s)
+        self.deleted |= gone
+        return self._withdraw(set(gone))
+
+    def delete_tasks(self, tasks: Iterable[str], now_s: float) -> bool:
+        """The same for all annotations of these tasks."""
+        gone = dict.fromkeys(tasks, now_s)
+        self.deleted_tasks |= gone
+        everywhere = [self.annotations, *(version.annotations for version in self.versions)]
+        return self._withdraw(
+            {key for found in everywhere for key, taught in found.items() if taught.task in gone}
+        )
+
+    def publish(self, now_s: float) -> bool:
+        """Make a version of what is known now, unless the newest is that already."""
+        self.changes = 0
+        teaching = {key: taught for key, taught in self.annotations.items() if taught.lessons}
+        newest = self.versions[-1].annotations if self.versions else {}
+        if {key: taught.lessons for key, taught in teaching.items()} == {
+            key: taught.lessons for key, taught in newest.items()
+        }:
+            return False
+        self.last_number += 1
+        self.versions.append(Version(self.last_number, now_s, teaching))
+        return True
+
+    def trim(self, limits: Limits) -> None:
+        """Keep within the limits; older versions keep what they have."""
+        oldest_first = sorted(self.annotations, key=lambda one: self.annotations[one].updated_us)
+        silent = [one for one in oldest_first if not self.annotations[one].lessons]
+        for one in silent[: -limits.max_annotations]:
+            del self.annotations[one]
+        teaching = [one for one in oldest_first if one in self.annotations and one not in silent]
+        n_bytes = sum(ref.n_bytes for one in teaching for ref in self.annotations[one].lessons)
+        for n_left, one in zip(range(len(teaching), 0, -1), teaching, strict=True):
+            if n_left <= limits.max_annotations and n_bytes <= limits.max_bytes:
+                break
+            n_bytes -= sum(ref.n_bytes for ref in self.annotations.pop(one).lessons)
+        del self.versions[: -limits.max_versions]
+        for gone in (self.deleted, self.deleted_tasks):
+            for key in sorted(gone, key=gone.__getitem__)[: -limits.max_deleted or None]:
+                del gone[key]
+
+    def version(self, wanted: str | None = None) -> Version | None:
+        """The newest, or that of a number ("3") or a name ("3-1a2b3c"); None if it is not kept."""
+        if wanted is None:
+            return self.versions[-1] if self.versions else None
+        number = int(wanted.split("-")[0])
+        return next((one for one in self.versions if one.number == number), None)
+
+    def digests(self) -> set[str]:
+        """Of all lessons that something here refers to."""
+        everywhere = [self.annotations, *(version.annotations for version in self.versions)]
+        return {
+            ref.digest
+            for found in everywhere
+            for taught in found.values()
+            for ref in taught.lessons
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Annotations that teach each label now."""
+        found: dict[str, int] = {}
+        for taught in self.annotations.values():
+            for label in {label for ref in taught.lessons for label in ref.labels}:
+                found[label] = found.get(label, 0) + 1
+        return found
+
+    def _withdraw(self, gone: set[str]) -> bool:
+        changed = False
+        for found in (self.annotations, *(version.annotations for version in self.versions)):
+            for annotation in gone & found.keys():
+                changed |= bool(found.pop(annotation).lessons)
+        return changed
+
+    def to_json(self) -> bytes:
+        return orjson.dumps({"format": FORMAT, "index": self})
+
+    @staticmethod
+    def from_json(data: bytes | None) -> "Index":
+        """An empty one for None. ValueError for what is none of ours."""
+        if data is None:
+            return Index()
+        kept: Any = orjson.loads(data)
+        if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+            raise ValueError(f"it is no index of format {FORMAT}")
+        raw = kept["index"]
+        raw["annotations"] = _taught(raw["annotations"])
+        raw["versions"] = [
+            Version(one["number"], one["made_s"], _taught(one["annotations"]))
+            for one in raw["versions"]
+        ]
+        return Index(**raw)
+
+
+def _taught(rows: Mapping[str, Any]) -> dict[str, Taught]:
+    return {
+        key: Taught(
+            one["updated_us"],
+            one["task"],
+            tuple(LessonRef(**{**ref, "labels": tuple(ref["labels"])}) for ref in one["lessons"]),
+        )
+        for key, one in rows.items()
+    }
+
+
+def entry_order(entry_id: str) -> tuple[int, int]:
+    """The order of the queue's ids, "milliseconds-count"; the lowest for what is none."""
+    found = re.fullmatch(r"(\d+)-(\d+)", entry_id)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
