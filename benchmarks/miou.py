@@ -2,6 +2,7 @@
 
     python -m benchmarks.miou --data ../shared/data/camvid
     python -m benchmarks.miou --data ../shared/data/camvid --method naclip --refiner none
+    python -m benchmarks.miou --data ../shared/data/camvid --ablate
 
 Plain names are what annotators type: the class names and nothing else. Official lists are what the
 published methods use: synonyms, and words for the background. A class 0 called "background" is
@@ -37,6 +38,11 @@ def main() -> None:
     arguments = parse_arguments()
     segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
     data = MeasuringSet(arguments.data, arguments.subset)
+    if arguments.ablate:
+        from benchmarks.ablate import print_head, print_ladder  # which measure with `measure`
+
+        print_head("idea", [data])
+        print_ladder(segmenter, [data], arguments.limit)
     vocabulary = vocabulary_of(data, arguments.names, auto_negatives=not arguments.no_negatives)
     settings = SegmentSettings(method=arguments.method, refiner=arguments.refiner)
     print(f"{data.name}: {segmenter.version(settings)}, {arguments.names} names")
@@ -121,6 +127,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--refiner", help="default: the method's own")
     parser.add_argument("--names", choices=("plain", "official"), default="plain")
     parser.add_argument("--no-negatives", action="store_true", help="no automatic negatives")
+    parser.add_argument(
+        "--ablate", action="store_true", help="first the ladder of ideas (benchmarks.ablate)"
+    )
     parser.add_argument("--limit", type=int, default=0, help="so many images only")
     return parser.parse_args()
 

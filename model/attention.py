@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.errors import unknown_name
+from model.errors import MethodError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ def own_value(heads: Heads, _: Hints) -> Tensor:
 def coherent(heads: Heads, hints: Hints) -> Tensor:
     """SC-CLIP (2411.15869): attend to patches that a middle block finds more alike than average."""
     if hints.coherence is None:
-        raise ValueError("Attention 'coherent' needs the cosine of a middle block's patches.")
+        raise MethodError("Attention 'coherent' needs the patches of a middle block.")
+    if hints.coherence.shape[-1] != heads.q.shape[2]:
+        raise MethodError("Attention 'coherent' knows patches alone: set attend_class=False.")
     centred = hints.coherence - hints.coherence.mean(dim=(1, 2), keepdim=True)
     logits = (3 * centred).masked_fill(centred < 0, -torch.inf)
     return logits.softmax(dim=-1)[:, None].expand(-1, heads.q.shape[1], -1, -1)

@@ -23,7 +23,7 @@ Automatic = Literal["auto"]
 class SegmentSettings:
     """None leaves a choice to the method; "auto" to the image at hand."""
 
-    method: str = "firstpass"
+    method: str | MethodConfig = "firstpass"  # a name in METHODS, or a method of one's own
     refiner: str | None = None
     templates: str | None = None
     logit_scale: float | Automatic | None = None  # 1..1000
@@ -41,7 +41,8 @@ class SegmentSettings:
         }
         if self.templates not in (None, "imagenet80"):  # the words of a domain, for negatives too
             changes["negative_templates"] = self.templates
-        method = replace(get_method(self.method), **changes)
+        own = self.method if isinstance(self.method, MethodConfig) else get_method(self.method)
+        method = replace(own, **changes)
         if method.refiner not in REFINERS:
             raise unknown_name("refiner", method.refiner, REFINERS)
         if method.templates not in TEMPLATES:

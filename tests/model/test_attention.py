@@ -85,6 +85,11 @@ def test_coherent_attention_without_a_middle_block_is_refused():
         attention_weights("coherent", HEADS, Hints())
 
 
+def test_coherent_attention_beside_the_class_token_is_refused():
+    with pytest.raises(MethodError, match="attend_class=False"):
+        attention_weights("coherent", HEADS, Hints(coherence=torch.eye(1)[None]))
+
+
 def test_procrustes_undoes_a_rotation_between_keys_and_queries():
     generator = torch.Generator().manual_seed(0)
     q = torch.randn(1, 1, 20, 4, generator=generator)

@@ -178,3 +178,10 @@ def test_the_version_names_checkpoint_method_and_settings(tiny_segmenter):
     ]
     assert len({plain, *versions}) == 5
     assert tiny_segmenter.version(SegmentSettings(logit_scale=30.0)) == versions[2]
+
+
+def test_a_method_of_ones_own_takes_the_place_of_a_name(tiny_segmenter):
+    own = replace(METHODS["firstpass"], attention="kk")
+    version = tiny_segmenter.version(SegmentSettings(own))
+    assert version != tiny_segmenter.version(SegmentSettings())
+    assert SegmentSettings(own, refiner="none").resolve() == replace(own, refiner="none")
