@@ -1,10 +1,11 @@
 """Train the image tower as CLIP is trained: photos beside texts, never a mask.
 
-Three contrasts on every batch. The class token against whole texts (CLIP's own). The mean of the
-dense tokens against whole texts. And each photo's dense tokens against single words, where a word
-reads the patches that answer it best, so that places learn their names (patch-aligned contrast,
-Mukhoti et al. 2023). The attention pattern of the dense tokens changes by the step, so that none of
-the published ones is a stranger to the checkpoint.
+Four contrasts on every batch. The class token against whole texts (CLIP's own), and against single
+words, so that it knows what a photo holds by plain names too. The mean of the dense tokens against
+whole texts. And each photo's dense tokens against single words, where a word reads the patches that
+answer it best, so that places learn their names (patch-aligned contrast, Mukhoti et al. 2023). The
+attention pattern of the dense tokens changes by the step, so that none of the published ones is a
+stranger to the checkpoint.
 """
 
 import json
@@ -34,13 +35,14 @@ class ImageTowerConfig:
     weight_decay: float = 0.05
     warmup_steps: int = 60
     dropped_patches: float = 0.5  # share left out behind the frozen blocks (FLIP): half the work …
-    whole_after: float = 0.7  # … until this share of the run
+    whole_after: float = 0.8  # … until this share of the run
     words_a_photo: int = 4
     other_words: int = 192  # drawn for each batch, beside the photos' own
     duplicate_cosine: float = 0.85  # texts so alike are no negatives of each other
     patch_scale: float = 12.0  # how sharply a word picks its patches
     dense_weight: float = 0.5
     word_weight: float = 1.0
+    naming_weight: float = 0.5  # of the class token against single words
     save_every_s: float = 300.0
 
 
@@ -97,6 +99,7 @@ def train(
             losses["cls"]
             + config.dense_weight * losses["dense"]
             + config.word_weight * losses["words"]
+            + config.naming_weight * losses["names"]
         )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -166,6 +169,7 @@ def batch_losses(
         "cls": text_contrast(cls_token, embeds, scales[0], is_same),
         "dense": text_contrast(mean_token, embeds, scales[1], is_same),
         "words": word_contrast(patch_tokens, words, has, skip, scales[2], config.patch_scale),
+        "names": word_contrast(cls_token[:, None], words, has, skip, scales[2], 0.0),
     }
 
 
