@@ -54,6 +54,15 @@ class Parts:
         self.free_predictions = threading.BoundedSemaphore(max(self.settings.threads * 2 // 3, 1))
         self.warmer = ThreadPoolExecutor(1, thread_name_prefix="warm")
         self.warmed: set[tuple[str, bytes]] = set()
+        self.said: set[str] = set()
+
+    def say_once(self, sentence: str) -> None:
+        """In the log: Label Studio sets up before every prediction, and people read once."""
+        if sentence not in self.said:
+            if len(self.said) >= REMEMBERED_CONFIGS:
+                self.said.clear()
+            self.said.add(sentence)
+            log.warning("%s", sentence)
 
     def degradations(self) -> list[str]:
         """Sentences: what works less well than it could, and the cure."""
@@ -97,8 +106,6 @@ def setup() -> Response:
     body, parts = body_object(), parts_of_app()
     project = str(body.get("project") or "")
     settings, ignored = ProjectSettings.from_extra_params(body.get("extra_params"))
-    for sentence in ignored:
-        log.warning("project %s: %s", project, sentence)
     hostname, token = (
         value if isinstance(value := body.get(key), str) else None
         for key in ("hostname", "access_token")
@@ -107,11 +114,12 @@ def setup() -> Response:
     annotator = annotator_within(SETUP_WAITS_S)
     version = annotator.version(settings, project)
     parts.projects.remember(project, settings)
-    if trouble := trouble_of(annotator, project, settings):
-        log.warning("project %s: %s", project, trouble)
-        ignored.append(trouble)
+    trouble = trouble_of(annotator, project, settings)
+    warnings = [*ignored, trouble] if trouble else ignored
+    for sentence in warnings:
+        parts.say_once(f"project {project}: {sentence}")
     warm_later(annotator, str(body.get("schema") or ""), settings)
-    return answer({"model_version": version, "warnings": ignored})
+    return answer({"model_version": version, "warnings": warnings})
 
 
 @routes.post("/predict")

@@ -1,4 +1,4 @@
-"""python -m backend serve | predict | doctor"""
+"""python -m backend serve | predict | memory | doctor"""
 
 import argparse
 import sys
@@ -44,9 +44,35 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--method", help="segmentation method (METHOD)")
     predict.add_argument("--refiner", help="edge refiner (REFINER)")
 
+    add_memory(commands.add_parser("memory", help="show, export, import, forget what was learnt"))
+
     doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
     doctor.set_defaults(run=run_doctor)
     return root
+
+
+def add_memory(memory: argparse.ArgumentParser) -> None:
+    verbs = memory.add_subparsers(required=True, metavar="VERB", dest="verb")
+    memory.set_defaults(run=run_memory)
+    show = verbs.add_parser("show", help="what each project has learnt, or one in detail")
+    show.add_argument("project", metavar="PROJECT", nargs="?")
+    export = verbs.add_parser("export", help="write what a project has learnt to a file")
+    export.add_argument("project", metavar="PROJECT", help="its number, or as show lists it")
+    export.add_argument("file", type=Path, metavar="FILE", help="safetensors")
+    export.add_argument("--version", metavar="N", help="of this version, not of all known now")
+    bring = verbs.add_parser("import", help="teach a project what such a file holds")
+    bring.add_argument("project", metavar="PROJECT")
+    bring.add_argument("file", type=Path, metavar="FILE")
+    forget = verbs.add_parser("forget", help="forget what a project, or one annotation, taught")
+    forget.add_argument("project", metavar="PROJECT")
+    forget.add_argument("--annotation", metavar="ID", help="only what this annotation taught")
+
+
+def run_memory(settings: Settings, options: argparse.Namespace) -> int:
+    from backend.memory_commands import run_memory
+
+    print(run_memory(settings, options))
+    return 0
 
 
 def run_serve(settings: Settings, _options: argparse.Namespace) -> int:

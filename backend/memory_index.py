@@ -196,15 +196,15 @@ class Index:
         if not isinstance(kept, dict) or kept.get("format") != FORMAT:
             raise ValueError(f"it is no index of format {FORMAT}")
         raw = kept["index"]
-        raw["annotations"] = _taught(raw["annotations"])
+        raw["annotations"] = taught_from(raw["annotations"])
         raw["versions"] = [
-            Version(one["number"], one["made_s"], _taught(one["annotations"]))
+            Version(one["number"], one["made_s"], taught_from(one["annotations"]))
             for one in raw["versions"]
         ]
         return Index(**raw)
 
 
-def _taught(rows: Mapping[str, Any]) -> dict[str, Taught]:
+def taught_from(rows: Mapping[str, Any]) -> dict[str, Taught]:
     return {
         key: Taught(
             one["updated_us"],

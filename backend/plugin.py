@@ -8,6 +8,7 @@ for what it does less well than `python -m backend serve`.
 
 import json
 import logging
+from concurrent.futures import Future
 from typing import Any, ClassVar
 
 from flask import Flask
@@ -15,15 +16,16 @@ from label_studio_ml.api import init_app
 from label_studio_ml.model import LabelStudioMLBase
 
 from backend.annotator import Annotator
+from backend.app import Parts
 from backend.corrections import CorrectionQueue
 from backend.errors import SettingsError
 from backend.events import matters
 from backend.label_studio import LabelStudio
-from backend.metrics import Metrics
 from backend.project_settings import ProjectSettings
+from backend.projects import Projects
 from backend.settings import Settings
 from backend.store import open_store
-from backend.wsgi import build_annotator
+from backend.wsgi import build_annotator, build_learner
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +35,23 @@ class FirstpassModel(LabelStudioMLBase):
 
     annotator: ClassVar[Annotator]
     corrections: ClassVar[CorrectionQueue]
+    projects: ClassVar[Projects]
 
     @classmethod
-    def bound_to(cls, annotator: Annotator, corrections: CorrectionQueue) -> "type[FirstpassModel]":
-        return type(cls.__name__, (cls,), {"annotator": annotator, "corrections": corrections})
+    def bound_to(
+        cls, annotator: Annotator, corrections: CorrectionQueue, projects: Projects
+    ) -> "type[FirstpassModel]":
+        parts = {"annotator": annotator, "corrections": corrections, "projects": projects}
+        return type(cls.__name__, (cls,), parts)
 
     def setup(self) -> None:
-        self.set("model_version", self.annotator.version(self.project_settings()))
+        version = self.annotator.version(self.project_settings(), str(self.project_id))
+        self.set("model_version", version)
 
     def set_extra_params(self, extra_params: Any) -> None:
         """Keep what /setup sent; the framework itself can keep only text."""
-        _, ignored = ProjectSettings.from_extra_params(extra_params)
+        settings, ignored = ProjectSettings.from_extra_params(extra_params)
+        self.projects.remember(str(self.project_id), settings)  # for those who learn
         for sentence in ignored:
             log.warning("project %s: %s", self.project_id, sentence)
         is_text = isinstance(extra_params, str)
@@ -66,6 +74,7 @@ class FirstpassModel(LabelStudioMLBase):
             tasks,
             self.label_config or "",
             self.project_settings(),
+            project_id=str(self.project_id),
             context=context,
             auth=(login, password or "") if login else None,
         )
@@ -73,6 +82,8 @@ class FirstpassModel(LabelStudioMLBase):
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, str]:
         correction = {"action": event, **data}
         if matters(correction):
+            # The framework knows projects by their id alone.
+            correction["project"] = {**correction["project"], "created_at": None}
             self.corrections.push(correction)
         return {"status": "queued"}
 
@@ -82,5 +93,11 @@ def create() -> Flask:
     settings = Settings.from_env()
     store = open_store(settings.redis_url or None, settings.data_dir)
     label_studio = LabelStudio(settings.label_studio_url, settings.label_studio_api_key or None)
-    annotator = build_annotator(settings, store, label_studio, Metrics())
-    return init_app(FirstpassModel.bound_to(annotator, CorrectionQueue(store, settings.data_dir)))
+    parts = Parts(
+        settings, Future(), store, label_studio, CorrectionQueue(store, settings.data_dir)
+    )
+    parts.annotator.set_result(build_annotator(settings, store, label_studio, parts.metrics))
+    build_learner(parts).start()
+    return init_app(
+        FirstpassModel.bound_to(parts.annotator.result(), parts.corrections, parts.projects)
+    )

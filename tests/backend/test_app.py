@@ -185,6 +185,25 @@ def test_versions_by_get_and_post(client):
     assert all(isinstance(version, str) and version for version in by_get.json["versions"])
 
 
+def test_setup_and_ready_say_when_a_version_is_not_kept(client):
+    body = {"project": "77.1", "schema": CONFIG, "extra_params": {"memory_version": 4}}
+    (sentence,) = client.post("/setup", json=body).json["warnings"]
+    assert "memory_version 4 is not kept (kept: none)" in sentence
+
+
+@pytest.mark.parametrize("wrong", [True, "latest", "m3", -1, [3], "3-", "9" * 20])
+def test_a_version_that_is_none_is_refused(client, wrong):
+    body = {"project": "77.1", "schema": CONFIG, "extra_params": {"memory_version": wrong}}
+    answer = client.post("/setup", json=body)
+    assert answer.status_code == 400
+    assert "memory_version cannot be" in answer.json["message"]
+
+
+def test_versions_can_be_asked_for_one_project(client):
+    answer = client.post("/versions", json={"project": "78.1"})
+    assert len(answer.json["versions"]) == 1
+
+
 def test_an_unknown_event_is_accepted_and_ignored(client):
     answer = client.post("/webhook", json={"action": "LABEL_LINK_CREATED", "project": {"id": 1}})
     assert answer.status_code == 200

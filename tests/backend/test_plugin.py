@@ -20,13 +20,15 @@ def corrections(store, settings):
 
 
 @pytest.fixture
-def client(annotator, corrections, tmp_path, monkeypatch):
+def client(annotator, corrections, store, tmp_path, monkeypatch):
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     from label_studio_ml.api import init_app
 
     from backend.plugin import FirstpassModel
+    from backend.projects import Projects
 
-    return init_app(FirstpassModel.bound_to(annotator, corrections)).test_client()
+    model = FirstpassModel.bound_to(annotator, corrections, Projects(store))
+    return init_app(model).test_client()
 
 
 def test_it_predicts_one_item_a_task(client, photo_uri):
