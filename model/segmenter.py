@@ -135,9 +135,11 @@ class Segmenter:
         if memory is None or memory.space != self.space(settings):
             return probs
         home = background_class(vocabulary)
-        owners = {name: index for index, name in reversed([*enumerate(vocabulary.names)])}
-        owners[""] = n_classes if home is None else home
-        return memory.blend(probs, features.patch_tokens, owners)
+        class_of = {name: index for index, name in reversed([*enumerate(vocabulary.names)])}
+        class_of[""] = n_classes if home is None else home
+        return memory.blend(
+            probs, features.patch_tokens, class_of, _key_words(memory, text, n_classes, method)
+        )
 
     def space(self, settings: SegmentSettings) -> str:
         """Names the features: lessons of one space are of no use in another."""
@@ -212,6 +214,17 @@ def decide(
         area_threshold = 1 / (probs.shape[1] * probs.shape[2])
     scores = settle(label_map, best_prob, n_classes, prob_threshold, area_threshold)
     return Segmentation(vocabulary.names, label_map.cpu().numpy(), scores.numpy())
+
+
+def _key_words(
+    memory: Memory, text: TextSide, n_classes: int, method: MethodConfig
+) -> Tensor | None:
+    """The words' probs (C, N) at the memory's keys: without what only an image can tell."""
+    if not len(text.embeds) or method.class_surgery:
+        return None
+    logits = text.embeds @ memory.keys.T  # (R, N)
+    scale = automatic_scale(logits) if method.logit_scale is None else method.logit_scale
+    return class_probs(logits[..., None] * scale, text.owners, n_classes)[..., 0]
 
 
 def _planes(image: np.ndarray) -> Tensor:

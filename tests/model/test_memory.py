@@ -115,3 +115,65 @@ def test_memory_is_bounded(tiny_segmenter):
     memory = Memory.of(lessons, MemoryConfig(max_keys=50))
     assert len(memory.keys) <= 50
     assert memory.counts == {"a": 20}
+
+
+def probs_of(memory, tokens, words, names=("dent", "scratch")):
+    class_of = {name: index for index, name in enumerate(names)} | {"": len(names)}
+    return memory.blend(words, tokens.patch_tokens, class_of)
+
+
+def test_blended_probs_sum_to_one(three):
+    words = torch.rand(3, 4, 6).softmax(dim=0)
+    probs = probs_of(Memory.of(three), features_of((1, 0), (0, 1)), words)
+    torch.testing.assert_close(probs.sum(dim=0), torch.ones(4, 6))
+    assert (probs > 0).all()
+
+
+def test_labels_that_nobody_taught_keep_what_the_words_say_of_the_unfamiliar(three):
+    words = torch.tensor([0.1, 0.7, 0.2]).view(3, 1, 1).expand(3, 4, 6)
+    names = ("dent", "rust")  # the memory knows dent and scratch
+    tokens = torch.zeros(32, 4, 6)
+    tokens[9] = 1  # like nothing that was taught
+    unfamiliar = DenseFeatures(tokens, torch.eye(32)[0], (40, 60))
+    probs = probs_of(Memory.of(three[:2]), unfamiliar, words, names)
+    assert probs[1].min() > 0.6
+    familiar = probs_of(Memory.of(three[:2]), features_of((1, 0), (0, 1)), words, names)
+    assert familiar[1].max() < probs[1].min()
+
+
+def test_the_words_decide_between_what_was_taught_alike(three):
+    tokens = features_of((1, 0), (1, 0))
+    memory = Memory.of([three[0], replace(three[0], labels=("scratch",))])
+    for winner in (0, 1):
+        words = torch.full((3, 4, 6), 0.05)
+        words[winner] = 0.9
+        assert (probs_of(memory, tokens, words).argmax(dim=0) == winner).all()
+
+
+def test_a_wrong_lesson_among_honest_ones_is_outvoted(tiny_segmenter):
+    generator = torch.Generator().manual_seed(1)
+
+    def lesson(is_wrong=False):
+        noise = 0.2 * torch.randn(2, generator=generator)
+        features = features_of((1, float(noise[0])), (float(noise[1]), 1))
+        return lesson_of(tiny_segmenter, features, TaughtMask("dent", half(left=not is_wrong)))
+
+    honest = [lesson() for _ in range(6)]
+    words = torch.full((3, 4, 6), 1 / 3)
+    tokens = features_of((1, 0), (0, 1))
+    before = probs_of(Memory.of(honest), tokens, words)
+    after = probs_of(Memory.of([*honest, lesson(is_wrong=True)]), tokens, words)
+    assert torch.equal(before.argmax(dim=0), after.argmax(dim=0))
+    assert (before - after).abs().max() < 0.1
+
+
+def test_the_calibration_needs_the_words_at_the_keys_and_changes_no_shape(three):
+    memory = Memory.of([*three, *(replace(one, masses=one.masses * 0.9) for one in three)])
+    words = torch.full((3, 4, 6), 1 / 3)
+    key_words = torch.full((3, len(memory.keys)), 1 / 3)
+    class_of = {"dent": 0, "scratch": 1, "": 2}
+    tokens = features_of((1, 0), (0, 1)).patch_tokens
+    calibrated = memory.blend(words, tokens, class_of, key_words)
+    assert calibrated.shape == (3, 4, 6)
+    torch.testing.assert_close(calibrated.sum(dim=0), torch.ones(4, 6))
+    assert not torch.equal(calibrated, memory.blend(words, tokens, class_of))
