@@ -9,6 +9,7 @@ import requests
 from PIL import Image
 
 from backend.regions import decode_region
+from backend.rle import encode_mask
 
 pytestmark = pytest.mark.e2e
 
@@ -157,6 +158,61 @@ def test_a_correction_reaches_the_backend(label_studio, backend, project, cat):
     body = {"result": prediction["result"][:1], "parent_prediction": prediction["id"]}
     label_studio.ask("POST", f"/api/tasks/{task}/annotations/?project={made}", json=body)
     wait_until(lambda: events(backend.url, "ANNOTATION_CREATED") == 1)
+
+
+def test_corrections_are_learnt_used_and_forgotten(label_studio, backend, project, cat, tmp_path):
+    """What a person draws changes the next predictions, once Start Training says so."""
+    made = project("brush")
+    photos = [tmp_path / f"cat {n}.png" for n in range(2)]
+    with Image.open(cat) as image:
+        for n, path in enumerate(photos):
+            image.crop((20 * n, 0, image.width - 20, image.height)).save(path)
+    first, second = label_studio.upload(made, *photos)
+    label_studio.retrieve_predictions(made)
+    before = {p["task"]: p for p in label_studio.predictions(made)}
+    (row,) = label_studio.ask("GET", f"/api/ml?project={made}")
+
+    # Of the first photo the upper half is said to be the cat: our region, corrected.
+    (region, *_) = before[first]["result"]
+    hw = region["original_height"], region["original_width"]
+    mask = np.zeros(hw, dtype=bool)
+    mask[: hw[0] // 2] = True
+    value = {"format": "rle", "rle": encode_mask(mask), "brushlabels": ["c"]}
+    corrected = region | {"value": value, "origin": "prediction-changed"}
+    body = {"result": [corrected], "parent_prediction": before[first]["id"]}
+    learnt = counted(backend.url, "firstpass_learning_total", "lessons")
+    annotation = label_studio.ask(
+        "POST", f"/api/tasks/{first}/annotations/?project={made}", json=body
+    )
+    wait_until(lambda: counted(backend.url, "firstpass_learning_total", "lessons") > learnt, 60)
+    assert "+memory-" not in version_of(label_studio, made)  # one correction is no new version
+
+    path = f"/api/ml/{row['id']}"
+    label_studio.ask("POST", f"{path}/train", json={})
+    wait_until(lambda: "+memory-1-" in version_of(label_studio, made), 60)
+    assert version_of(label_studio, made) in label_studio.ask("GET", f"{path}/versions")["versions"]
+    label_studio.retrieve_predictions(made)  # the version is new, so the task is asked for again
+    after = max(
+        (p for p in label_studio.predictions(made) if p["task"] == second), key=lambda p: p["id"]
+    )
+    assert "+memory-1-" in after["model_version"]
+    assert after["result"] != before[second]["result"]
+
+    label_studio.ask("DELETE", f"/api/annotations/{annotation['id']}/")
+    wait_until(lambda: "+memory-" not in version_of(label_studio, made), 60)
+
+
+def version_of(label_studio, project: int) -> str:
+    """The model_version that Label Studio shows; asking for it has it set up the backend anew."""
+    (row,) = label_studio.ask("GET", f"/api/ml?project={project}")
+    return row["model_version"]
+
+
+def counted(url: str, metric: str, kind: str) -> float:
+    for line in requests.get(f"{url}/metrics", timeout=10).text.splitlines():
+        if line.startswith(f'{metric}{{kind="{kind}"}}'):
+            return float(line.split()[-1])
+    return 0
 
 
 def events(url: str, action: str) -> float:
