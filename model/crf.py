@@ -25,8 +25,8 @@ NEVER = -1e4  # log-prob of a class that only another image of the batch has
 @dataclass(frozen=True)
 class CrfConfig:
     iterations: int = 5
-    appearance_weight: float = 10.0
-    appearance_xy_std: float = 0.16  # of the image's mean side, sqrt(H * W)
+    appearance_weight: float = 5.0
+    appearance_xy_std: float = 0.08  # of the image's mean side, sqrt(H * W)
     appearance_rgb_std: float = 13.0  # 8-bit levels
     smoothness_weight: float = 3.0
     smoothness_xy_std: float = 0.006  # of the image's mean side

@@ -1,0 +1,89 @@
+"""docs/crf.jpg: crops of photos, their masks before and after the dense CRF.
+
+    python -m benchmarks.crf_picture [--out docs/crf.jpg]
+
+Photos of skimage.data, words an annotator would type; the probs are those of the checkpoint.
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skimage.data
+
+from model import (
+    CheckpointConfig,
+    ClassPrompt,
+    Segmenter,
+    SegmentSettings,
+    Vocabulary,
+    build_segmenter,
+)
+
+# Photo, its words, and the crop that is shown (top, left, side in px).
+SCENES = (
+    ("chelsea", ("cat", "wall", "cloth"), (0, 100, 300)),
+    ("coffee", ("cup", "table", "spoon"), (20, 130, 360)),
+    ("rocket", ("rocket", "sky", "tower"), (0, 200, 330)),
+    ("astronaut", ("person", "rocket", "flag"), (0, 60, 380)),
+)
+COLOURS_RGB = ((230, 60, 60), (60, 130, 240), (250, 200, 40), (70, 200, 110))
+TILE_PX = 260
+GAP_PX = 6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.crf_picture")
+    parser.add_argument("--out", type=Path, default=Path("docs/crf.jpg"))
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--pretrained", default="")
+    parser.add_argument("--refiner", default="crf")
+    arguments = parser.parse_args()
+    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    columns = [scene_column(segmenter, *scene, arguments.refiner) for scene in SCENES]
+    picture = np.concatenate(columns, axis=1)[:, :-GAP_PX]
+    cv2.imwrite(str(arguments.out), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    print(f"{arguments.out}: {arguments.out.stat().st_size / 1000:.0f} kB")
+
+
+def scene_column(
+    segmenter: Segmenter,
+    photo: str,
+    words: tuple[str, ...],
+    crop: tuple[int, int, int],
+    refiner: str,
+) -> np.ndarray:
+    """Before above after, (2 tiles, 1 tile, 3) with a white gap below and to the right."""
+    image = getattr(skimage.data, photo)()
+    vocabulary = Vocabulary(tuple(ClassPrompt(word) for word in words))
+    features = segmenter.encode([image], SegmentSettings())[0]
+    tiles = []
+    for name in ("none", refiner):
+        settings = SegmentSettings(refiner=name)
+        label_map = segmenter.segment(features, image, vocabulary, settings).label_map
+        tiles.append(tile(image, label_map, crop))
+    return np.concatenate(tiles)
+
+
+def tile(image: np.ndarray, label_map: np.ndarray, crop: tuple[int, int, int]) -> np.ndarray:
+    """The crop with a tint and an outline for each mask."""
+    top, left, side_px = crop
+    shown = image[top : top + side_px, left : left + side_px].astype(np.float32)
+    labels = label_map[top : top + side_px, left : left + side_px]
+    size = (TILE_PX, TILE_PX)
+    shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
+    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+    for index, colour in enumerate(COLOURS_RGB):
+        mask = (labels == index).astype(np.uint8)
+        shown[mask > 0] = 0.6 * shown[mask > 0] + 0.4 * np.array(colour)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        shown = np.ascontiguousarray(shown)
+        cv2.drawContours(shown, outlines, -1, colour, 2, cv2.LINE_AA)
+    return np.pad(
+        shown.clip(0, 255).astype(np.uint8), ((0, GAP_PX), (0, GAP_PX), (0, 0)), constant_values=255
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Class probs before any refiner, in a set's own class order, for what measures refiners alone.
+
+The probs are the method's own, on the patch grid; they are kept in a folder, since the encoder
+takes far longer than a refiner. They change with the checkpoint: its fingerprint is in the file's
+name.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.datasets import MeasuringSet, Sample
+from benchmarks.miou import has_background, vocabulary_of
+from model import Segmenter, SegmentSettings
+from model.calibration import class_probs
+from model.segmenter import class_logits
+from model.vocabulary import embed_vocabulary
+
+
+def method_probs(
+    segmenter: Segmenter,
+    data: MeasuringSet,
+    sample: Sample,
+    settings: SegmentSettings,
+    cache: Path | None = None,
+) -> Tensor:
+    """Probs (K, h, w) on the patch grid, plain names; rows are the set's classes, and where the set
+    has no background a last row more for "none of them"."""
+    name = f"{data.name}/{sample.stem}-{segmenter.version(settings)}.npy".replace("/", "-")
+    if cache is not None and (cache / name).exists():
+        return torch.from_numpy(np.load(cache / name)).float()
+    method = settings.resolve()
+    vocabulary = vocabulary_of(data, "plain")
+    with torch.inference_mode():
+        features = segmenter.encode([sample.image], settings)[0]
+        text = embed_vocabulary(vocabulary, segmenter.encode_text, method)
+        pixels = torch.from_numpy(sample.image).permute(2, 0, 1)
+        logits = class_logits(features, text, pixels, method)
+        probs = class_probs(logits, text.owners, len(vocabulary.classes))
+    if has_background(data.class_names):  # "none of them" is class 0 of the set
+        probs = probs.roll(1, dims=0)
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        np.save(cache / name, probs.half().numpy())
+    return probs

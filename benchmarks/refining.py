@@ -1,0 +1,64 @@
+"""What refiners are measured on, and how: probs of each set in, mIoU and boundary F-score out."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.blocky import blocky_probs
+from benchmarks.boundary import boundary_f
+from benchmarks.datasets import SHARED, Confusion, MeasuringSet, Sample
+from benchmarks.probs import method_probs
+from model import CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
+
+SETS = (
+    MeasuringSet(SHARED / "coco_object_train", "voc21"),
+    MeasuringSet(SHARED / "camvid"),
+    MeasuringSet(SHARED / "magnetic_tile"),
+)
+# A source of probs (K, h, w) on the patch grid.
+Source = Callable[[MeasuringSet, Sample], Tensor]
+
+
+class Score:
+    """mIoU of a whole set and the mean boundary F-score of its images, both in percent."""
+
+    def __init__(self, n_classes: int) -> None:
+        self.confusion = Confusion(n_classes + 1)  # the last: none of them
+        self.boundary: list[float] = []
+
+    def add(self, truth: np.ndarray, answer: np.ndarray) -> None:
+        self.confusion.add(truth, answer)
+        self.boundary.append(boundary_f(truth, answer))
+
+    def __str__(self) -> str:
+        return f"mIoU {self.miou:.1f}, boundary {self.boundary_f:.1f}"
+
+    @property
+    def miou(self) -> float:
+        return 100 * self.confusion.miou
+
+    @property
+    def boundary_f(self) -> float:
+        return 100 * float(np.nanmean(self.boundary))
+
+
+def sources(model: str, pretrained: str, cache: Path | None) -> dict[str, Source]:
+    """Where probs come from: a checkpoint through the shipped method, or the truth made blocky."""
+    segmenter: Segmenter = build_segmenter(CheckpointConfig(model, pretrained))
+    settings = SegmentSettings(refiner="none")
+    return {
+        model: lambda data, sample: method_probs(segmenter, data, sample, settings, cache),
+        "blocky": lambda data, sample: blocky_probs(sample, len(data.class_names)),
+    }
+
+
+def inputs(
+    data: MeasuringSet, source: Source, limit: int
+) -> Iterator[tuple[Sample, Tensor, Tensor]]:
+    """Sample, its image (3, H, W) uint8 and its probs (K, h, w); `limit` of them, 0: all."""
+    for stem in data.spread(limit):
+        sample = data.load(stem)
+        yield sample, torch.from_numpy(sample.image).permute(2, 0, 1), source(data, sample)
