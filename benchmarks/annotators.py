@@ -1,0 +1,149 @@
+"""Simulated annotators: they get our prediction, and correct it to the truth (or to nonsense).
+
+Features and words' probs of each image are computed once; a lesson depends on its image alone, so
+learning from any choice of images is putting lessons together.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.datasets import Confusion, MeasuringSet
+from benchmarks.linear_probe import LinearProbe, majority
+from benchmarks.miou import has_background, vocabulary_of
+from model import DenseFeatures, Lesson, Memory, Segmenter, SegmentSettings, TaughtMask
+
+CELLS_A_PATCH = 4  # of the truth that answers are compared with, per side
+MAX_POOL = 50  # images to correct; all others stay untouched
+
+
+@dataclass
+class Studied:
+    """One image, and all that is known of it before any correction."""
+
+    features: DenseFeatures
+    image: np.ndarray
+    truth: np.ndarray  # (H, W), at the image's size
+    small_truth: np.ndarray  # at CELLS_A_PATCH a patch
+    words: Tensor  # (K + 1, h, w) float16, probs without memory
+
+
+class Project:
+    """A measuring set as a labeling project with its plain names."""
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        data: MeasuringSet,
+        limit: int = 0,
+        settings: SegmentSettings = SegmentSettings(),  # noqa: B008, frozen
+    ) -> None:
+        self.segmenter, self.data, self.settings = segmenter, data, settings
+        self.names = data.class_names
+        self.shift = int(has_background(self.names))  # the vocabulary lacks class 0
+        self.vocabulary = vocabulary_of(data, "plain")
+        self.studied = [self._study(stem) for stem in data.spread(limit)]
+        self._lessons: dict[int, Lesson] = {}
+        self.learn_s: list[float] = []
+
+    def _study(self, stem: str) -> Studied:
+        sample = self.data.load(stem)
+        (features,) = self.segmenter.encode([sample.image], self.settings)
+        grid_hw = features.patch_tokens.shape[1:]
+        size = grid_hw[1] * CELLS_A_PATCH, grid_hw[0] * CELLS_A_PATCH
+        small = cv2.resize(sample.truth, size, interpolation=cv2.INTER_NEAREST)
+        words = self.probs(features, sample.image)
+        features = replace(features, patch_tokens=features.patch_tokens.half())
+        return Studied(features, sample.image, sample.truth, small, words.half())
+
+    def probs(
+        self, features: DenseFeatures, image: np.ndarray, memory: Memory | None = None
+    ) -> Tensor:
+        features = replace(features, patch_tokens=features.patch_tokens.float())
+        return self.segmenter.patch_probs(features, image, self.vocabulary, self.settings, memory)
+
+    def split(self, seed: int) -> tuple[list[int], list[int]]:
+        """Images to correct in their order, and images that stay untouched."""
+        order = np.random.default_rng(seed).permutation(len(self.studied)).tolist()
+        pool = min(MAX_POOL, len(order) // 2)
+        return order[:pool], order[pool:]
+
+    def lesson(self, index: int) -> Lesson:
+        """What correcting our first prediction of an image to the truth teaches."""
+        if index not in self._lessons:
+            one = self.studied[index]
+            predicted = cv2.resize(
+                self.decide(one.words).astype(np.int16),
+                one.truth.shape[::-1],
+                interpolation=cv2.INTER_NEAREST,
+            )
+            taught = [
+                TaughtMask(name, one.truth == number + self.shift, predicted == number)
+                for number, name in enumerate(self.vocabulary.names)
+                if (one.truth == number + self.shift).any() or (predicted == number).any()
+            ]
+            self._lessons[index] = self.learn(index, taught)
+        return self._lessons[index]
+
+    def wrong_lesson(self, index: int, kind: str) -> Lesson:
+        """An adversary's: "flood" calls all of the image what it is not, "swap" mixes labels up."""
+        one, names = self.studied[index], self.vocabulary.names
+        present = [n for n in range(len(names)) if (one.truth == n + self.shift).any()]
+        absent = [n for n in range(len(names)) if n not in present]
+        if kind == "flood":
+            name = names[(absent or present)[index % len(absent or present)]]
+            return self.learn(index, [TaughtMask(name, np.ones(one.truth.shape, bool))])
+        masks = [one.truth == n + self.shift for n in present]
+        others = np.roll(present, 1) if len(present) > 1 else [absent[index % len(absent)]]
+        if len(present) <= 1:  # what is there is left out, what is not is painted
+            masks = [~mask for mask in masks] or [np.ones(one.truth.shape, bool)]
+        return self.learn(
+            index, [TaughtMask(names[n], mask) for n, mask in zip(others, masks, strict=True)]
+        )
+
+    def learn(self, index: int, taught: Sequence[TaughtMask]) -> Lesson:
+        one, started_s = self.studied[index], time.perf_counter()
+        features = replace(one.features, patch_tokens=one.features.patch_tokens.float())
+        lesson = self.segmenter.learn(features, one.image, taught, self.vocabulary, self.settings)
+        self.learn_s.append(time.perf_counter() - started_s)
+        return lesson
+
+    def decide(self, probs: Tensor) -> np.ndarray:
+        """Class numbers of the vocabulary (h, w) at CELLS_A_PATCH, K for none of them."""
+        return larger(probs).argmax(dim=0).numpy()
+
+    def miou(self, images: Sequence[int], memory: Memory | None) -> float:
+        confusion = Confusion(len(self.names) + 1)
+        for index in images:
+            one = self.studied[index]
+            probs = self.probs(one.features, one.image, memory) if memory else one.words
+            confusion.add(one.small_truth, self.classes(self.decide(probs)))
+        return confusion.miou
+
+    def probe_miou(self, taught: Sequence[int], images: Sequence[int]) -> float:
+        def grid(index: int) -> Tensor:
+            return self.studied[index].features.patch_tokens
+
+        truths = [
+            majority(self.studied[i].truth, (grid(i).shape[1], grid(i).shape[2])) for i in taught
+        ]
+        probe = LinearProbe([grid(i) for i in taught], truths, len(self.names))
+        confusion = Confusion(len(self.names) + 1)
+        for index in images:
+            answer = larger(probe(grid(index))).argmax(dim=0).numpy()
+            confusion.add(self.studied[index].small_truth, answer)
+        return confusion.miou
+
+    def classes(self, decided: np.ndarray) -> np.ndarray:
+        """The set's own class numbers; unlabelled is its background, or no class at all."""
+        none = 0 if self.shift else len(self.names)
+        return np.where(decided == len(self.vocabulary.classes), none, decided + self.shift)
+
+
+def larger(probs: Tensor) -> Tensor:
+    return F.interpolate(probs[None].float(), scale_factor=CELLS_A_PATCH, mode="bilinear")[0]

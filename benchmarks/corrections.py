@@ -1,0 +1,172 @@
+"""What corrections teach: mIoU on images that nobody touched, after so many were corrected.
+
+    python -m benchmarks.corrections                        all shared sets, three seeds
+    python -m benchmarks.corrections --sets camvid --seeds 1 --limit 30
+    python -m benchmarks.corrections --chart docs/learning.png --reliability docs/reliability.png
+
+Decided on a grid of four cells a patch without a refiner, so that a run is minutes: numbers are for
+comparing with each other, `benchmarks.miou` gives those at full resolution.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.annotators import Project
+from benchmarks.charts import Line, draw
+from benchmarks.datasets import shared_sets
+from benchmarks.reliability import expected_error, reliability
+from model import CheckpointConfig, Memory, MemoryConfig, build_segmenter
+
+STEPS = (0, 1, 2, 5, 10, 20, 50)
+PROBED = (1, 5, 10, 20)
+VARIANTS = {
+    "all": MemoryConfig(),
+    "prototypes": MemoryConfig(neighbour_weight=0, familiar_keys=1e9),
+    "neighbours": MemoryConfig(prototype_weight=0),
+    "no calibration": MemoryConfig(calibrates=False),
+}
+ADVERSARIES = ("flood", "swap")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    curves: list[Line] = []
+    diagonals: list[Line] = []
+    for data in shared_sets():
+        if arguments.sets and data.name not in arguments.sets:
+            continue
+        started_s = time.perf_counter()
+        project = Project(segmenter, data, arguments.limit)
+        print(
+            f"\n{data.name}: {len(project.studied)} images, seen in "
+            f"{time.perf_counter() - started_s:.0f} s"
+        )
+        curve = learning(project, arguments.seeds)
+        adversary(project, arguments.seeds)
+        cost(project)
+        curves.append(Line(data.name, curve))
+        diagonals += calibration(project)
+    if arguments.chart:
+        draw(curves, arguments.chart, title="mIoU after so many corrected images")
+    if arguments.reliability:
+        draw(diagonals, arguments.reliability, title="share right at each prob", is_share=True)
+
+
+def learning(project: Project, seeds: int) -> list[tuple[float, float]]:
+    """Print the table of one set, and give the curve of all parts together."""
+    table: dict[str, dict[int, list[float]]] = {name: {} for name in (*VARIANTS, "linear probe")}
+    below = 0.0
+    for seed in range(seeds):
+        pool, untouched = project.split(seed)
+        words = project.miou(untouched, None)
+        for name in VARIANTS:
+            table[name].setdefault(0, []).append(words)
+        for step in STEPS[1:]:
+            if step > len(pool):
+                break
+            lessons = [project.lesson(index) for index in pool[:step]]
+            for name, config in VARIANTS.items():
+                miou = project.miou(untouched, Memory.of(lessons, config))
+                table[name].setdefault(step, []).append(miou)
+            below = min(below, table["all"][step][-1] - words)
+            if step in PROBED:
+                probe = project.probe_miou(pool[:step], untouched)
+                table["linear probe"].setdefault(step, []).append(probe)
+    print("  " + " ".join(f"{step:>7}" for step in ("corrected", *STEPS)))
+    for name, row in table.items():
+        cells = [f"{np.mean(row[step]):7.3f}" if step in row else "      -" for step in STEPS]
+        print(f"  {name:15}" + " ".join(cells))
+    spread = [np.std(row) for row in table["all"].values()]
+    print(f"  largest std over seeds {max(spread):.3f}; deepest below no correction {below:.3f}")
+    return [(float(step), float(np.mean(row))) for step, row in table["all"].items()]
+
+
+def adversary(project: Project, seeds: int) -> None:
+    """Print what one wrong annotation among honest ones costs."""
+    for step in (5, 10, 20):
+        losses: dict[str, list[float]] = {kind: [] for kind in ADVERSARIES}
+        for seed in range(seeds):
+            pool, untouched = project.split(seed)
+            if step >= len(pool):
+                break
+            honest = [project.lesson(index) for index in pool[:step]]
+            before = project.miou(untouched, Memory.of(honest))
+            for kind in ADVERSARIES:
+                wrong = project.wrong_lesson(pool[step], kind)
+                after = project.miou(untouched, Memory.of([*honest, wrong]))
+                losses[kind].append(1 - after / before)
+        shown = [
+            f"{kind} {np.mean(loss):+.1%} (worst {max(loss):+.1%})"
+            for kind, loss in losses.items()
+            if loss
+        ]
+        if shown:
+            print(f"  one wrong annotation beside {step}: loses {', '.join(shown)}")
+
+
+def cost(project: Project) -> None:
+    """Print the seconds of learning, and of a prediction without and with a full memory."""
+    lessons = [project.lesson(index) for index in range(len(project.studied))]
+    config = MemoryConfig()
+    while len(lessons) < 500:
+        lessons = lessons + lessons
+    started_s = time.perf_counter()
+    memory = Memory.of(lessons[:500], config)
+    memory_s = time.perf_counter() - started_s
+    one = project.studied[0]
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for turn in range(8):
+        with_memory = bool(turn % 2)
+        started_s = time.perf_counter()
+        (features,) = project.segmenter.encode([one.image], project.settings)
+        project.segmenter.segment(
+            features,
+            one.image,
+            project.vocabulary,
+            project.settings,
+            memory if with_memory else None,
+        )
+        times[with_memory].append(time.perf_counter() - started_s)
+    plain_s, taught_s = min(times[False]), min(times[True])
+    print(
+        f"  a lesson {np.median(project.learn_s):.3f} s, "
+        f"{len(lessons[0].to_bytes()) / 1000:.0f} kB;"
+        f" memory of 500 lessons {memory_s:.3f} s, {len(memory.keys)} keys;"
+        f" prediction {plain_s:.2f} s, with it {taught_s:.2f} s ({taught_s / plain_s:.2f} times)"
+    )
+
+
+def calibration(project: Project) -> list[Line]:
+    """Print how far probs are from the share that is right, before and after ten corrections."""
+    pool, untouched = project.split(0)
+    memory = Memory.of([project.lesson(index) for index in pool[:10]])
+    lines = []
+    for name, used in (("words", None), ("10 corrected", memory)):
+        bins = reliability(project, untouched, used)
+        print(f"  expected calibration error, {name}: {expected_error(bins):.3f}")
+        lines.append(
+            Line(
+                f"{project.data.name}, {name}", [(b.prob, b.right) for b in bins if b.share > 0.01]
+            )
+        )
+    return lines
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.corrections")
+    parser.add_argument("--sets", nargs="*", help="names, e.g. camvid coco_object_train/voc21")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--limit", type=int, default=0, help="so many images of a set only")
+    parser.add_argument("--chart", type=Path, help="where to draw the learning curve")
+    parser.add_argument("--reliability", type=Path, help="where to draw the calibration plot")
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--pretrained", default="")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
