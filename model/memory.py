@@ -31,7 +31,7 @@ class MemoryConfig:
     max_keys: int = 4096
     mistake_gain: float = 1.0  # a key where our prediction was wrong counts 1 + this
     prototype_weight: float = 0.4  # of the prototypes' logits, with many lessons
-    prototype_lessons: float = 4.0  # so many lessons give them half of it
+    prototype_lessons: float = 3.0  # so many lessons after the first give them half of it
     neighbour_weight: float = 0.75  # of the neighbours' log-densities
     neighbour_sharpness: float = 20.0  # of a key's reach, in cosine
     mass_power: float = 0.5  # how far a label's neighbours count by their mass, 0..1
@@ -144,8 +144,9 @@ class Memory:
 
     @property
     def prototype_share(self) -> float:
-        """The more lessons, the more the prototypes say."""
-        many = self.n_lessons / (self.n_lessons + self.config.prototype_lessons)
+        """The more lessons, the more the prototypes say; one image alone shows no covariance."""
+        others = max(0, self.n_lessons - 1)
+        many = others / (others + self.config.prototype_lessons)
         return self.config.prototype_weight * many
 
     def of_classes(self, of_labels: Tensor, class_of: Tensor, n_classes: int) -> Tensor:
@@ -209,26 +210,38 @@ def _joined(
     Of too many, the largest keys of each label of each lesson stay, as evenly as can be.
     """
     place = {label: index for index, label in enumerate(labels)}
-    owners, ranks = [], []
-    for lesson in lessons:
-        of_label = [place[label] for label in lesson.labels] + [len(labels)]
-        owner = torch.tensor(of_label)[lesson.owners.long()]
-        larger = lesson.masses[None] > lesson.masses[:, None]
-        alike = lesson.owners[None] == lesson.owners[:, None]
-        owners.append(owner)
-        ranks.append((larger & alike).sum(dim=1))
+    owners = torch.cat(
+        [
+            torch.tensor([*(place[name] for name in lesson.labels), len(labels)])[
+                lesson.owners.long()
+            ]
+            for lesson in lessons
+        ]
+    )
+    sizes = torch.tensor([len(lesson.keys) for lesson in lessons])
+    origin = torch.arange(len(lessons)).repeat_interleave(sizes)
     masses = torch.cat([lesson.masses for lesson in lessons]).clamp_min(1e-9)
+    was_wrong = torch.cat([lesson.was_wrong for lesson in lessons])
     kept = torch.arange(len(masses))
     if len(masses) > max_keys:
-        order = torch.cat(ranks).double() - masses.double() / (1 + masses.double())
-        kept = order.sort(stable=True).indices[:max_keys].sort().values
+        largest = masses.sort(descending=True, stable=True).indices
+        groups = origin * (len(labels) + 1) + owners
+        ranks = _ranks(groups[largest])  # 0 for the largest key of its group, and so on
+        kept = largest[ranks.sort(stable=True).indices[:max_keys]].sort().values
     keys = torch.cat([lesson.keys for lesson in lessons])[kept].float()
-    origin = torch.cat([torch.full((len(one.keys),), i) for i, one in enumerate(lessons)])
-    was_wrong = torch.cat([lesson.was_wrong for lesson in lessons])
     return (
         F.normalize(keys, dim=1),
-        torch.cat(owners)[kept],
+        owners[kept],
         masses[kept],
         was_wrong[kept],
         origin[kept],
     )
+
+
+def _ranks(groups: Tensor) -> Tensor:
+    """How many of the same group come before each of (N,): [3, 5, 3, 3] -> [0, 0, 1, 2]."""
+    order = groups.sort(stable=True).indices
+    starts = torch.bincount(groups).cumsum(0) - torch.bincount(groups)
+    ranks = torch.empty_like(groups)
+    ranks[order] = torch.arange(len(groups)) - starts[groups[order]]
+    return ranks

@@ -113,7 +113,11 @@ def test_memory_is_bounded(tiny_segmenter):
         for _ in range(20)
     ]
     memory = Memory.of(lessons, MemoryConfig(max_keys=50))
-    assert len(memory.keys) <= 50
+    assert len(memory.keys) == 50
+    assert set(memory.origin.tolist()) == set(range(20))  # each lesson keeps its largest keys
+    assert {
+        (o, w) for o, w in zip(memory.origin.tolist(), memory.owners.tolist(), strict=True)
+    } == {(lesson, owner) for lesson in range(20) for owner in (0, 1)}
     assert memory.counts == {"a": 20}
 
 

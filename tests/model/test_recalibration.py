@@ -16,8 +16,9 @@ def test_a_label_claimed_too_often_is_lowered_and_a_missed_one_raised():
     log_probs = torch.tensor([0.8, 0.2]).log().expand(100, 2)
     owners = torch.cat([torch.zeros(40), torch.ones(60)]).long()
     found = recalibrate(log_probs, owners, torch.ones(100), 50)
-    probs = (log_probs[0] + found.bias).softmax(dim=0)
-    assert probs[1] == pytest.approx(0.6, abs=0.02)
+    # From odds of 1/4 to odds of 3/2 is a factor of 6; half of its logarithm is a factor of √6.
+    odds = (log_probs[0] + found.bias).diff().exp().item()
+    assert odds == pytest.approx(6**0.5 / 4, rel=0.05)
     assert found.bias.abs().max() <= LARGEST_BIAS
 
 
