@@ -229,7 +229,7 @@ _PRESETS = (
         "firstpass",
         attention="own value+qq",
         positions="bicubic",
-        refiner="guided",
+        refiner="crf",
     ),
 )
 
