@@ -38,7 +38,7 @@ class InteractiveConfig:
     alike_above: float = 0.45  # cosine to a click, around the mean, where likeness turns
     label_weight: float = 0.3  # of the log-odds of words and memory
     nearness_weight: float = 4.0  # of the logit lost at one mean side's distance from all clicks
-    negative_reach: float = 0.25  # mean sides over which a negative click speaks of what is alike
+    negative_reach: float = 1.0  # mean sides over which a negative click speaks of what is alike
     pull: float = 0.02  # of the prior on a pixel, beside its neighbours
     colour_edges: float = 1.0
     feature_edges: float = 1.0
