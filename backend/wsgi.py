@@ -23,7 +23,14 @@ from backend.settings import Settings
 from backend.shown import ShownMasks
 from backend.store import Store, open_store
 from backend.text_cache import CachedTextEncoder
-from model import CheckpointConfig, Segmenter, SegmentSettings, Vocabulary, build_segmenter
+from model import (
+    CheckpointConfig,
+    PointPrompt,
+    Segmenter,
+    SegmentSettings,
+    Vocabulary,
+    build_segmenter,
+)
 
 log = logging.getLogger(__name__)
 
@@ -156,13 +163,21 @@ def create(
             on_ready(parts)
         # Words that all projects share are embedded before the first of them asks.
         try:
-            annotator.segmenter([NOTHING], Vocabulary.of(["object"]), annotator.default)
+            warm_up(annotator)
         except Exception as error:  # the store is closed when the server stops meanwhile
             log.warning("The words that all projects share are not embedded yet: %s", error)
             log.debug("warming up failed", exc_info=True)
 
     threading.Thread(target=load, name="load-model", daemon=True).start()
     return create_app(parts)
+
+
+def warm_up(annotator: Annotator) -> None:
+    """Go once through a prediction and a click: first times are slow."""
+    segmenter, settings, words = annotator.segmenter, annotator.default, Vocabulary.of(["object"])
+    (features,) = segmenter.encode([NOTHING], settings, words)
+    segmenter.segment(features, NOTHING, words, settings)
+    segmenter.answer_prompts(features, NOTHING, [PointPrompt(0.5, 0.5)], words, 0, settings)
 
 
 def start_block(parts: Parts) -> str:

@@ -89,7 +89,7 @@ def main() -> None:
 
             def ask(*prompts: dict[str, Any]) -> tuple[float, float]:
                 context = {"result": list(prompts)} if prompts else None
-                body = {"tasks": [task], "label_config": CONFIG, "project": "1.1"}
+                body: dict[str, Any] = {"tasks": [task], "label_config": CONFIG, "project": "1.1"}
                 body |= {"params": {"login": None, "password": None, "context": context}}
                 cpu, started = cpu_s(process), time.perf_counter()
                 answer = session.post(url + "/predict", json=body, timeout=600)
@@ -100,8 +100,9 @@ def main() -> None:
                 return 1000 * wall, 1000 * (cpu_s(process) - cpu)
 
             opened = ask()
-            clicks = [click(*rng.uniform(5, 95, 2), n) for n in range(chosen.clicks)]
-            ask(clicks[0])
+            places = rng.uniform(5, 95, (chosen.clicks, 2)).tolist()
+            clicks = [click(x, y, n) for n, (x, y) in enumerate(places)]
+            first = ask(clicks[0])
             times = [ask(*clicks[: n % 5 + 1]) for n in range(chosen.clicks)]
         finally:
             process.terminate()
@@ -109,6 +110,7 @@ def main() -> None:
     print(f"{chosen.width} x {chosen.height} pixels, 1 to 5 clicks at once, milliseconds\n")
     print("| | wall | CPU |\n|---|---|---|")
     print(f"| opening the task | {opened[0]:.0f} | {opened[1]:.0f} |")
+    print(f"| the first click | {first[0]:.0f} | {first[1]:.0f} |")
     wall, cpu = zip(*times, strict=True)
     print(f"| a click, median | {statistics.median(wall):.0f} | {statistics.median(cpu):.0f} |")
     print(f"| a click, slowest | {max(wall):.0f} | {max(cpu):.0f} |")
