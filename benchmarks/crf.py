@@ -29,8 +29,7 @@ from model.tiles import above, resize
 
 # Probs (K, h, w) and an image (3, H, W) uint8 -> class indices (H, W).
 Labeller = Callable[[Tensor, Tensor], Tensor]
-DEFAULTS = REFINERS["crf"].default_config
-assert isinstance(DEFAULTS, CrfConfig)
+DEFAULTS = CrfConfig()
 REFERENCE = "pydensecrf2"
 
 
@@ -62,10 +61,7 @@ def main() -> None:
 
 
 def all_labellers(skip: list[str]) -> dict[str, Labeller]:
-    labellers: dict[str, Labeller] = {
-        name: lambda probs, image, name=name: refine_to_labels(name, probs, image)[0]
-        for name in REFINERS
-    }
+    labellers: dict[str, Labeller] = {name: refiner_labels(name) for name in REFINERS}
     labellers["crf, last step full size"] = lambda probs, image: refine_to_labels(
         "crf", probs, image, replace(DEFAULTS, middle_pixels=image.shape[1] * image.shape[2])
     )[0]
@@ -73,6 +69,10 @@ def all_labellers(skip: list[str]) -> dict[str, Labeller]:
     if HAS_PYDENSECRF:
         labellers[REFERENCE] = lambda probs, image: peer(pydensecrf, probs, image)
     return {label: labeller for label, labeller in labellers.items() if label not in skip}
+
+
+def refiner_labels(name: str) -> Labeller:
+    return lambda probs, image: refine_to_labels(name, probs, image)[0]
 
 
 def peer(

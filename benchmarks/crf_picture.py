@@ -68,7 +68,7 @@ def scene_column(
 def tile(image: np.ndarray, label_map: np.ndarray, crop: tuple[int, int, int]) -> np.ndarray:
     """The crop with a tint and an outline for each mask."""
     top, left, side_px = crop
-    shown = image[top : top + side_px, left : left + side_px].astype(np.float32)
+    shown: np.ndarray = image[top : top + side_px, left : left + side_px].astype(np.float32)
     labels = label_map[top : top + side_px, left : left + side_px]
     size = (TILE_PX, TILE_PX)
     shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
