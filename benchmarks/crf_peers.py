@@ -42,7 +42,7 @@ def truncated(unary: Tensor, image: np.ndarray, config: CrfConfig, reach_px: int
     rgb = torch.from_numpy(image).permute(2, 0, 1).float() / config.appearance_rgb_std
     steps = range(-reach_px, reach_px + 1)
     offsets = [(y, x) for y in steps for x in steps]
-    weights: list[Tensor] = []  # of each neighbour, both kernels in one, each normalised over the window
+    weights: list[Tensor] = []  # of each neighbour, by kernel, each normalised over the window
     for std_px in (
         config.appearance_xy_std * mean_side_px,
         config.smoothness_xy_std * mean_side_px,
