@@ -33,6 +33,7 @@ VANILLA: dict[str, Any] = {
     "residual": True,
     "ffn": True,
     "positions": "offset",
+    "glance_px": 0,
     "templates": "photo",
     "refiner": "none",
 }
@@ -43,6 +44,7 @@ LADDER = (
     Row("+ queries attend to queries", {"attention": "qq"}, auto_negatives=False),
     Row("+ each patch's own value", {"attention": "own value+qq"}, auto_negatives=False),
     Row("+ bicubic positions", {"positions": "bicubic"}, auto_negatives=False),
+    Row("+ a glance at the whole", {"glance_px": FULL.glance_px}, auto_negatives=False),
     Row("+ 80 prompts", {"templates": FULL.templates}, auto_negatives=False),
     Row("+ automatic negatives"),
     Row("+ refiner: the full method", {"refiner": FULL.refiner}),
@@ -52,6 +54,7 @@ WITHOUT = (
     Row("- queries attend to queries", {"attention": "own value"}),
     Row("- each patch's own value", {"attention": "qq"}),
     Row("- bicubic positions", {"positions": "offset"}),
+    Row("- a glance at the whole", {"glance_px": 0}),
     Row("- overlap of windows", {"stride_px": FULL.window_px}),
     Row("- 80 prompts", {"templates": "photo"}),
     Row("- automatic negatives", auto_negatives=False),

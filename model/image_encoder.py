@@ -6,7 +6,7 @@ E channels of the joint space of image and text.
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 from model.batches import batched_windows
 from model.errors import MethodError, ModelError, unknown_name
 from model.feedback import feedback_path
+from model.glance import glance_method, in_light_of
 from model.global_context import LoudChannel, channel_gains, find_global_block, loud_channels
 from model.methods import MethodConfig, at_depth
 from model.parallel import parallel_path
@@ -33,7 +34,8 @@ from model.windows import TokenCanvas, plan_windows
 class DenseFeatures:
     """One image in the joint space: `patch_tokens` (E, h, w) over the resized image, float32.
 
-    Unit length within a window, then averaged over the windows that share a patch.
+    Unit length within a window, then averaged over the windows that share a patch; with a glance
+    of unit length.
     """
 
     patch_tokens: Tensor
@@ -60,6 +62,27 @@ class ImageEncoder:
 
         Methods with feedback need the text embeds (R, E) of each image's vocabulary.
         """
+        features = self.encode_in_windows(images, method, text_embeds)
+        if not method.glance_px:
+            return features
+        glances = self.encode_in_windows(images, glance_method(method), text_embeds)
+        return [
+            replace(
+                own,
+                patch_tokens=in_light_of(
+                    own.patch_tokens, glance.patch_tokens, method.glance_share
+                ),
+            )
+            for own, glance in zip(features, glances, strict=True)
+        ]
+
+    def encode_in_windows(
+        self,
+        images: Sequence[np.ndarray],
+        method: MethodConfig,
+        text_embeds: Sequence[Tensor] = (),
+    ) -> list[DenseFeatures]:
+        """As the call, without the glance."""
         if method.feedback_share and len(text_embeds) != len(images):
             raise MethodError(
                 f"Method '{method.name}' reads the words while it encodes: give a vocabulary."

@@ -22,6 +22,8 @@ class MethodConfig:
     max_long_side_px: int = 2048
     window_px: int = 224
     stride_px: int = 112
+    glance_px: int = 0  # short side of a further look at the whole image; 0: none
+    glance_share: float = 0.5  # of the glance, beside 1 of the windows
     views: tuple[str, ...] = ()  # further looks at each window, names in VIEWS
     flip_share: float = 0.0  # 0..1, of the flipped views in the features
 
@@ -229,6 +231,7 @@ _PRESETS = (
         "firstpass",
         attention="own value+qq",
         positions="bicubic",
+        glance_px=196,
         refiner="crf",
     ),
 )
