@@ -88,11 +88,13 @@ LEFT_OFF = (
 def main() -> None:
     arguments = parse_arguments()
     segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
-    sets = [one for one in shared_sets() if arguments.sets in (None, one.name)]
+    sets = [one for one in shared_sets() if one.name in (arguments.sets or [one.name])]
     print(f"{segmenter.version(SegmentSettings())}, {arguments.limit or 'all'} images a set")
     print_head({"ladder": "idea", "presets": "method"}[arguments.table], sets)
-    run = {"ladder": print_ladder, "presets": print_presets}[arguments.table]
-    run(segmenter, sets, arguments.limit)
+    if arguments.table == "ladder":
+        print_ladder(segmenter, sets, arguments.limit)
+    else:
+        print_presets(segmenter, sets, arguments.limit, arguments.methods)
 
 
 def print_head(first: str, sets: list[MeasuringSet]) -> None:
@@ -109,9 +111,11 @@ def print_ladder(segmenter: Segmenter, sets: list[MeasuringSet], limit: int) -> 
         print_row(segmenter, sets, row, limit)
 
 
-def print_presets(segmenter: Segmenter, sets: list[MeasuringSet], limit: int) -> None:
-    for name, method in METHODS.items():
-        print_row(segmenter, sets, Row(name, vars(method)), limit)
+def print_presets(
+    segmenter: Segmenter, sets: list[MeasuringSet], limit: int, names: list[str]
+) -> None:
+    for name in names:
+        print_row(segmenter, sets, Row(name, vars(METHODS[name])), limit)
 
 
 def print_row(segmenter: Segmenter, sets: list[MeasuringSet], row: Row, limit: int) -> None:
@@ -135,7 +139,8 @@ def print_row(segmenter: Segmenter, sets: list[MeasuringSet], row: Row, limit: i
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablate")
     parser.add_argument("table", choices=("ladder", "presets"))
-    parser.add_argument("--sets", help="one shared set's name; default: all")
+    parser.add_argument("--sets", nargs="+", help="names of shared sets; default: all")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="for presets")
     parser.add_argument("--model", default="starter")
     parser.add_argument("--pretrained", default="")
     parser.add_argument("--limit", type=int, default=0, help="so many images of each set only")

@@ -23,7 +23,6 @@ from model import (
 
 # Photo, its words, and the crop that is shown (top, left, side in px).
 SCENES = (
-    ("coffee", ("cup", "table", "spoon"), (20, 130, 360)),
     ("rocket", ("rocket", "sky", "tower"), (0, 200, 330)),
     ("astronaut", ("person", "rocket", "flag"), (0, 60, 380)),
 )
