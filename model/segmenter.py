@@ -175,7 +175,7 @@ class Segmenter:
         return answer(features.patch_tokens, image, prompts, probs[label_index])
 
     def version(self, settings: SegmentSettings) -> str:
-        """Checkpoint, method and refiner, e.g. "starter-1a2b3c4d/firstpass/guided"."""
+        """Checkpoint, method and refiner, e.g. "starter-1a2b3c4d/firstpass/crf"."""
         method = settings.resolve()
         version = f"{self.model_name}-{self.fingerprint[:8]}/{method.name}/{method.refiner}"
         if replace(settings, refiner=None) == SegmentSettings(method.name):
