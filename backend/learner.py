@@ -89,7 +89,10 @@ class Learner:
         action = queued.event.get("action")
         try:
             if queued.deliveries - self._excused.get(queued.id, 0) >= MAX_DELIVERIES:
-                raise RequestError(f"it failed {queued.deliveries - 1} times")
+                raise RequestError(
+                    f"It failed {queued.deliveries - 1} times, for the reasons in the log. When "
+                    "they are gone, press Update on the annotation to have it learnt."
+                )
             ACTIONS.get(str(action), Learner.pass_over)(self, queued)
         except StoreError as error:
             self._excused[queued.id] = self._excused.get(queued.id, 0) + 1
@@ -100,7 +103,7 @@ class Learner:
         except FirstpassError as error:
             self._fail(f"{action} of {about(queued.event)} comes again", error)
         except Exception as error:
-            log.debug("learning failed", exc_info=True)
+            log.error("%s of %s: unexpected error", action, about(queued.event), exc_info=error)
             self._fail(f"{action} of {about(queued.event)} comes again", error)
         else:
             self._finish(queued)

@@ -92,7 +92,7 @@ def main() -> None:
     print(f"{segmenter.version(SegmentSettings())}, {arguments.limit or 'all'} images a set")
     print_head({"ladder": "idea", "presets": "method"}[arguments.table], sets)
     if arguments.table == "ladder":
-        print_ladder(segmenter, sets, arguments.limit)
+        print_ladder(segmenter, sets, arguments.limit, arguments.only)
     else:
         print_presets(segmenter, sets, arguments.limit, arguments.methods)
 
@@ -102,13 +102,19 @@ def print_head(first: str, sets: list[MeasuringSet]) -> None:
     print(f"| {first} | {names} | mean | s an image |\n|---|" + "---|" * (len(sets) + 2))
 
 
-def print_ladder(segmenter: Segmenter, sets: list[MeasuringSet], limit: int) -> None:
+def print_ladder(
+    segmenter: Segmenter, sets: list[MeasuringSet], limit: int, only: str = ""
+) -> None:
+    """`only`: rows with this in their name."""
+    rows: list[Row] = []
     changes: dict[str, Any] = {}
     for row in LADDER:
         changes = {**changes, **row.changes}
-        print_row(segmenter, sets, replace(row, changes=changes), limit)
-    for row in (*WITHOUT, *(replace(row, name=f"with {row.name}") for row in LEFT_OFF)):
-        print_row(segmenter, sets, row, limit)
+        rows.append(replace(row, changes=changes))
+    rows += [*WITHOUT, *(replace(row, name=f"with {row.name}") for row in LEFT_OFF)]
+    for row in rows:
+        if only in row.name:
+            print_row(segmenter, sets, row, limit)
 
 
 def print_presets(
@@ -140,6 +146,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ablate")
     parser.add_argument("table", choices=("ladder", "presets"))
     parser.add_argument("--sets", nargs="+", help="names of shared sets; default: all")
+    parser.add_argument("--only", default="", help="of the ladder: rows with this in their name")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), help="for presets")
     parser.add_argument("--model", default="starter")
     parser.add_argument("--pretrained", default="")

@@ -265,7 +265,7 @@ def test_an_image_that_cannot_be_had_is_tried_twice_and_then_set_aside(
     assert learner.queue.size() == 0
     assert learner.counters == LearnCounters(lessons=1, events=1, failures=3, set_aside=1)
     assert "project 1, annotation 1 comes again" in caplog.text
-    assert "is set aside: it failed 2 times" in caplog.text
+    assert "is set aside: It failed 2 times" in caplog.text
 
 
 def test_a_host_that_is_back_in_time_is_learnt_from(learner, send, corrected):
@@ -388,4 +388,4 @@ def test_an_event_that_takes_its_workers_down_is_set_aside(learner, send, correc
     send(corrected(2))
     assert taught(learner) == ["2"]
     assert learner.queue.size() == 0
-    assert "annotation 1 is set aside: it failed 2 times" in caplog.text
+    assert "annotation 1 is set aside: It failed 2 times" in caplog.text

@@ -5,11 +5,11 @@ tower of synthetic.py. SC-CLIP, SFP and CLIP Surgery fail on images that are not
 no code of GCLIP, and RF-CLIP's names channels of OpenAI's towers.
 """
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+import synthetic
 import torch
 
 from model.image_encoder import ImageEncoder
@@ -17,18 +17,6 @@ from model.methods import METHODS
 
 RECORDED = json.loads((Path(__file__).parents[1] / "fixtures/authors_features.json").read_text())
 CASES = [(name, size) for name, sizes in RECORDED["features"].items() for size in sizes]
-
-
-def load_synthetic():
-    spec = importlib.util.spec_from_file_location(
-        "synthetic", Path(__file__).with_name("synthetic.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-synthetic = load_synthetic()
 
 
 @pytest.fixture(scope="module")

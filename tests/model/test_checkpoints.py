@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from model import CheckpointConfig, CheckpointError, build_segmenter
 from model.build import choose_device, choose_precision
-from model.checkpoints import STARTER_WEIGHTS, check_activation, fingerprint, load
+from model.checkpoints import check_activation, fingerprint, load
 
 
 def test_a_local_checkpoint_is_loaded_with_its_own_preprocessing(tiny_checkpoint):
@@ -122,8 +122,8 @@ def test_a_config_that_is_none_lists_what_it_has(tmp_path):
         load(str(path), "x.pt")
 
 
-@pytest.mark.skipif(STARTER_WEIGHTS.exists(), reason="the starter is installed")
-def test_a_missing_starter_says_how_to_get_it():
+def test_a_missing_starter_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("model.checkpoints.STARTER_WEIGHTS", tmp_path / "starter.safetensors")
     with pytest.raises(CheckpointError, match="starter checkpoint is not installed"):
         build_segmenter(CheckpointConfig())
 

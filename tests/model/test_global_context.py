@@ -1,10 +1,9 @@
 """Global context: which blocks, what they add, and which channels are too loud."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import synthetic
 import torch
 
 from model.attention import Heads, Hints, attention_weights
@@ -19,17 +18,6 @@ from model.global_context import (
 from model.methods import METHODS, MethodConfig
 from model.vit import feed_forward
 
-
-def load_synthetic():
-    spec = importlib.util.spec_from_file_location(
-        "synthetic", Path(__file__).with_name("synthetic.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-synthetic = load_synthetic()
 SUPPRESSING = replace(METHODS["naclip"], suppress_channels=True)
 METHOD = MethodConfig("test", context_share=0.25)
 

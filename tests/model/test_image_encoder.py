@@ -1,28 +1,16 @@
 """What holds for the features of every method."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+import synthetic
 import torch
 
 from model.errors import MethodError, ModelError
 from model.image_encoder import ImageEncoder
 from model.methods import METHODS, at_depth
 
-
-def load_synthetic():
-    spec = importlib.util.spec_from_file_location(
-        "synthetic", Path(__file__).with_name("synthetic.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-synthetic = load_synthetic()
 SMALL = {"short_side_px": 96, "window_px": 64, "stride_px": 32}
 TEXTS = synthetic.synthetic_texts()
 

@@ -26,7 +26,7 @@ from model.starter.train.schedule import cosine, save
 
 @dataclass(frozen=True)
 class ImageTowerConfig:
-    samples: int = 96_000
+    samples: int = 168_000
     batch: int = 96
     side_px: int = 112
     frozen_blocks: int = 5  # of 12; the patches' low-level features are good as they are
