@@ -34,6 +34,8 @@ VANILLA: dict[str, Any] = {
     "ffn": True,
     "positions": "offset",
     "glance_px": 0,
+    "whole_share": 0.0,
+    "core_above": 0.0,
     "templates": "photo",
     "refiner": "none",
 }
@@ -47,6 +49,8 @@ LADDER = (
     Row("+ a glance at the whole", {"glance_px": FULL.glance_px}, auto_negatives=False),
     Row("+ 80 prompts", {"templates": FULL.templates}, auto_negatives=False),
     Row("+ automatic negatives"),
+    Row("+ less of the whole", {"whole_share": FULL.whole_share}),
+    Row("+ cores of labels", {"core_above": FULL.core_above}),
     Row("+ refiner: the full method", {"refiner": FULL.refiner}),
 )
 WITHOUT = (
@@ -57,6 +61,8 @@ WITHOUT = (
     Row("- a glance at the whole", {"glance_px": 0}),
     Row("- overlap of windows", {"stride_px": FULL.window_px}),
     Row("- 80 prompts", {"templates": "photo"}),
+    Row("- less of the whole", {"whole_share": 0.0}),
+    Row("- cores of labels", {"core_above": 0.0}),
     Row("- automatic negatives", auto_negatives=False),
     Row("- refiner", {"refiner": "none"}),
 )

@@ -77,6 +77,8 @@ class MethodConfig:
     description_weight: float = 0.2  # share of a description in its class embed
     class_surgery: bool = False  # classes weighted by the class token (CLIP Surgery)
     class_logit_share: float = 0.0  # of the class token's logits, added; -0.3 suits aerial images
+    whole_share: float = 0.0  # 0..1, of a row's mean logit over the image, taken off
+    core_above: float = 0.0  # 0..1, of a label's range in the image: weaker patches are not its own
     propagation_cells: int = 0  # side of the grid logits are propagated on (PEARL); 0: off
     purifier: str = ""  # how classes that are not in the image are found, a name in PURIFIERS
     purify_below: float = 0.0  # of the purifier's measure, 0..1
@@ -232,6 +234,8 @@ _PRESETS = (
         attention="own value+qq",
         positions="bicubic",
         glance_px=196,
+        whole_share=0.3,
+        core_above=0.6,
         refiner="crf",
     ),
 )

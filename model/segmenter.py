@@ -23,6 +23,7 @@ from model.calibration import (
 from model.image_encoder import DenseFeatures, ImageEncoder
 from model.interactive import BoxPrompt, PointPrompt, answer
 from model.lessons import Lesson, TaughtMask, make_lesson
+from model.localisation import keep_cores, less_of_the_whole
 from model.memory import Memory
 from model.methods import MethodConfig
 from model.propagation import propagate
@@ -195,7 +196,8 @@ def class_logits(
     if method.propagation_cells:
         logits = propagate(logits, pixels, text.embeds, method.propagation_cells)
     scale = automatic_scale(logits) if method.logit_scale is None else method.logit_scale
-    return logits * scale
+    logits = less_of_the_whole(logits, method.whole_share) * scale
+    return keep_cores(logits, text.is_label, method.core_above) if method.core_above else logits
 
 
 def decide(

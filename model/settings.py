@@ -70,8 +70,8 @@ class SegmentSettings:
 # What is decided after the features are there; all other settings shape them.
 _AFTER_FEATURES = (
     "name", "templates", "negative_templates", "logit_scale", "synonym_reduction",
-    "description_weight", "class_surgery", "class_logit_share", "propagation_cells", "purifier",
-    "purify_below", "prob_threshold", "area_threshold", "refiner",
+    "description_weight", "class_surgery", "class_logit_share", "whole_share", "core_above",
+    "propagation_cells", "purifier", "purify_below", "prob_threshold", "area_threshold", "refiner",
 )  # fmt: skip
 
 

@@ -55,6 +55,7 @@ class TextSide:
 
     embeds: Tensor  # (R, E)
     owners: Tensor  # (R,) int64: class index 0..K-1, or K: none of the classes
+    is_label: Tensor  # (R,) bool: of a class that is a thing, not "none of them"
 
 
 def embed_vocabulary(
@@ -79,7 +80,7 @@ def embed_vocabulary(
     if method.synonym_reduction == "mean":
         embeds, owners = _mean_of_classes(embeds, owners, len(vocabulary.classes))
     embeds = _describe(embeds, owners, vocabulary, encode_text, method.description_weight)
-    return TextSide(F.normalize(embeds, dim=-1), owners)
+    return TextSide(F.normalize(embeds, dim=-1), owners, owners != none_of_them)
 
 
 def _mean_of_classes(embeds: Tensor, owners: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:
