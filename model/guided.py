@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from model.tiles import Sampler, Tile, bilinear_tile, normalized, resize, working_size
@@ -30,12 +29,12 @@ class GuidedSampler:
 
     def __call__(self, tile: Tile, classes: Tensor) -> Tensor:
         image_hw = (self.image.shape[1], self.image.shape[2])
-        slope = self.slope[classes]
-        planes = torch.cat([slope.flatten(0, 1), self.offset[classes]])  # (4k, h, w)
+        planes = torch.cat([self.offset[classes], *self.slope[classes].unbind(dim=1)])  # (4k, h, w)
         planes = bilinear_tile(planes, tile, image_hw)
-        slope, offset = planes[: 3 * len(classes)], planes[3 * len(classes) :]
+        probs, *slopes = planes.split(len(classes))
         rgb = self.image[:, tile.top : tile.bottom, tile.left : tile.right].float()
-        probs = (slope.unflatten(0, (-1, 3)) * rgb).sum(dim=1) + offset
+        for slope, levels in zip(slopes, rgb, strict=True):
+            probs.addcmul_(slope, levels)
         return normalized(probs)
 
 
@@ -76,8 +75,12 @@ def fit(probs: Tensor, rgb: Tensor, image: Tensor, *, radius: int, rgb_std: floa
 
 def box_mean(maps: Tensor, radius: int) -> Tensor:
     """Mean of each (2 radius + 1)² window of (C, H, W), cut at the border."""
-    side = 2 * radius + 1
-    maps = F.avg_pool2d(
-        maps[None], (side, 1), stride=1, padding=(radius, 0), count_include_pad=False
-    )
-    return F.avg_pool2d(maps, (1, side), stride=1, padding=(0, radius), count_include_pad=False)[0]
+    height, width = maps.shape[1:]
+    return window_means(height, radius, maps) @ maps @ window_means(width, radius, maps).T
+
+
+def window_means(cells: int, radius: int, like: Tensor) -> Tensor:
+    """A band (cells, cells) whose rows take the mean of what is within `radius`."""
+    i = torch.arange(cells, device=like.device)
+    band = ((i[:, None] - i).abs() <= radius).to(like)
+    return band / band.sum(dim=1, keepdim=True)
