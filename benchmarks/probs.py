@@ -14,9 +14,6 @@ from torch import Tensor
 from benchmarks.datasets import MeasuringSet, Sample
 from benchmarks.miou import has_background, vocabulary_of
 from model import Segmenter, SegmentSettings
-from model.calibration import class_probs
-from model.segmenter import class_logits
-from model.vocabulary import embed_vocabulary
 
 
 def method_probs(
@@ -31,14 +28,8 @@ def method_probs(
     name = f"{data.name}/{sample.stem}-{segmenter.version(settings)}.npy".replace("/", "-")
     if cache is not None and (cache / name).exists():
         return torch.from_numpy(np.load(cache / name)).float()
-    method = settings.resolve()
-    vocabulary = vocabulary_of(data, "plain")
-    with torch.inference_mode():
-        features = segmenter.encode([sample.image], settings)[0]
-        text = embed_vocabulary(vocabulary, segmenter.encode_text, method)
-        pixels = torch.from_numpy(sample.image).permute(2, 0, 1)
-        logits = class_logits(features, text, pixels, method)
-        probs = class_probs(logits, text.owners, len(vocabulary.classes))
+    features = segmenter.encode([sample.image], settings)[0]
+    probs = segmenter.patch_probs(features, sample.image, vocabulary_of(data, "plain"), settings)
     if has_background(data.class_names):  # "none of them" is class 0 of the set
         probs = probs.roll(1, dims=0)
     if cache is not None:

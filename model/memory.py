@@ -111,12 +111,10 @@ class Memory:
         `class_of_label` has "" for "none of them"; `key_words` (C, N) are the words' probs at the
         keys, for the calibration.
         """
-        class_of = torch.tensor([class_of_label.get(label, -1) for label in (*self.labels, "")])
-        in_use = class_of[self.owners] >= 0  # labels that the vocabulary no longer has are silent
-        if not in_use.any():
+        taught = self.taught(class_of_label, len(words))
+        if not taught.any():
             return words
-        taught = torch.zeros(len(words), dtype=torch.bool)
-        taught[class_of[self.owners[in_use]]] = True
+        class_of = self.classes(class_of_label)
         calibration = Calibration(torch.zeros(len(words)))
         if self.config.calibrates and key_words is not None:
             calibration = self.calibration(normalised(key_words.T), class_of, taught)
@@ -131,6 +129,15 @@ class Memory:
         blended = untaught + (1 - untaught.sum(dim=1, keepdim=True)) * among_taught
         blended = normalised(normalised(blended) ** (1 / calibration.temperature))
         return blended.T.reshape(words.shape)
+
+    def classes(self, class_of_label: Mapping[str, int]) -> Tensor:
+        """(L,): the class that each label is in a vocabulary, -1 where it no longer has it."""
+        return torch.tensor([class_of_label.get(label, -1) for label in (*self.labels, "")])
+
+    def taught(self, class_of_label: Mapping[str, int], n_classes: int) -> Tensor:
+        """(C,) bool: the classes that lessons say something of."""
+        of_keys = self.classes(class_of_label)[self.owners]
+        return torch.bincount(of_keys[of_keys >= 0], minlength=n_classes) > 0
 
     def calibration(self, key_words: Tensor, class_of: Tensor, taught: Tensor) -> Calibration:
         """By how lessons fare with the words' probs (N, C) and what the other lessons taught."""
@@ -223,19 +230,15 @@ def _joined(
     masses = torch.cat([lesson.masses for lesson in lessons]).clamp_min(1e-9)
     was_wrong = torch.cat([lesson.was_wrong for lesson in lessons])
     kept = torch.arange(len(masses))
-    if len(masses) > max_keys:
+    if len(kept) > max_keys:
         largest = masses.sort(descending=True, stable=True).indices
         groups = origin * (len(labels) + 1) + owners
         ranks = _ranks(groups[largest])  # 0 for the largest key of its group, and so on
         kept = largest[ranks.sort(stable=True).indices[:max_keys]].sort().values
     keys = torch.cat([lesson.keys for lesson in lessons])[kept].float()
     return (
-        F.normalize(keys, dim=1),
-        owners[kept],
-        masses[kept],
-        was_wrong[kept],
-        origin[kept],
-    )
+        F.normalize(keys, dim=1), owners[kept], masses[kept], was_wrong[kept], origin[kept],
+    )  # fmt: skip
 
 
 def _ranks(groups: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from model.propagation import propagate
 from model.refiners import refine_to_labels
 from model.settings import SegmentSettings, feature_setting
 from model.text_encoder import TextEncoder
-from model.vocabulary import TextSide, Vocabulary, background_class, embed_vocabulary
+from model.vocabulary import TextSide, Vocabulary, class_of_label, embed_vocabulary
 
 MAX_REFINED_CLASSES = 64  # at full resolution, unless more of them win a patch
 
@@ -125,19 +125,23 @@ class Segmenter:
     ) -> Tensor:
         """Probs (K + 1, h, w) of each class and of "none of them": words, and what was learnt."""
         method, n_classes = settings.resolve(), len(vocabulary.classes)
+        if memory is None or memory.space != self.space(settings):
+            memory = Memory()
+        class_of = class_of_label(vocabulary)
+        taught = memory.taught(class_of, n_classes + 1)  # (C,)
         text = embed_vocabulary(vocabulary, self.encode_text, method)  # embeds (R, E)
         if len(text.embeds):
             logits = class_logits(features, text, _planes(image), method)  # (R, h, w)
+            if method.core_above:  # what masks have taught needs no guess of where it ends
+                is_guess = text.is_label & ~taught[text.owners]
+                logits = keep_cores(logits, is_guess, method.core_above)
             probs = class_probs(logits, text.owners, n_classes)
             probs = purify(probs, features.patch_tokens, method.purifier, method.purify_below)
         else:  # no name that could be asked for
             probs = torch.zeros(n_classes + 1, *features.patch_tokens.shape[1:])
             probs[-1] = 1
-        if memory is None or memory.space != self.space(settings):
+        if not taught.any():
             return probs
-        home = background_class(vocabulary)
-        class_of = {name: index for index, name in reversed([*enumerate(vocabulary.names)])}
-        class_of[""] = n_classes if home is None else home
         return memory.blend(
             probs, features.patch_tokens, class_of, _key_words(memory, text, n_classes, method)
         )
@@ -196,8 +200,7 @@ def class_logits(
     if method.propagation_cells:
         logits = propagate(logits, pixels, text.embeds, method.propagation_cells)
     scale = automatic_scale(logits) if method.logit_scale is None else method.logit_scale
-    logits = less_of_the_whole(logits, method.whole_share) * scale
-    return keep_cores(logits, text.is_label, method.core_above) if method.core_above else logits
+    return less_of_the_whole(logits, method.whole_share) * scale
 
 
 def decide(

@@ -133,6 +133,13 @@ def background_class(vocabulary: Vocabulary) -> int | None:
     return None
 
 
+def class_of_label(vocabulary: Vocabulary) -> dict[str, int]:
+    """The class index of each name, the first of equal ones; of "none of them" under ""."""
+    home = background_class(vocabulary)
+    class_of = {name: index for index, name in reversed([*enumerate(vocabulary.names)])}
+    return {**class_of, "": len(vocabulary.classes) if home is None else home}
+
+
 def prompt_rows(vocabulary: Vocabulary) -> PromptRows:
     """Lay out the texts to embed, each once: names go before synonyms, those before background.
 

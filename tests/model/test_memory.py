@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import Memory, MemoryConfig, SegmentSettings, TaughtMask, Vocabulary
+from model import METHODS, Memory, MemoryConfig, SegmentSettings, TaughtMask, Vocabulary
 from model.image_encoder import DenseFeatures
 from model.lessons import make_lesson
 
@@ -65,6 +65,24 @@ def test_what_was_taught_is_seen_again_and_the_rest_left_alone(tiny_segmenter, t
     assert (found.label_map[:, :25] == 1).all()
     assert (found.label_map[:, 35:] == -1).all()
     assert 0.5 < found.scores[1] <= 1
+
+
+def test_a_taught_label_is_not_cut_to_its_core_and_an_untaught_one_is(tiny_segmenter, three):
+    def method(core_above):
+        return replace(METHODS["firstpass"], logit_scale=100.0, core_above=core_above)
+
+    def probs(core_above, lessons):
+        settings = SegmentSettings(method(core_above), refiner="none")
+        memory = Memory.of(lessons)
+        return tiny_segmenter.patch_probs(gradient, IMAGE, words, settings, memory)
+
+    words = replace(WORDS, background=("wall",))  # which has no core
+    across = torch.linspace(0, 1, 6).expand(4, 6)
+    gradient = features_of((1, 0.3), (0.2, 1))
+    gradient.patch_tokens[2:4] = torch.stack([across, 1 - across])
+    assert not torch.equal(probs(0.0, []), probs(0.9, []))  # the guess alone is cut
+    assert torch.equal(probs(0.0, three), probs(0.9, three))  # both labels are taught
+    assert not torch.equal(probs(0.0, three[:2]), probs(0.9, three[:2]))  # "scratch" is not
 
 
 def test_the_order_of_lessons_changes_nothing(tiny_segmenter, three):
