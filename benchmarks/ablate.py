@@ -36,6 +36,7 @@ VANILLA: dict[str, Any] = {
     "glance_px": 0,
     "whole_share": 0.0,
     "core_above": 0.0,
+    "presence_share": 0.0,
     "templates": "photo",
     "refiner": "none",
 }
@@ -51,6 +52,7 @@ LADDER = (
     Row("+ automatic negatives"),
     Row("+ less of the whole", {"whole_share": FULL.whole_share}),
     Row("+ cores of labels", {"core_above": FULL.core_above}),
+    Row("+ doubt of absent labels", {"presence_share": FULL.presence_share}),
     Row("+ refiner: the full method", {"refiner": FULL.refiner}),
 )
 WITHOUT = (
@@ -63,6 +65,7 @@ WITHOUT = (
     Row("- 80 prompts", {"templates": "photo"}),
     Row("- less of the whole", {"whole_share": 0.0}),
     Row("- cores of labels", {"core_above": 0.0}),
+    Row("- doubt of absent labels", {"presence_share": 0.0}),
     Row("- automatic negatives", auto_negatives=False),
     Row("- refiner", {"refiner": "none"}),
 )

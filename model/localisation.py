@@ -20,16 +20,30 @@ def less_of_the_whole(logits: Tensor, share: float) -> Tensor:
     return logits - share * logits.mean(dim=(1, 2), keepdim=True)
 
 
-def keep_cores(logits: Tensor, is_label: Tensor, above: float) -> Tensor:
-    """Scaled logits (R, h, w) in which labels, is_label (R,) bool, keep the upper part of their
+def keep_cores(logits: Tensor, is_guess: Tensor, above: float) -> Tensor:
+    """Scaled logits (R, h, w) in which the rows is_guess (R,) bool keep the upper part of their
     range alone.
 
     As class activation maps are cut (Zhou et al., 1512.04150, section 3.2): `above` 0.6 keeps what
-    lies above 0.6 of the way from a row's lowest logit to its highest. Rows that are no labels stay
-    whole, since "none of them" has no peak.
+    lies above 0.6 of the way from a row's lowest logit to its highest. "None of them" is
+    no guess: it has no peak.
     """
     high = logits.amax(dim=(1, 2), keepdim=True)
     low = logits.amin(dim=(1, 2), keepdim=True)
     deepest = ((1 - above) * (high - low)).clamp_min(LEAST_DROP)
-    is_outside = (logits < high - deepest) & is_label.view(-1, 1, 1)
+    is_outside = (logits < high - deepest) & is_guess.view(-1, 1, 1)
     return torch.where(is_outside, logits - GONE, logits)
+
+
+def doubt_the_absent(
+    logits: Tensor, presence: Tensor, is_label: Tensor, is_guess: Tensor
+) -> Tensor:
+    """Scaled logits (R, h, w), guesses lowered by how far presence (R,) puts them below the best.
+
+    The class token names the few things of a photo better than its patches do, and forgets the many
+    of a street. So it counts by the squared share of the image that is no label's: where nearly all
+    is labelled, many labels are there.
+    """
+    free = (~is_label[logits.argmax(dim=0)]).float().mean()
+    doubt = presence - presence[is_label].max()
+    return logits + (free**2 * doubt * is_guess).view(-1, 1, 1)

@@ -78,6 +78,7 @@ class MethodConfig:
     class_surgery: bool = False  # classes weighted by the class token (CLIP Surgery)
     class_logit_share: float = 0.0  # of the class token's logits, added; -0.3 suits aerial images
     whole_share: float = 0.0  # 0..1, of a row's mean logit over the image, taken off
+    presence_share: float = 0.0  # of the class token's logits, where little is labelled
     core_above: float = 0.0  # 0..1, of a label's range in the image: weaker patches are not its own
     propagation_cells: int = 0  # side of the grid logits are propagated on (PEARL); 0: off
     purifier: str = ""  # how classes that are not in the image are found, a name in PURIFIERS
@@ -236,6 +237,7 @@ _PRESETS = (
         glance_px=196,
         whole_share=0.3,
         core_above=0.6,
+        presence_share=0.8,
         refiner="crf",
     ),
 )

@@ -11,26 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.calibration import (
-    automatic_scale,
-    class_probs,
-    class_surgery,
-    contenders,
-    otsu_threshold,
-    purify,
-    settle,
-)
+from model.calibration import class_probs, contenders, otsu_threshold, purify, settle
 from model.image_encoder import DenseFeatures, ImageEncoder
 from model.interactive import BoxPrompt, PointPrompt, answer
 from model.lessons import Lesson, TaughtMask, make_lesson
-from model.localisation import keep_cores, less_of_the_whole
+from model.logits import class_logits, key_words
 from model.memory import Memory
 from model.methods import MethodConfig
-from model.propagation import propagate
 from model.refiners import refine_to_labels
 from model.settings import SegmentSettings, feature_setting
 from model.text_encoder import TextEncoder
-from model.vocabulary import TextSide, Vocabulary, class_of_label, embed_vocabulary
+from model.vocabulary import Vocabulary, class_of_label, embed_vocabulary
 
 MAX_REFINED_CLASSES = 64  # at full resolution, unless more of them win a patch
 
@@ -131,10 +122,8 @@ class Segmenter:
         taught = memory.taught(class_of, n_classes + 1)  # (C,)
         text = embed_vocabulary(vocabulary, self.encode_text, method)  # embeds (R, E)
         if len(text.embeds):
-            logits = class_logits(features, text, _planes(image), method)  # (R, h, w)
-            if method.core_above:  # what masks have taught needs no guess of where it ends
-                is_guess = text.is_label & ~taught[text.owners]
-                logits = keep_cores(logits, is_guess, method.core_above)
+            is_guess = text.is_label & ~taught[text.owners]  # (R,)
+            logits = class_logits(features, text, is_guess, _planes(image), method)  # (R, h, w)
             probs = class_probs(logits, text.owners, n_classes)
             probs = purify(probs, features.patch_tokens, method.purifier, method.purify_below)
         else:  # no name that could be asked for
@@ -143,7 +132,7 @@ class Segmenter:
         if not taught.any():
             return probs
         return memory.blend(
-            probs, features.patch_tokens, class_of, _key_words(memory, text, n_classes, method)
+            probs, features.patch_tokens, class_of, key_words(memory, text, n_classes, method)
         )
 
     def space(self, settings: SegmentSettings) -> str:
@@ -188,21 +177,6 @@ class Segmenter:
         return f"{version}-{hashlib.blake2b(repr(astuple(method)).encode()).hexdigest()[:6]}"
 
 
-def class_logits(
-    features: DenseFeatures, text: TextSide, pixels: Tensor, method: MethodConfig
-) -> Tensor:
-    """Scaled logits (R, h, w) of the rows of text, by the method's reading of the features."""
-    logits = torch.einsum("re,ehw->rhw", text.embeds, features.patch_tokens)
-    image_logits = text.embeds @ features.cls_token  # (R,)
-    logits = logits + method.class_logit_share * image_logits.view(-1, 1, 1)
-    if method.class_surgery:
-        logits = class_surgery(logits, image_logits)
-    if method.propagation_cells:
-        logits = propagate(logits, pixels, text.embeds, method.propagation_cells)
-    scale = automatic_scale(logits) if method.logit_scale is None else method.logit_scale
-    return less_of_the_whole(logits, method.whole_share) * scale
-
-
 def decide(
     label_map: Tensor,
     best_prob: Tensor,
@@ -219,17 +193,6 @@ def decide(
         area_threshold = 1 / (probs.shape[1] * probs.shape[2])
     scores = settle(label_map, best_prob, n_classes, prob_threshold, area_threshold)
     return Segmentation(vocabulary.names, label_map.cpu().numpy(), scores.numpy())
-
-
-def _key_words(
-    memory: Memory, text: TextSide, n_classes: int, method: MethodConfig
-) -> Tensor | None:
-    """The words' probs (C, N) at the memory's keys: without what only an image can tell."""
-    if not len(text.embeds) or method.class_surgery:
-        return None
-    logits = text.embeds @ memory.keys.T  # (R, N)
-    scale = automatic_scale(logits) if method.logit_scale is None else method.logit_scale
-    return class_probs(logits[..., None] * scale, text.owners, n_classes)[..., 0]
 
 
 def _planes(image: np.ndarray) -> Tensor:
