@@ -15,10 +15,11 @@ from torch import Tensor
 
 from model.gaussian_attention import GaussianKernel
 from model.guided import fit
-from model.tiles import BilinearSampler, Sampler, resize, working_size
+from model.tiles import BilinearSampler, Sampler, resize, sample, working_size
 
 NORMALIZATIONS = ("symmetric", "row")
 SMALLEST_PROB = 1e-6  # a unary never says "impossible"
+FIT_RADIUS = 3  # pixels of the last update, half the window of the fit that brings it to full size
 NEVER = -1e4  # log-prob of a class that only another image of the batch has
 
 
@@ -44,11 +45,7 @@ class CrfConfig:
 
 @dataclass(frozen=True)
 class Affordable:
-    """What takes 0.1 to 0.2 s an image on one CPU core; on a GPU a guess at 30 ms.
-
-    Four times the pixels on a CPU cost four times as much and gain nothing that benchmarks/crf.py
-    sees.
-    """
+    """What takes 0.1 to 0.2 s an image on one CPU core; on a GPU a guess at 30 ms."""
 
     working_pixels: int
     middle_pixels: int
@@ -56,7 +53,7 @@ class Affordable:
 
 
 AFFORDABLE = {
-    "cpu": Affordable(48 * 48, 96 * 96, torch.float32),
+    "cpu": Affordable(56 * 56, 80 * 80, torch.float32),
     "cuda": Affordable(160 * 160, 640 * 640, torch.float16),
 }
 
@@ -75,7 +72,7 @@ def crf_samplers(
             if tuple(rgb.shape[2:]) == size_hw:
                 samplers[index] = BilinearSampler(own, size_hw)
             else:
-                samplers[index] = fit(own, rgb[row], images[index], radius=1, rgb_std=10.0)
+                samplers[index] = fit(own, rgb[row], images[index], radius=FIT_RADIUS, rgb_std=10.0)
     return [samplers[index] for index in range(len(images))]
 
 
@@ -92,7 +89,9 @@ def refine_alike(
     working_hw = working_size(image_hw, config.working_pixels or affordable.working_pixels)
     middle_hw = working_size(image_hw, config.middle_pixels or affordable.middle_pixels)
     rgb = torch.stack([resize(image, middle_hw) for image in images])
-    working_rgb = torch.stack([resize(own, working_hw) for own in rgb])
+    # Sampled: means of means are more alike than pixels are. Of the middle size, not of the image,
+    # whose thin lines a sample would miss.
+    working_rgb = torch.stack([sample(own, working_hw) for own in rgb])
     field = mean_field(
         stacked_log_probs(probs, working_hw),
         working_rgb,

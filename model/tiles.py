@@ -91,6 +91,15 @@ def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
     return F.interpolate(maps[None], size=size_hw, mode="bilinear", antialias=True)[0].float()
 
 
+def sample(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """The pixels (C, h, w) of (C, H, W) at the centres of h x w cells, as they are, float32."""
+    rows, columns = (
+        ((torch.arange(cells, device=image.device) + 0.5) * (full / cells)).long()
+        for cells, full in zip(size_hw, image.shape[1:], strict=True)
+    )
+    return image[:, rows[:, None], columns].float()
+
+
 def working_size(image_hw: tuple[int, int], pixels: int) -> tuple[int, int]:
     """Height and width of the image shrunk (never enlarged) to about `pixels`, each at least 1."""
     height_px, width_px = image_hw

@@ -9,6 +9,7 @@ from model.tiles import (
     bilinear_tile,
     classes_in,
     resize,
+    sample,
     tiles_of,
     working_size,
 )
@@ -78,3 +79,10 @@ def test_a_working_size_keeps_the_shape(
     image_hw: tuple[int, int], pixels: int, wanted: tuple[int, int]
 ) -> None:
     assert working_size(image_hw, pixels) == wanted
+
+
+def test_a_sample_holds_the_pixels_at_the_middle_of_each_cell() -> None:
+    image = torch.arange(6 * 9, dtype=torch.uint8).view(1, 6, 9)
+    assert sample(image, (2, 3))[0].tolist() == [[10, 13, 16], [37, 40, 43]]  # cells of 3 x 3
+    assert torch.equal(sample(image, (6, 9)), image.float())
+    assert sample(image, (1, 1)).item() == 3 * 9 + 4
