@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from model.starter.train.backbone import read_onnx, to_open_clip
-from model.starter.train.export import export
+from model.starter.train.export import export, towards_start
 from model.starter.train.image_tower import GRID, ImageTower
 from model.starter.train.image_training import ImageTowerConfig, TrainingTexts, train
 from model.starter.train.photos import is_held_out, read_photos
@@ -49,7 +49,9 @@ def main() -> None:
             torch.load(arguments.out / f"{name}_tower.pt", map_location="cpu", weights_only=True)
             for name in ("image", "text")
         ]
-        size = export(towers[0]["tower"], towers[1]["tower"], arguments.out / "starter.safetensors")
+        start = to_open_clip(read_onnx(arguments.wheels / ONNX), GRID)
+        image_tower = towards_start(towers[0]["tower"], start)
+        size = export(image_tower, towers[1]["tower"], arguments.out / "starter.safetensors")
         print(f"{arguments.out / 'starter.safetensors'}: {size / 1e6:.1f} MB")
 
 

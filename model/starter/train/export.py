@@ -8,6 +8,25 @@ from torch import Tensor
 
 from model.starter.train.backbone import fold_layer_scale
 
+START_SHARE, START_BLOCKS = 0.5, 9  # of 12
+
+
+def towards_start(image_tower: dict[str, Tensor], start: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The first blocks half-way back to the backbone that the training started from.
+
+    Weights between the old and the new keep what a small training set made the tower forget
+    (WiSE-FT, Wortsman et al., 2109.01903): here, what tells the places of a photo apart. The last
+    blocks stay as they are, since they learnt the language.
+    """
+    answer = dict(image_tower)
+    for name, tensor in start.items():
+        parts = name.split(".")
+        if parts[:2] == ["transformer", "resblocks"] and int(parts[2]) < START_BLOCKS:
+            answer[f"visual.{name}"] = torch.lerp(
+                image_tower[f"visual.{name}"], tensor.to(image_tower[f"visual.{name}"]), START_SHARE
+            )
+    return answer
+
 
 def export(image_tower: dict[str, Tensor], text_tower: dict[str, Tensor], path: Path) -> int:
     """Write the checkpoint; returns its bytes.

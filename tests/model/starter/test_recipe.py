@@ -11,7 +11,7 @@ from PIL import Image
 
 from model.starter.train.backbone import fold_layer_scale
 from model.starter.train.contrast import text_contrast, word_contrast
-from model.starter.train.export import export
+from model.starter.train.export import START_BLOCKS, export, towards_start
 from model.starter.train.image_tower import PATTERNS, ImageTower, drop_patches, last_block
 from model.starter.train.photos import augment, is_held_out
 from model.starter.train.schedule import cosine
@@ -159,6 +159,18 @@ def test_the_learning_rate_warms_up_and_ends_at_zero():
     assert cosine(0, 100, 10) == pytest.approx(0.1)
     assert cosine(10, 100, 10) == pytest.approx(1.0)
     assert cosine(100, 100, 10) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_first_blocks_go_half_way_back_to_the_start_and_the_last_ones_stay():
+    torch.manual_seed(0)
+    trained, start = ImageTower().state_dict(), ImageTower().visual.state_dict()
+    answer = towards_start(trained, start)
+    for name, tensor in trained.items():
+        parts = name.split(".")
+        returns = "resblocks" in parts and int(parts[3]) < START_BLOCKS
+        expected = (tensor + start[name.removeprefix("visual.")]) / 2 if returns else tensor
+        torch.testing.assert_close(answer[name], expected)
+    assert answer.keys() == trained.keys()
 
 
 def test_the_export_is_one_plain_clip_in_half_precision(tmp_path):
