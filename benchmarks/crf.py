@@ -1,4 +1,4 @@
-"""Refiners side by side: python -m benchmarks.crf [--limit 12] [--cache DIR]
+"""Refiners side by side: python -m benchmarks.crf [--limit 2] [--cache DIR]
 
 One table: CPU time and its ratio to pydensecrf2, peak memory, agreement with the exact dense CRF,
 and the gain in mIoU and boundary F-score over "none" on each shared set, from the probs of the
@@ -35,6 +35,9 @@ REFERENCE = "pydensecrf2"
 
 def main() -> None:
     arguments = parse_arguments()
+    if not all(data.folder.exists() for data in SETS):
+        print(f"No measuring sets, so nothing to refine: {', '.join(str(s.folder) for s in SETS)}")
+        return
     torch.set_num_threads(arguments.threads)
     labellers = all_labellers(arguments.skip)
     made = sources(arguments.model, arguments.pretrained, arguments.cache)
@@ -150,7 +153,7 @@ def print_table(
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crf")
-    parser.add_argument("--limit", type=int, default=12, help="so many images of each set; 0: all")
+    parser.add_argument("--limit", type=int, default=2, help="so many images of each set; 0: all")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--exact-images", type=int, default=1, help="so many of each set")
     parser.add_argument("--exact-pixels", type=int, default=120 * 120)

@@ -29,7 +29,7 @@ class CrfConfig:
     appearance_weight: float = 5.0
     appearance_xy_std: float = 0.08  # of the image's mean side, sqrt(H * W)
     appearance_rgb_std: float = 13.0  # 8-bit levels
-    smoothness_weight: float = 3.0
+    smoothness_weight: float = 1.0
     smoothness_xy_std: float = 0.006  # of the image's mean side
     normalization: str = "symmetric"  # or "row": what a pixel's sum over the others is divided by
     keeps_self: bool = True  # a pixel counts as its own neighbour: in the authors' code, not paper
