@@ -115,6 +115,7 @@ def peak_of(labeller: Labeller, probs: Tensor, image: Tensor) -> float:
     receive, send = context.Pipe(duplex=False)
 
     def child() -> None:
+        torch.set_num_threads(1)  # a fork has none of its parent's threads, and would wait for them
         before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         labeller(probs, image)
         send.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before_mb)
