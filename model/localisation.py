@@ -44,6 +44,8 @@ def doubt_the_absent(
     of a street. So it counts by the squared share of the image that is no label's: where nearly all
     is labelled, many labels are there.
     """
+    if not is_guess.any():
+        return logits
     free = (~is_label[logits.argmax(dim=0)]).float().mean()
     doubt = presence - presence[is_label].max()
     return logits + (free**2 * doubt * is_guess).view(-1, 1, 1)

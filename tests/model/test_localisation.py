@@ -74,3 +74,9 @@ def test_a_label_that_is_no_guess_is_not_doubted():
     taught = torch.tensor([True, False, False])
     presence = torch.tensor([10.0, 2.0, 0.0])
     assert torch.equal(doubt_the_absent(logits, presence, is_label, taught), logits)
+
+
+def test_a_vocabulary_of_background_alone_has_nothing_to_doubt():
+    logits, nothing = torch.cat([row(9, 2), row(1, 2)]), torch.tensor([False, False])
+    assert torch.equal(doubt_the_absent(logits, torch.zeros(2), nothing, nothing), logits)
+    assert torch.equal(keep_cores(logits, nothing, above=0.6), logits)
