@@ -25,8 +25,8 @@ def keep_cores(logits: Tensor, is_guess: Tensor, above: float) -> Tensor:
     range alone.
 
     As class activation maps are cut (Zhou et al., 1512.04150, section 3.2): `above` 0.6 keeps what
-    lies above 0.6 of the way from a row's lowest logit to its highest. "None of them" is
-    no guess: it has no peak.
+    lies above 0.6 of the way from a row's lowest logit to its highest. "None of them" is no guess:
+    it has no peak.
     """
     high = logits.amax(dim=(1, 2), keepdim=True)
     low = logits.amin(dim=(1, 2), keepdim=True)

@@ -71,8 +71,8 @@ class SegmentSettings:
 _AFTER_FEATURES = (
     "name", "templates", "negative_templates", "logit_scale", "synonym_reduction",
     "description_weight", "class_surgery", "class_logit_share", "whole_share", "core_above",
-    "presence_share",
-    "propagation_cells", "purifier", "purify_below", "prob_threshold", "area_threshold", "refiner",
+    "presence_share", "propagation_cells", "purifier", "purify_below", "prob_threshold",
+    "area_threshold", "refiner",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from random_maps import random_image, random_probs
 from torch import Tensor
 
 from model.guided import GuidedConfig, box_mean, fit, guided_samplers
@@ -12,16 +13,6 @@ def halves(height_px: int, width_px: int, edge_px: int) -> Tensor:
     image = torch.tensor([90.0, 20, 20])[:, None, None].repeat(1, height_px, width_px)
     image[:, :, edge_px:] = torch.tensor([150.0, 180, 230])[:, None, None]
     return image
-
-
-def random_probs(classes: int, size_hw: tuple[int, int], seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(classes, *size_hw, generator=generator).softmax(dim=0)
-
-
-def random_image(height_px: int, width_px: int) -> Tensor:
-    generator = torch.Generator().manual_seed(4)
-    return 255 * torch.rand(3, height_px, width_px, generator=generator)
 
 
 def test_a_box_mean_is_that_of_the_pixels_inside_the_image() -> None:

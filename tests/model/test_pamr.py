@@ -1,5 +1,6 @@
 import pytest
 import torch
+from random_maps import random_image, random_probs
 from torch import Tensor
 
 from model.pamr import PamrConfig, adapt, neighbour_weights, neighbours, pamr_samplers
@@ -13,16 +14,6 @@ def halves(height: int, width: int, edge: int) -> Tensor:
     rgb = torch.full((3, height, width), 40.0)
     rgb[:, :, edge:] = 200
     return rgb
-
-
-def random_probs(classes: int, size_hw: tuple[int, int], seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(classes, *size_hw, generator=generator).softmax(dim=0)
-
-
-def random_image(height_px: int, width_px: int) -> Tensor:
-    generator = torch.Generator().manual_seed(4)
-    return 255 * torch.rand(3, height_px, width_px, generator=generator)
 
 
 def test_neighbours_are_the_eight_around_and_the_border_is_repeated() -> None:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from model.starter.train.backbone import fold_layer_scale
 
-START_SHARE, START_BLOCKS = 0.5, 9  # of 12
+START_SHARE = 0.5
+START_BLOCKS = 9  # of 12
 
 
 def towards_start(image_tower: dict[str, Tensor], start: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -22,9 +23,8 @@ def towards_start(image_tower: dict[str, Tensor], start: dict[str, Tensor]) -> d
     for name, tensor in start.items():
         parts = name.split(".")
         if parts[:2] == ["transformer", "resblocks"] and int(parts[2]) < START_BLOCKS:
-            answer[f"visual.{name}"] = torch.lerp(
-                image_tower[f"visual.{name}"], tensor.to(image_tower[f"visual.{name}"]), START_SHARE
-            )
+            trained = image_tower[f"visual.{name}"]
+            answer[f"visual.{name}"] = torch.lerp(trained, tensor.to(trained), START_SHARE)
     return answer
 
 
