@@ -53,6 +53,7 @@ LADDER = (
     Row("+ no residual, no feed-forward", {"residual": False, "ffn": False}, auto_negatives=False),
     Row("+ queries attend to queries", {"attention": "qq"}, auto_negatives=False),
     Row("+ keys attend to keys", {"attention": "qq+kk"}, auto_negatives=False),
+    Row("+ each patch's own value", {"attention": FULL.attention}, auto_negatives=False),
     Row("+ like patches gathered", GATHERED, auto_negatives=False),
     Row("+ bicubic positions", {"positions": "bicubic"}, auto_negatives=False),
     Row("+ a glance at the whole", {"glance_px": FULL.glance_px}, auto_negatives=False),
@@ -65,8 +66,9 @@ LADDER = (
 )
 WITHOUT = (
     Row("- no residual, no feed-forward", {"residual": True, "ffn": True}),
-    Row("- queries attend to queries", {"attention": "kk"}),
-    Row("- keys attend to keys", {"attention": "qq"}),
+    Row("- queries attend to queries", {"attention": "own value+kk"}),
+    Row("- keys attend to keys", {"attention": "own value+qq"}),
+    Row("- each patch's own value", {"attention": "qq+kk"}),
     Row("- like patches gathered", {"coherence_block": 0}),
     Row("- bicubic positions", {"positions": "offset"}),
     Row("- a glance at the whole", {"glance_px": 0}),
@@ -81,13 +83,15 @@ WITHOUT = (
 LEFT_OFF = (
     Row("global-context fusion, 1/6", {"context_blocks": "emerging", "context_share": 1 / 6}),
     Row("global-context fusion, 1/3", {"context_blocks": "emerging", "context_share": 1 / 3}),
-    Row("windows share keys and values", {"stitch": True, "attend_class": True}),
+    Row(
+        "windows share keys and values, qq+kk",
+        {"stitch": True, "attend_class": True, "attention": "qq+kk"},
+    ),
     Row("channel suppression", {"suppress_channels": True}),
     Row("neighbour Gaussian", {"gaussian_std": 5.0}),
-    Row("each patch's own value, too", {"attention": "own value+qq+kk"}),
     Row("orthogonal alignment", {"attention": "procrustes", "kk_share": 0.08}),
     Row("outlier repair by LOF", {"outliers": "lof"}),
-    Row("attention to coherent patches, too", {"attention": "coherent+qq+kk"}),
+    Row("attention to coherent patches, too", {"attention": "own value+qq+kk+coherent"}),
     Row("like patches gathered above 0.4", {"alike_above": 0.4}),
     Row("class token in the features", {"class_share": 0.1}),
     Row("class token in the logits", {"class_logit_share": 0.1}),

@@ -228,12 +228,13 @@ _PRESETS = (
         class_surgery=True,
         logit_scale=100.0,
     ),
-    # SCLIP's attention over tokens that SC-CLIP's middle block gathered, at a stricter cosine: 0.4
-    # loses the small things of a street. Global fusion and channel suppression are switches that
-    # it leaves off: on the starter they gain nothing (benchmarks/README.md).
+    # MaskCLIP's and SCLIP's attention over tokens that SC-CLIP's middle block gathered, at a stricter
+    # cosine: 0.4 loses the small things of a street. Without each patch's own value a wide sky takes
+    # the name of what stands before it. Global fusion and channel suppression are switches that it
+    # leaves off: on the starter they gain nothing (benchmarks/README.md).
     MethodConfig(
         "firstpass",
-        attention="qq+kk",
+        attention="own value+qq+kk",
         attend_class=False,
         coherence_block=9,
         alike_above=0.6,
@@ -241,7 +242,7 @@ _PRESETS = (
         glance_px=196,
         whole_share=0.4,
         core_above=0.6,
-        presence_share=0.8,
+        presence_share=1.2,
         refiner="crf",
     ),
 )
