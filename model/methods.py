@@ -228,9 +228,9 @@ _PRESETS = (
         class_surgery=True,
         logit_scale=100.0,
     ),
-    # MaskCLIP's and SCLIP's attention over tokens that SC-CLIP's middle block gathered, at a stricter
-    # cosine: 0.4 loses the small things of a street. Without each patch's own value a wide sky takes
-    # the name of what stands before it. Global fusion and channel suppression are switches that it
+    # MaskCLIP's and SCLIP's attention over tokens that SC-CLIP's middle block gathered. Its cosine of
+    # 0.4 loses the small things of a street; without each patch's own value a wide sky takes the
+    # name of what stands before it. Global fusion and channel suppression are switches that it
     # leaves off: on the starter they gain nothing (benchmarks/README.md).
     MethodConfig(
         "firstpass",
