@@ -228,7 +228,7 @@ _PRESETS = (
         class_surgery=True,
         logit_scale=100.0,
     ),
-    # MaskCLIP's and SCLIP's attention over tokens that SC-CLIP's middle block gathered. Its cosine of
+    # MaskCLIP's and SCLIP's attention over tokens that SC-CLIP's middle block gathered. A cosine of
     # 0.4 loses the small things of a street; without each patch's own value a wide sky takes the
     # name of what stands before it. Global fusion and channel suppression are switches that it
     # leaves off: on the starter they gain nothing (benchmarks/README.md).
