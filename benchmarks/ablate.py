@@ -32,8 +32,6 @@ VANILLA: dict[str, Any] = {
     "attention": "qk",
     "residual": True,
     "ffn": True,
-    "attend_class": True,
-    "coherence_block": 0,
     "positions": "offset",
     "glance_px": 0,
     "whole_share": 0.0,
@@ -42,19 +40,12 @@ VANILLA: dict[str, Any] = {
     "templates": "photo",
     "refiner": "none",
 }
-GATHERED: dict[str, Any] = {
-    "coherence_block": FULL.coherence_block,
-    "alike_above": FULL.alike_above,
-    "attend_class": FULL.attend_class,
-}
 # Each row keeps the changes of the rows before it.
 LADDER = (
     Row("vanilla last block", VANILLA, auto_negatives=False),
     Row("+ no residual, no feed-forward", {"residual": False, "ffn": False}, auto_negatives=False),
     Row("+ queries attend to queries", {"attention": "qq"}, auto_negatives=False),
-    Row("+ keys attend to keys", {"attention": "qq+kk"}, auto_negatives=False),
-    Row("+ each patch's own value", {"attention": FULL.attention}, auto_negatives=False),
-    Row("+ like patches gathered", GATHERED, auto_negatives=False),
+    Row("+ each patch's own value", {"attention": "own value+qq"}, auto_negatives=False),
     Row("+ bicubic positions", {"positions": "bicubic"}, auto_negatives=False),
     Row("+ a glance at the whole", {"glance_px": FULL.glance_px}, auto_negatives=False),
     Row("+ 80 prompts", {"templates": FULL.templates}, auto_negatives=False),
@@ -66,10 +57,8 @@ LADDER = (
 )
 WITHOUT = (
     Row("- no residual, no feed-forward", {"residual": True, "ffn": True}),
-    Row("- queries attend to queries", {"attention": "own value+kk"}),
-    Row("- keys attend to keys", {"attention": "own value+qq"}),
-    Row("- each patch's own value", {"attention": "qq+kk"}),
-    Row("- like patches gathered", {"coherence_block": 0}),
+    Row("- queries attend to queries", {"attention": "own value"}),
+    Row("- each patch's own value", {"attention": "qq"}),
     Row("- bicubic positions", {"positions": "offset"}),
     Row("- a glance at the whole", {"glance_px": 0}),
     Row("- overlap of windows", {"stride_px": FULL.window_px}),
@@ -83,16 +72,20 @@ WITHOUT = (
 LEFT_OFF = (
     Row("global-context fusion, 1/6", {"context_blocks": "emerging", "context_share": 1 / 6}),
     Row("global-context fusion, 1/3", {"context_blocks": "emerging", "context_share": 1 / 3}),
-    Row(
-        "windows share keys and values, qq+kk",
-        {"stitch": True, "attend_class": True, "attention": "qq+kk"},
-    ),
+    Row("windows share keys and values, qq alone", {"stitch": True, "attention": "qq"}),
     Row("channel suppression", {"suppress_channels": True}),
     Row("neighbour Gaussian", {"gaussian_std": 5.0}),
+    Row("keys attend to keys, too", {"attention": "own value+qq+kk"}),
     Row("orthogonal alignment", {"attention": "procrustes", "kk_share": 0.08}),
     Row("outlier repair by LOF", {"outliers": "lof"}),
-    Row("attention to coherent patches, too", {"attention": "own value+qq+kk+coherent"}),
-    Row("like patches gathered above 0.4", {"alike_above": 0.4}),
+    Row(
+        "mid-layer coherence",
+        {"attention": "coherent+qq", "coherence_block": 9, "attend_class": False},
+    ),
+    Row(
+        "like patches gathered",
+        {"coherence_block": 9, "alike_above": 0.6, "attend_class": False},
+    ),
     Row("class token in the features", {"class_share": 0.1}),
     Row("class token in the logits", {"class_logit_share": 0.1}),
     Row("flipped view", {"flip_share": 0.5}),

@@ -35,17 +35,16 @@ def keep_cores(logits: Tensor, is_guess: Tensor, above: float) -> Tensor:
     return torch.where(is_outside, logits - GONE, logits)
 
 
-def doubt_the_absent(
-    logits: Tensor, presence: Tensor, is_label: Tensor, is_guess: Tensor
-) -> Tensor:
-    """Scaled logits (R, h, w), guesses lowered by how far presence (R,) puts them below the best.
+def doubt_the_absent(logits: Tensor, presence: Tensor, is_label: Tensor) -> Tensor:
+    """Scaled logits (R, h, w), labels lowered by how far presence (R,) puts them below the best.
 
     The class token names the few things of a photo better than its patches do, and forgets the many
     of a street. So it counts by the squared share of the image that is no label's: where nearly all
-    is labelled, many labels are there.
+    is labelled, many labels are there. It knows nothing of what was taught, so it counts for taught
+    labels, too.
     """
-    if not is_guess.any():
+    if not is_label.any():
         return logits
     free = (~is_label[logits.argmax(dim=0)]).float().mean()
     doubt = presence - presence[is_label].max()
-    return logits + (free**2 * doubt * is_guess).view(-1, 1, 1)
+    return logits + (free**2 * doubt * is_label).view(-1, 1, 1)

@@ -25,7 +25,7 @@ def class_logits(
 ) -> Tensor:
     """Scaled logits (R, h, w) of the rows of text, by the method's reading of the features.
 
-    is_guess (R,) bool: labels known by words alone, whose extent and presence the method guesses.
+    is_guess (R,) bool: labels known by words alone, whose extent the method guesses.
     """
     logits = torch.einsum("re,ehw->rhw", text.embeds, features.patch_tokens)
     image_logits = text.embeds @ features.cls_token  # (R,)
@@ -40,7 +40,7 @@ def class_logits(
         logits = keep_cores(logits, is_guess, method.core_above)
     if method.presence_share:
         presence = method.presence_share * scale * image_logits
-        logits = doubt_the_absent(logits, presence, text.is_label, is_guess)
+        logits = doubt_the_absent(logits, presence, text.is_label)
     return logits
 
 

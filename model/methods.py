@@ -228,21 +228,17 @@ _PRESETS = (
         class_surgery=True,
         logit_scale=100.0,
     ),
-    # MaskCLIP's and SCLIP's attention over tokens that SC-CLIP's middle block gathered. A cosine of
-    # 0.4 loses the small things of a street; without each patch's own value a wide sky takes the
-    # name of what stands before it. Global fusion and channel suppression are switches that it
-    # leaves off: on the starter they gain nothing (benchmarks/README.md).
+    # Global fusion, channel suppression and the gathering of like patches are switches that it
+    # leaves off: on the starter the first two gain nothing, and gathered patches blur what
+    # corrections teach (benchmarks/README.md).
     MethodConfig(
         "firstpass",
-        attention="own value+qq+kk",
-        attend_class=False,
-        coherence_block=9,
-        alike_above=0.6,
+        attention="own value+qq",
         positions="bicubic",
         glance_px=196,
-        whole_share=0.4,
+        whole_share=0.3,
         core_above=0.6,
-        presence_share=1.2,
+        presence_share=1.5,
         refiner="crf",
     ),
 )

@@ -57,26 +57,16 @@ def test_an_absent_label_is_doubted_as_far_as_the_image_is_free():
     cat, dog, wall = row(9, 9, 2, 2), row(1, 1, 8, 2), row(5, 5, 5, 5)
     logits, is_label = torch.cat([cat, dog, wall]), torch.tensor([True, True, False])
     presence = torch.tensor([10.0, 2.0, 30.0])  # the class token sees a cat, and no dog
-    answer = doubt_the_absent(logits, presence, is_label, is_label)
+    answer = doubt_the_absent(logits, presence, is_label)
     torch.testing.assert_close(answer[[0, 2]], logits[[0, 2]])  # the best label, and no label
     torch.testing.assert_close(answer[1], logits[1] - 0.25**2 * 8)  # a quarter is the wall's
 
     no_wall = logits.clone()
     no_wall[2] = -5
-    assert torch.equal(doubt_the_absent(no_wall, presence, is_label, is_label), no_wall)
-
-
-def test_a_label_that_is_no_guess_is_not_doubted():
-    logits, is_label = (
-        torch.cat([row(9, 2), row(1, 2), row(5, 5)]),
-        torch.tensor([True, True, False]),
-    )
-    taught = torch.tensor([True, False, False])
-    presence = torch.tensor([10.0, 2.0, 0.0])
-    assert torch.equal(doubt_the_absent(logits, presence, is_label, taught), logits)
+    assert torch.equal(doubt_the_absent(no_wall, presence, is_label), no_wall)
 
 
 def test_a_vocabulary_of_background_alone_has_nothing_to_doubt():
     logits, nothing = torch.cat([row(9, 2), row(1, 2)]), torch.tensor([False, False])
-    assert torch.equal(doubt_the_absent(logits, torch.zeros(2), nothing, nothing), logits)
+    assert torch.equal(doubt_the_absent(logits, torch.zeros(2), nothing), logits)
     assert torch.equal(keep_cores(logits, nothing, above=0.6), logits)

@@ -85,6 +85,17 @@ def test_a_taught_label_is_not_cut_to_its_core_and_an_untaught_one_is(tiny_segme
     assert not torch.equal(probs(0.0, three[:2]), probs(0.9, three[:2]))  # "scratch" is not
 
 
+def test_an_absent_label_is_doubted_though_it_was_taught(tiny_segmenter, three):
+    def probs(presence_share):
+        method = replace(METHODS["firstpass"], logit_scale=100.0, presence_share=presence_share)
+        settings = SegmentSettings(method, refiner="none")
+        return tiny_segmenter.patch_probs(features, IMAGE, words, settings, Memory.of(three))
+
+    words = replace(WORDS, background=("wall",))
+    features = features_of((1, 0.3), (0.2, 1))
+    assert not torch.equal(probs(0.0), probs(2.0))
+
+
 def test_the_order_of_lessons_changes_nothing(tiny_segmenter, three):
     features = features_of((1, 0.3), (0.2, 1))
     memories = [Memory.of(order) for order in permutations(three)]
