@@ -8,21 +8,21 @@ from dataclasses import replace
 
 from flask import Flask
 
-from backend.annotator import NOTHING, Annotator
-from backend.app import Parts, create_app
-from backend.batcher import Batcher
-from backend.corrections import CorrectionQueue
-from backend.feature_cache import FeatureCache, FeatureCacheConfig
-from backend.images import ImageConfig, ImageLoader
-from backend.label_studio import LabelStudio
-from backend.learner import Learner
-from backend.memory_store import MemoryStore
+from backend.http.app import Parts, create_app
+from backend.images.loader import ImageConfig, ImageLoader
+from backend.label_studio.client import LabelStudio
+from backend.learning.event_queue import CorrectionQueue
+from backend.learning.worker import Learner
+from backend.memory.active_version import Recall
+from backend.memory.lesson_store import MemoryStore
+from backend.memory.shown_predictions import ShownMasks
 from backend.metrics import Metrics
-from backend.recall import Recall
+from backend.prediction.annotator import NOTHING, Annotator
+from backend.prediction.batcher import Batcher
+from backend.prediction.feature_cache import FeatureCache, FeatureCacheConfig
+from backend.prediction.text_cache import CachedTextEncoder
 from backend.settings import Settings
-from backend.shown import ShownMasks
-from backend.store import Store, open_store
-from backend.text_cache import CachedTextEncoder
+from backend.store.store import Store, open_store
 from model import (
     CheckpointConfig,
     PointPrompt,

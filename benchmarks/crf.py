@@ -23,9 +23,9 @@ from torch import Tensor
 
 from benchmarks.crf_peers import HAS_PYDENSECRF, pydensecrf, truncated
 from benchmarks.refining import SETS, Score, inputs, sources
-from model.crf import SMALLEST_PROB, CrfConfig
-from model.refiners import ABSENT_PROB, REFINERS, refine_to_labels
-from model.tiles import above, resize
+from model.refine.crf import SMALLEST_PROB, CrfConfig
+from model.refine.refiners import ABSENT_PROB, REFINERS, refine_to_labels
+from model.refine.tiles import above, resize
 
 # Probs (K, h, w) and an image (3, H, W) uint8 -> class indices (H, W).
 Labeller = Callable[[Tensor, Tensor], Tensor]

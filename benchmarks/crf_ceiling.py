@@ -17,9 +17,9 @@ from torch import Tensor
 from benchmarks.crf_peers import pydensecrf
 from benchmarks.lattice import lattice_mean_field
 from benchmarks.refining import SETS, blocky_probs
-from model.crf import SMALLEST_PROB, CrfConfig, mean_field
-from model.refiners import ABSENT_PROB
-from model.tiles import above, resize
+from model.refine.crf import SMALLEST_PROB, CrfConfig, mean_field
+from model.refine.refiners import ABSENT_PROB
+from model.refine.tiles import above, resize
 
 SETTINGS = {
     "defaults": CrfConfig(),

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.crf import CrfConfig
+from model.refine.crf import CrfConfig
 
 HAS_PYDENSECRF = importlib.util.find_spec("pydensecrf") is not None
 

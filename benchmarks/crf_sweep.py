@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.refining import SETS, Score, Source, inputs, sources
-from model.crf import CrfConfig
-from model.refiners import RefinerConfig, refine_to_labels
+from model.refine.crf import CrfConfig
+from model.refine.refiners import RefinerConfig, refine_to_labels
 
 GRID = (
     "appearance_weight=3,5,10",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from model.crf import CrfConfig, pixel_features, to_points
+from model.refine.crf import CrfConfig, pixel_features, to_points
 
 MOVES = 20.0  # stds, many cells: where a moved lattice's origin may lie
 

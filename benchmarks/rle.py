@@ -1,4 +1,4 @@
-"""Brush RLE: Label Studio's SDK, the Rust package label-studio-brush-rle-rs, and backend.rle.
+"""Brush RLE: our `backend.masks.brush_rle`, Label Studio's SDK, label-studio-brush-rle-rs (Rust).
 
     python -m benchmarks.rle [--quick]
 
@@ -23,9 +23,9 @@ import numpy as np
 import orjson
 from label_studio_sdk.converter import brush
 
-from backend.labels import Control, LabelSpec
-from backend.regions import ENCODERS, encode_regions
-from backend.rle import decode_mask, encode_mask
+from backend.label_studio.controls import Control, LabelSpec
+from backend.masks.brush_rle import decode_mask, encode_mask
+from backend.masks.regions import ENCODERS, encode_regions
 
 
 def best_ms(call: Callable[[], object], budget_s: float = 2.0, most: int = 7) -> float:

@@ -19,15 +19,15 @@ import cv2
 import numpy as np
 import orjson
 
-from backend.annotator import Annotator
-from backend.app import Parts, create_app
-from backend.batcher import Batcher
-from backend.corrections import CorrectionQueue
-from backend.label_studio import LabelStudio
-from backend.labels import labels_for, read_controls
-from backend.regions import encode_regions
+from backend.http.app import Parts, create_app
+from backend.label_studio.client import LabelStudio
+from backend.label_studio.controls import labels_for, read_controls
+from backend.learning.event_queue import CorrectionQueue
+from backend.masks.regions import encode_regions
+from backend.prediction.annotator import Annotator
+from backend.prediction.batcher import Batcher
 from backend.settings import Settings
-from backend.store import open_store
+from backend.store.store import open_store
 from model import Segmentation
 
 N_LABELS = 10

@@ -18,10 +18,10 @@ from PIL import Image
 from skimage.data import astronaut
 
 from model import METHODS, CheckpointConfig, Segmenter, SegmentSettings, Vocabulary, build_segmenter
-from model.batches import batched_windows
-from model.image_encoder import ImageEncoder
+from model.encoder.image_encoder import ImageEncoder
+from model.encoder.window_batches import batched_windows
+from model.encoder.windows import plan_windows
 from model.methods import MethodConfig
-from model.windows import plan_windows
 
 WORDS = Vocabulary.of(["person", "rocket", "flag", "helmet", "sky", "wall"])
 

@@ -20,8 +20,8 @@ import torch
 from safetensors.torch import save_file
 
 import model
-from backend.store import Store, StoreConfig, open_store
-from backend.text_cache import CachedTextEncoder
+from backend.prediction.text_cache import CachedTextEncoder
+from backend.store.store import Store, StoreConfig, open_store
 from model import TEMPLATES, CheckpointConfig, TextEncoder, build_segmenter
 
 STARTER = Path(model.__file__).parent / "starter" / "starter.json"

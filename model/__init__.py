@@ -1,18 +1,18 @@
 """The method: photographs and words in, masks out. All that backend/ may import is here."""
 
 from model.build import CheckpointConfig, build_segmenter
+from model.encoder.image_encoder import DenseFeatures, ImageEncoder
 from model.errors import CheckpointError, MethodError, ModelError, VocabularyError
-from model.image_encoder import DenseFeatures, ImageEncoder
-from model.interactive import BoxPrompt, PointPrompt
-from model.lessons import Lesson, TaughtMask
-from model.memory import Memory, MemoryConfig
+from model.interactive.prompt_mask import BoxPrompt, PointPrompt
+from model.memory.lessons import Lesson, TaughtMask
+from model.memory.memory import Memory, MemoryConfig
 from model.methods import METHODS, MethodConfig
-from model.refiners import REFINERS
+from model.refine.refiners import REFINERS
+from model.segment_settings import SegmentSettings
 from model.segmenter import Segmentation, Segmenter
-from model.settings import SegmentSettings
-from model.templates import TEMPLATES
-from model.text_encoder import TextEncoder
-from model.vocabulary import ClassPrompt, Vocabulary
+from model.text.encoder import TextEncoder
+from model.text.templates import TEMPLATES
+from model.text.vocabulary import ClassPrompt, Vocabulary
 
 __all__ = [
     "METHODS",

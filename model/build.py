@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from model.checkpoints import load
+from model.encoder.image_encoder import ImageEncoder
 from model.errors import CheckpointError
-from model.image_encoder import ImageEncoder
 from model.segmenter import Segmenter
-from model.text_encoder import OpenClipTextEncoder
+from model.text.encoder import OpenClipTextEncoder
 
 PRECISIONS = {
     "float32": None,

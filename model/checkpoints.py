@@ -21,8 +21,8 @@ from open_clip.factory import load_checkpoint
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from torch import Tensor, nn
 
+from model.encoder.vit import WHAT_WORKS, check_vit
 from model.errors import CheckpointError
-from model.vit import WHAT_WORKS, check_vit
 
 STARTER_CONFIG = Path(__file__).parent / "starter" / "starter.json"
 STARTER_WEIGHTS = STARTER_CONFIG.with_suffix(".safetensors")

@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.calibration import class_probs, contenders, otsu_threshold, purify, settle
-from model.image_encoder import DenseFeatures, ImageEncoder
-from model.interactive import BoxPrompt, PointPrompt, answer
-from model.lessons import Lesson, TaughtMask, make_lesson
-from model.logits import class_logits, key_words
-from model.memory import Memory
+from model.encoder.image_encoder import DenseFeatures, ImageEncoder
+from model.interactive.prompt_mask import BoxPrompt, PointPrompt, answer
+from model.memory.lessons import Lesson, TaughtMask, make_lesson
+from model.memory.memory import Memory
 from model.methods import MethodConfig
-from model.refiners import refine_to_labels
-from model.settings import SegmentSettings, feature_setting
-from model.text_encoder import TextEncoder
-from model.vocabulary import Vocabulary, class_of_label, embed_vocabulary
+from model.refine.refiners import refine_to_labels
+from model.scoring.class_probs import class_probs, contenders, otsu_threshold, purify, settle
+from model.scoring.logits import class_logits, key_words
+from model.segment_settings import SegmentSettings, feature_setting
+from model.text.encoder import TextEncoder
+from model.text.vocabulary import Vocabulary, class_of_label, embed_vocabulary
 
 MAX_REFINED_CLASSES = 64  # at full resolution, unless more of them win a patch
 

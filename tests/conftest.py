@@ -22,10 +22,10 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
     from flask.testing import FlaskClient
 
-    from backend.annotator import Annotator
-    from backend.app import Parts
+    from backend.http.app import Parts
+    from backend.prediction.annotator import Annotator
     from backend.settings import Settings
-    from backend.store import Store
+    from backend.store.store import Store
     from model import CheckpointConfig, Segmenter
 
 ROOT = Path(__file__).parents[1]
@@ -212,8 +212,8 @@ def settings(tiny_checkpoint, tmp_path_factory) -> "Settings":
 
 @pytest.fixture(scope="session")
 def store(settings) -> Iterator["Store"]:
-    from backend.redis_server import ServerConfig
-    from backend.store import StoreConfig, open_store
+    from backend.store.servers import ServerConfig
+    from backend.store.store import StoreConfig, open_store
 
     # A busy machine is not a lost store.
     server = ServerConfig(connect_timeout_s=30, read_timeout_s=30)
@@ -225,7 +225,7 @@ def store(settings) -> Iterator["Store"]:
 @pytest.fixture(scope="session")
 def annotator(settings, store) -> "Annotator":
     """The real one, put together as the service does, with the tiny model."""
-    from backend.label_studio import LabelStudio
+    from backend.label_studio.client import LabelStudio
     from backend.metrics import Metrics
     from backend.wsgi import build_annotator
 
@@ -234,9 +234,9 @@ def annotator(settings, store) -> "Annotator":
 
 @pytest.fixture
 def parts(settings, store, annotator) -> "Parts":
-    from backend.app import Parts
-    from backend.corrections import CorrectionQueue
-    from backend.label_studio import LabelStudio
+    from backend.http.app import Parts
+    from backend.label_studio.client import LabelStudio
+    from backend.learning.event_queue import CorrectionQueue
 
     made = Parts(
         settings=settings,
@@ -252,6 +252,6 @@ def parts(settings, store, annotator) -> "Parts":
 
 @pytest.fixture
 def client(parts) -> "FlaskClient":
-    from backend.app import create_app
+    from backend.http.app import create_app
 
     return create_app(parts).test_client()

@@ -142,7 +142,7 @@ def test_the_gpu_file_changes_firstpass_alone():
 
 
 def test_redis_is_set_up_as_the_embedded_server_is(tmp_path):
-    from backend.store import open_store
+    from backend.store.store import open_store
 
     embedded = open_store(None, tmp_path)
     words = shlex.split(COMPOSE["services"]["redis"]["command"])

@@ -8,8 +8,8 @@ import pytest
 import requests
 from PIL import Image
 
-from backend.regions import decode_region
-from backend.rle import encode_mask
+from backend.masks.brush_rle import encode_mask
+from backend.masks.regions import decode_region
 
 pytestmark = pytest.mark.e2e
 

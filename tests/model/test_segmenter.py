@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model import METHODS, ClassPrompt, MethodError, Segmentation, SegmentSettings, Vocabulary
-from model.image_encoder import DenseFeatures
+from model.encoder.image_encoder import DenseFeatures
 
 PLAIN = SegmentSettings(refiner="none", logit_scale=100.0)
 

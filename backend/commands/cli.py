@@ -1,0 +1,119 @@
+"""python -m backend serve | predict | memory | doctor"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from backend.errors import FirstpassError
+from backend.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 0, or 1 when something must be done first."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(Settings.from_env(), options)
+    except FirstpassError as error:
+        print(f"firstpass: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(
+        prog="python -m backend",
+        description="Paint the first pass of a Label Studio project's brush masks. "
+        "Settings come from the environment: README, Settings.",
+    )
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve Label Studio's requests")
+    serve.set_defaults(run=run_serve)
+
+    predict = commands.add_parser("predict", help="segment one photo and draw what was found")
+    predict.set_defaults(run=run_predict)
+    predict.add_argument("photo", type=Path, metavar="PHOTO")
+    predict.add_argument("--labels", required=True, help='such as "cat, grass, sky"')
+    predict.add_argument("--out", type=Path, metavar="PNG", help="the picture with its legend")
+    predict.add_argument(
+        "--masks", type=Path, metavar="DIR", help="one black and white PNG a label"
+    )
+    predict.add_argument("--method", help="segmentation method (METHOD)")
+    predict.add_argument("--refiner", help="edge refiner (REFINER)")
+
+    add_memory(commands.add_parser("memory", help="show, export, import, forget what was learnt"))
+
+    doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
+    doctor.set_defaults(run=run_doctor)
+    return root
+
+
+def add_memory(memory: argparse.ArgumentParser) -> None:
+    verbs = memory.add_subparsers(required=True, metavar="VERB", dest="verb")
+    memory.set_defaults(run=run_memory)
+    show = verbs.add_parser("show", help="what each project has learnt, or one in detail")
+    show.add_argument("project", metavar="PROJECT", nargs="?")
+    export = verbs.add_parser("export", help="write what a project has learnt to a file")
+    export.add_argument("project", metavar="PROJECT", help="its number, or as show lists it")
+    export.add_argument("file", type=Path, metavar="FILE", help="safetensors")
+    export.add_argument("--version", metavar="N", help="of this version, not of all known now")
+    bring = verbs.add_parser("import", help="teach a project what such a file holds")
+    bring.add_argument("project", metavar="PROJECT")
+    bring.add_argument("file", type=Path, metavar="FILE")
+    forget = verbs.add_parser("forget", help="forget what a project, or one annotation, taught")
+    forget.add_argument("project", metavar="PROJECT")
+    forget.add_argument("--annotation", metavar="ID", help="only what this annotation taught")
+
+
+def run_memory(settings: Settings, options: argparse.Namespace) -> int:
+    from backend.commands.memory import run_memory
+
+    print(run_memory(settings, options))
+    return 0
+
+
+def run_serve(settings: Settings, _options: argparse.Namespace) -> int:
+    from backend.commands.serve import serve
+
+    serve(settings)
+    return 0
+
+
+def run_predict(settings: Settings, options: argparse.Namespace) -> int:
+    # Imported here: --help and the first process of serve need no torch.
+    from backend.commands.overlay import draw_overlay
+    from backend.commands.predict import save_masks, segment_photo
+
+    chosen = {name: getattr(options, name) for name in ("method", "refiner")}
+    settings = replace(settings, **{name: value for name, value in chosen.items() if value})
+    names = [name.strip() for name in options.labels.split(",") if name.strip()]
+    image, layers = segment_photo(settings, options.photo, names)
+
+    print(f"{options.photo}: {image.shape[1]} x {image.shape[0]} pixels")
+    for layer in sorted(layers, key=lambda layer: -layer.score):
+        print(f"  {layer.name:<24} score {layer.score:.2f}  {layer.mask.mean():6.1%} of the image")
+    missing = [name for name in names if name not in {layer.name for layer in layers}]
+    if missing:
+        print(f"  not found: {', '.join(missing)}")
+    if options.out:
+        draw_overlay(image, layers).save(options.out)
+        print(f"picture: {options.out}")
+    if options.masks:
+        save_masks(layers, options.masks)
+        print(f"masks: {options.masks}")
+    return 0
+
+
+def run_doctor(settings: Settings, _options: argparse.Namespace) -> int:
+    from backend.commands.doctor import run_checks
+
+    checks = run_checks(settings)
+    for check in checks:
+        sign = {True: "ok  ", False: "FAIL", None: "?   "}[check.ok]
+        print(f"{sign}  {check.name}: {check.found}")
+        if check.cure:
+            print(f"      cure: {check.cure}")
+    return 1 if any(check.ok is False for check in checks) else 0

@@ -1,0 +1,54 @@
+"""One photo from the disk, segmented without Label Studio: the command `predict`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from backend.commands.overlay import Layer
+from backend.errors import ImageError, ImageNotFound, SettingsError
+from backend.images.decode import decode_image
+from backend.settings import Settings
+from backend.store.store import open_store
+from backend.wsgi import default_settings, load_segmenter
+from model import ModelError, Vocabulary
+
+MAX_PIXELS = 400_000_000  # the photo is the user's own: only a guard for the memory
+
+
+def segment_photo(
+    settings: Settings, photo: Path, label_names: Sequence[str]
+) -> tuple[np.ndarray, list[Layer]]:
+    """The photo, RGB uint8 (H, W, 3), and a layer for each label that is in it."""
+    image = read_photo(photo)
+    if not label_names:
+        raise SettingsError('--labels needs at least one name, such as --labels "cat, grass, sky".')
+    store = open_store(settings.redis_url or None, settings.data_dir)
+    try:
+        segmenter = load_segmenter(settings, store)
+        (found,) = segmenter([image], Vocabulary.of(label_names), default_settings(settings))
+    except ModelError as error:
+        raise SettingsError(str(error)) from error
+    finally:
+        store.close()
+    return image, [Layer(name, mask, float(score)) for _, name, mask, score in found.non_empty()]
+
+
+def read_photo(photo: Path) -> np.ndarray:
+    try:
+        data = photo.read_bytes()
+    except OSError as error:
+        raise ImageNotFound(f"{photo} cannot be read: {error.strerror}.") from error
+    try:
+        return decode_image(data, max_pixels=MAX_PIXELS)
+    except ImageError as error:
+        raise type(error)(f"{photo}: {error}") from error
+
+
+def save_masks(layers: Sequence[Layer], folder: Path) -> None:
+    """A black and white PNG for each layer, named by its label."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for layer in layers:
+        name = "".join(sign if sign.isalnum() or sign in "-_ " else "_" for sign in layer.name)
+        Image.fromarray(layer.mask).save(folder / f"{name}.png")

@@ -1,0 +1,1 @@
+"""The HTTP service: routes, JSON bodies, basic auth."""

@@ -1,0 +1,1 @@
+"""The image that a task names, as an RGB array: loaded, downloaded, decoded, guarded."""

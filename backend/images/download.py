@@ -1,0 +1,201 @@
+"""GET a URL that a task names: bounded in bytes, time, hops and reach, leaking no token.
+
+Redirects are followed by hand, because each hop decides anew whether the host may be asked and
+which password, if any, it may see.
+"""
+
+import time
+from http.cookiejar import DefaultCookiePolicy
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.auth import HTTPBasicAuth
+from urllib3.exceptions import HTTPError
+
+from backend.errors import ImageBroken, ImageForbidden, ImageNotFound, ImageTooLarge
+from backend.images.ssrf import PublicOnlyAdapter, check_host, is_listed, is_same_site, origin
+from backend.label_studio.client import LabelStudio, keep_headers
+from backend.label_studio.tokens import CURES
+
+MAX_HOPS = 6
+CHUNK_BYTES = 1 << 16
+NO_MEMBER_CURE = "use the token of a user who may open this project"
+
+
+class Received(NamedTuple):
+    data: bytes
+    content_type: str
+
+
+class Downloader:
+    """Safe to share between threads."""
+
+    def __init__(
+        self,
+        label_studio: LabelStudio,
+        *,
+        max_bytes: int,
+        timeout_s: float,
+        allowed_hosts: tuple[str, ...] = (),
+    ) -> None:
+        self.label_studio = label_studio
+        self.max_bytes = max_bytes
+        self.timeout_s = timeout_s
+        self.allowed_hosts = allowed_hosts
+        self._any_host = _Session()
+        self._public_hosts = _Session()
+        for scheme in ("http://", "https://"):
+            self._public_hosts.mount(scheme, PublicOnlyAdapter())
+
+    def get(self, url: str, basic_auth: tuple[str, str] | None = None) -> Received:
+        """Fetch an http(s) URL. `basic_auth` goes to the URL's own origin alone.
+
+        Raises ImageNotFound, ImageForbidden, ImageTooLarge, and ImageBroken for what is no URL.
+        """
+        deadline_s = time.monotonic() + self.timeout_s
+        asked = url = prepared(url)
+        for _ in range(MAX_HOPS):
+            basic = basic_auth if is_same_site(asked, url) else None
+            with self._ask(url, basic, deadline_s) as response:
+                if not response.is_redirect:
+                    self._check_status(url, response)
+                    return self._read(url, response, deadline_s)
+            target = response.headers["location"].encode("latin-1").decode(errors="replace")
+            url = prepared(target, base=url)
+            if urlsplit(url).path.endswith("/user/login/") and self.label_studio.is_own(url):
+                raise ImageForbidden(
+                    f"Label Studio asks for a login: {CURES[self.label_studio.key_kind]}."
+                )
+        raise ImageNotFound(f"{shown(asked)} sends us on and on: after {MAX_HOPS} hops we give up.")
+
+    def _ask(self, url: str, basic: tuple[str, str] | None, deadline_s: float) -> requests.Response:
+        """Send one GET, with the authorization that this URL may see."""
+        is_own = self.label_studio.is_own(url)
+        _, host, port = origin(url)
+        session = self._any_host
+        if not is_own and not is_listed(host, port, self.allowed_hosts):
+            check_host(host, port)
+            session = self._public_hosts
+        headers = self.label_studio.headers_for(url)
+        response = _send(session, url, headers, basic, deadline_s)
+        if is_own and response.status_code == 401 and self.label_studio.renew(headers):
+            response.close()
+            headers = self.label_studio.headers_for(url)
+            response = _send(session, url, headers, basic, deadline_s)
+        return response
+
+    def _check_status(self, url: str, response: requests.Response) -> None:
+        if response.status_code == 200:
+            return
+        answer = f"{shown(url)} answers {response.status_code} {response.reason}".rstrip()
+        if response.status_code not in (401, 403):
+            raise NotServed(f"{answer}: check that the image still exists there.")
+        if self.label_studio.is_own(url):
+            is_stranger = response.status_code == 403 and self.label_studio.api_key
+            cure = NO_MEMBER_CURE if is_stranger else CURES[self.label_studio.key_kind]
+            raise ImageForbidden(f"{answer}: {cure}.")
+        raise ImageForbidden(
+            f"{answer}: give its user and password in the project's task data credentials, or "
+            "connect the storage in Label Studio and import its s3://, gs:// or azure-blob:// URIs."
+        )
+
+    def _read(self, url: str, response: requests.Response, deadline_s: float) -> Received:
+        """The body, given up as soon as it is too large or too slow."""
+        promised = response.headers.get("content-length", "")
+        self._check_size(url, int(promised[:20]) if promised.isdecimal() else 0)
+        chunks, size = [], 0
+        try:
+            for chunk in response.iter_content(CHUNK_BYTES):
+                chunks.append(chunk)
+                size += len(chunk)
+                self._check_size(url, size)
+                _check_time(url, deadline_s)
+        except (requests.RequestException, HTTPError) as error:
+            raise ImageNotFound(
+                f"{shown(url)} broke off after {size} bytes ({type(error).__name__}): ask again, "
+                "and check that host if it stays so."
+            ) from error
+        return Received(b"".join(chunks), response.headers.get("content-type", ""))
+
+    def _check_size(self, url: str, size_bytes: int) -> None:
+        if size_bytes > self.max_bytes:
+            raise too_many_bytes(shown(url), self.max_bytes)
+
+
+class NotServed(ImageNotFound):
+    """The host answered, but not with the image."""
+
+
+def too_many_bytes(name: str, max_bytes: int) -> ImageTooLarge:
+    return ImageTooLarge(
+        f"{name} has more than {max_bytes / 2**20:g} MB: shrink it, or raise IMAGE_MAX_MB."
+    )
+
+
+def shown(url: str) -> str:
+    """A URL fit for messages and logs: no password, no signature, not endless."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
+
+
+class _Session(requests.Session):
+    """A session that threads may share: it keeps connections, and no cookies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def get_redirect_target(self, _resp: requests.Response) -> None:
+        """None at all times: else requests reads the whole body of a redirect, of any length."""
+
+
+def prepared(url: str, base: str = "") -> str:
+    """The URL as requests will write it, so that what is checked is what is asked.
+
+    Raises ImageBroken when it is no http(s) URL.
+    """
+    try:
+        ready = requests.Request("GET", urljoin(base, url.strip())).prepare().url or ""
+        origin(ready)
+    except (requests.RequestException, ValueError) as error:
+        raise ImageBroken(f"{url[:100]!r} is no URL that can be asked: {error}.") from error
+    return ready
+
+
+def _send(
+    session: requests.Session,
+    url: str,
+    headers: dict[str, str],
+    basic: tuple[str, str] | None,
+    deadline_s: float,
+) -> requests.Response:
+    user, password = basic or requests.utils.get_auth_from_url(url)
+    has_login = bool(user or password) and not headers
+    auth = HTTPBasicAuth(user.encode(), password.encode()) if has_login else keep_headers
+    _check_time(url, deadline_s)
+    try:
+        return session.get(
+            url,
+            headers=headers | {"Accept-Encoding": "identity"},
+            auth=auth,
+            timeout=max(deadline_s - time.monotonic(), 0.01),
+            allow_redirects=False,
+            stream=True,
+        )
+    except requests.Timeout as error:
+        raise _too_slow(url) from error
+    except (requests.RequestException, HTTPError, ValueError) as error:  # urllib3's may pass
+        raise ImageNotFound(
+            f"{shown(url)} cannot be reached ({type(error).__name__}): check the host's name, and "
+            "that this machine reaches it."
+        ) from error
+
+
+def _check_time(url: str, deadline_s: float) -> None:
+    if time.monotonic() > deadline_s:
+        raise _too_slow(url)
+
+
+def _too_slow(url: str) -> ImageNotFound:
+    return ImageNotFound(f"{shown(url)} takes too long: check that host, or raise IMAGE_TIMEOUT_S.")

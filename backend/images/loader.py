@@ -1,0 +1,241 @@
+"""The image a task names -> RGB array: every form of URI that Label Studio stores.
+
+Where the bytes come from is decided here; `download` keeps http(s) within bounds and `image_decode`
+turns bytes into pixels.
+"""
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qs, quote, unquote, unquote_to_bytes, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import (
+    ImageBroken,
+    ImageForbidden,
+    ImageNotFound,
+    LabelStudioError,
+    SettingsError,
+)
+from backend.images.decode import decode_image
+from backend.images.download import Downloader, NotServed, Received, prepared, too_many_bytes
+from backend.label_studio.client import LabelStudio
+
+SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
+FILE_URL_HEAD = re.compile(r"^file:(//[^/]*)?", re.IGNORECASE)
+UNSENDABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")  # JSON can carry them
+# What Label Studio serves to task data, after any sub-path that it lives under.
+SERVED = re.compile(
+    r"(/.*)?/(data/(upload/.+|local-files/?)|storage-data/uploaded/?|static/.+"
+    r"|(tasks|projects)/\d+/(presign|resolve)/?)"
+)
+UPLOAD = re.compile(r"(?P<prefix>.*)/data/(?P<file>upload/.+)")
+
+
+class Wanted(NamedTuple):
+    uri: str
+    task_id: int | None
+    auth: tuple[str, str] | None
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    max_bytes: int = 200 * 2**20  # IMAGE_MAX_MB, of one file
+    max_pixels: int = 200_000_000  # IMAGE_MAX_MPX, of one image: 600 MB as RGB
+    timeout_s: float = 30.0  # IMAGE_TIMEOUT_S, for the whole download
+    local_root: Path | None = None  # LOCAL_FILES_DOCUMENT_ROOT, the only folder read from disk
+    allowed_hosts: tuple[str, ...] = ()  # IMAGE_HOSTS_ALLOWED, private hosts that may be asked
+
+    def __post_init__(self) -> None:
+        if self.local_root is not None and self.local_root.resolve() == Path("/"):
+            raise SettingsError(
+                "LOCAL_FILES_DOCUMENT_ROOT=/ would let a task read any file of this machine: name "
+                "the folder that holds the images."
+            )
+
+
+class ImageLoader:
+    """Safe to share between threads."""
+
+    def __init__(self, config: ImageConfig, label_studio: LabelStudio) -> None:
+        self.config = config
+        self.label_studio = label_studio
+        self.download = Downloader(
+            label_studio,
+            max_bytes=config.max_bytes,
+            timeout_s=config.timeout_s,
+            allowed_hosts=config.allowed_hosts,
+        )
+
+    def __call__(
+        self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None
+    ) -> NDArray[np.uint8]:
+        """Load as RGB uint8 (H, W, 3), upright. Raises an ImageError that says the cure.
+
+        `task_id` is needed for cloud storage URIs, which Label Studio resolves per task. `auth` is
+        the user and password of the project's task data.
+        """
+        data, content_type = self.fetch(uri, task_id=task_id, auth=auth)
+        return decode_image(data, max_pixels=self.config.max_pixels, content_type=content_type)
+
+    def fetch(
+        self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None
+    ) -> Received:
+        """The bytes behind a URI, and the content type that their sender claims."""
+        if not isinstance(uri, str) or not uri.strip():
+            raise ImageNotFound(
+                f"The task names no image but {uri!r:.100}: its data needs a URL or a path."
+            )
+        uri = uri.strip()
+        found = SCHEME.match(uri)
+        scheme = found[1].lower() if found else ""
+        if scheme not in SCHEMES or UNSENDABLE.search(uri):
+            raise ImageBroken(
+                f"{uri[:100]!r} cannot be fetched: it must be a path, or start with one of "
+                f"{', '.join(name + ':' for name in SCHEMES if name)}."
+            )
+        try:
+            return SCHEMES[scheme](self, Wanted(uri, task_id, auth))
+        except LabelStudioError as error:  # no address, no answer, or no token that it takes
+            raise ImageForbidden(str(error)) from error
+
+    def _from_web(self, wanted: Wanted) -> Received:
+        url = self.label_studio.as_reached(prepared(wanted.uri))
+        if self.label_studio.is_own(url) and SERVED.fullmatch(urlsplit(url).path):
+            return self._from_label_studio(url, wanted)
+        return self.download.get(url, wanted.auth)
+
+    def _from_cloud(self, wanted: Wanted) -> Received:
+        if wanted.task_id is None:
+            raise ImageNotFound(
+                f"{wanted.uri[:100]!r} lies in a cloud storage, which Label Studio opens for a "
+                "task only, and this one has no id: import it into a project with that storage."
+            )
+        coded = base64.urlsafe_b64encode(wanted.uri.encode()).decode()
+        path = f"/tasks/{wanted.task_id}/presign/?fileuri={coded}"
+        try:
+            return self.download.get(self.label_studio.url_of(path), wanted.auth)
+        except NotServed as error:
+            raise ImageNotFound(
+                f"Label Studio cannot open {wanted.uri[:100]!r} ({error}): connect its bucket to "
+                "the project under Settings > Cloud Storage, and check that the file is there."
+            ) from error
+
+    def _from_data(self, wanted: Wanted) -> Received:
+        head, comma, body = wanted.uri.partition(",")
+        if not comma:
+            raise ImageBroken(f"{head[:60]!r} is no data: URI: it lacks the comma before its data.")
+        data = unquote_to_bytes(body)
+        if head.lower().endswith(";base64"):
+            data = forgiving_base64(data)
+        if len(data) > self.config.max_bytes:
+            raise too_many_bytes("The data: URI", self.config.max_bytes)
+        return Received(data, head.removeprefix("data:").split(";")[0])
+
+    def _from_file_url(self, wanted: Wanted) -> Received:
+        path = FILE_URL_HEAD.sub("", wanted.uri)
+        return self._from_path(wanted._replace(uri="/" + unquote(path).lstrip("/")))
+
+    def _from_path(self, wanted: Wanted) -> Received:
+        """A URI without scheme: a file below the local root, or a path of Label Studio."""
+        uri = wanted.uri
+        if uri.startswith("//"):  # a URL that takes the scheme of the page around it
+            scheme = urlsplit(self.label_studio.url or "https:").scheme
+            return self._from_web(wanted._replace(uri=f"{scheme}:{uri}"))
+        file = self._inside_root(uri)
+        if file and is_regular(file):
+            return self._read_file(file)
+        path = "/" + uri.lstrip("/")
+        path = "/data" + path if path.startswith("/upload/") else path
+        if SERVED.fullmatch(urlsplit(path).path):
+            return self._from_label_studio(prepared(self.label_studio.url_of(path)), wanted)
+        if file:
+            raise ImageNotFound(f"There is no file {uri[:200]!r} below LOCAL_FILES_DOCUMENT_ROOT.")
+        raise ImageForbidden(
+            f"{uri[:200]!r} is a path on some disk, and only files below LOCAL_FILES_DOCUMENT_ROOT "
+            f"({self.config.local_root or 'not set'}) are read: set it to the folder that holds "
+            "the images, or import them into Label Studio."
+        )
+
+    def _from_label_studio(self, url: str, wanted: Wanted) -> Received:
+        """A URL that Label Studio serves: local files from our own disk where it has them."""
+        parts = urlsplit(url)
+        if parts.path.rstrip("/").endswith("/data/local-files"):
+            # Read like Label Studio's own view does: decoded once, the last value, never absolute.
+            named = parse_qs(parts.query).get("d", [""])[-1]
+            file = self._inside_root(named.lstrip("/"))
+            if file and is_regular(file):
+                return self._read_file(file)
+        try:
+            return self.download.get(url, wanted.auth)
+        except NotServed:
+            upload = UPLOAD.fullmatch(parts.path)
+            if not upload:
+                raise
+            # Installations that keep uploads in a cloud storage serve them elsewhere.
+            there = upload["prefix"] + "/storage-data/uploaded/"
+            query = "filepath=" + quote(unquote(upload["file"]))
+            try:
+                return self.download.get(
+                    parts._replace(path=there, query=query).geturl(), wanted.auth
+                )
+            except (NotServed, ImageForbidden):
+                pass
+            raise
+
+    def _inside_root(self, path: str) -> Path | None:
+        """The file that a path means, if it lies below the local root with all links followed."""
+        if self.config.local_root is None:
+            return None
+        try:
+            root = self.config.local_root.resolve()
+            file = (root / path).resolve()
+        except (OSError, RuntimeError, ValueError):  # links in a circle, impossible names
+            return None
+        return file if file.is_relative_to(root) else None
+
+    def _read_file(self, file: Path) -> Received:
+        try:
+            with file.open("rb") as stream:
+                data = stream.read(self.config.max_bytes + 1)
+        except OSError as error:
+            raise ImageForbidden(
+                f"{file} cannot be read ({error.strerror}): let the user that runs us read it."
+            ) from error
+        if len(data) > self.config.max_bytes:
+            raise too_many_bytes(str(file), self.config.max_bytes)
+        return Received(data, "")
+
+
+SCHEMES: dict[str, Callable[[ImageLoader, Wanted], Received]] = {
+    "": ImageLoader._from_path,
+    "http": ImageLoader._from_web,
+    "https": ImageLoader._from_web,
+    "data": ImageLoader._from_data,
+    "s3": ImageLoader._from_cloud,
+    "gs": ImageLoader._from_cloud,
+    "azure-blob": ImageLoader._from_cloud,
+    "file": ImageLoader._from_file_url,
+}
+
+
+def is_regular(file: Path) -> bool:
+    """Whether this is a file that reading comes to an end of: no folder, pipe or device."""
+    try:
+        return file.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def forgiving_base64(text: bytes) -> bytes:
+    """Decode as browsers do: white space is skipped and padding may lack. Raises ImageBroken."""
+    dense = b"".join(text.split()).rstrip(b"=")
+    try:
+        return base64.b64decode(dense + b"=" * (-len(dense) % 4), validate=True)
+    except ValueError as error:
+        raise ImageBroken(f"The data: URI holds no valid base64: {error}.") from error

@@ -1,0 +1,1 @@
+"""Corrections: taken in durably, turned into lessons in the background."""

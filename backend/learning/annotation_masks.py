@@ -1,0 +1,93 @@
+"""What an annotation says of one image: a mask for each label that a person drew or left."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from backend.errors import RequestError
+from backend.label_studio.controls import Control, LabelSpec
+from backend.label_studio.webhook_events import Annotation
+from backend.masks.regions import decode_region
+from model import TaughtMask
+
+# What a region is labelled with stands under its kind in the value.
+LABEL_KEYS = (
+    "brushlabels", "bitmasklabels", "polygonlabels", "labels", "rectanglelabels", "ellipselabels",
+)  # fmt: skip
+DRAWN_KEYS = ("rle", "imageDataURL", "points")  # outlines of the thing itself
+COARSE_KEYS = ("width", "radiusX")  # rectangles and ellipses only lie around it
+WEAK = 0.3  # weight of what is coarse, and of what nobody looked at
+
+
+def taught_masks(
+    annotation: Annotation,
+    control: Control,
+    labels: Sequence[LabelSpec],
+    page: int,
+    image_hw: tuple[int, int],
+    shown: Mapping[str, np.ndarray] | None = None,
+) -> list[TaughtMask] | None:
+    """Masks (H, W) by label for one image; None when the annotation says nothing of it.
+
+    `shown`: our earlier masks by label, where they are known. A label of which nothing is left has
+    an empty mask when it was shown: that it was wrong is evidence too. Regions of any control on
+    the image count, if their label is one of these. RequestError when a region is damaged.
+    """
+    drawn: dict[str, np.ndarray] = {}
+    coarse: dict[str, np.ndarray] = {}
+    left: dict[str, list[bool]] = {}  # by label: were its regions left as they were predicted?
+    for item in annotation.result:
+        if not _is_on(item, control, page):
+            continue
+        value = item["value"]
+        is_drawn = any(key in value for key in DRAWN_KEYS)
+        if "keypointlabels" in value or not (is_drawn or any(key in value for key in COARSE_KEYS)):
+            continue
+        masks = drawn if is_drawn else coarse
+        for label in _labels_of(value, labels):
+            mask = _mask_of(item, image_hw)
+            masks[label] = masks[label] | mask if label in masks else mask
+            left.setdefault(label, []).append(item.get("origin") == "prediction")
+    if not drawn and not coarse and not annotation.saw_prediction and annotation.result:
+        return None  # work on something else, such as a choice
+    known = shown or {label: drawn[label] for label in drawn if all(left[label])}
+    strength = WEAK if annotation.is_bulk else 1.0
+    found = [(label, mask, strength) for label, mask in drawn.items()]
+    found += [
+        (label, mask, WEAK * strength) for label, mask in coarse.items() if label not in drawn
+    ]
+    if shown is not None:
+        nothing = np.zeros(image_hw, dtype=bool)
+        gone = [label for label in shown if label not in drawn and label not in coarse]
+        found += [(label, nothing, strength) for label in gone]
+        known = {label: shown.get(label, nothing) for label, _, _ in found}
+    return [TaughtMask(label, mask, known.get(label), weight) for label, mask, weight in found]
+
+
+def _is_on(item: Mapping[str, Any], control: Control, page: int) -> bool:
+    return (
+        isinstance(item.get("value"), Mapping)
+        and item.get("to_name") == control.to_name
+        and (item.get("item_index") or 0) == page
+    )
+
+
+def _labels_of(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[str]:
+    """The words of this control's labels that a region carries, by alias or by value."""
+    words = {label.value: label.value for label in labels}
+    words |= {label.name: label.value for label in labels}
+    names: list[Any] = next(
+        (value[key] for key in LABEL_KEYS if isinstance(value.get(key), list)), []
+    )
+    return [words[name] for name in names if isinstance(name, str) and name in words]
+
+
+def _mask_of(item: Mapping[str, Any], image_hw: tuple[int, int]) -> np.ndarray:
+    mask = decode_region(item)
+    if mask.shape != image_hw:
+        raise RequestError(
+            f"Region {item.get('id')!r} is of an image of {mask.shape[1]} x {mask.shape[0]} "
+            f"pixels, but the task's has {image_hw[1]} x {image_hw[0]}."
+        )
+    return mask

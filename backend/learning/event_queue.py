@@ -1,0 +1,223 @@
+"""What people correct: taken in durably at once, worked off later.
+
+Label Studio waits one second for a webhook's answer and never sends it again, so an event is in a
+file before `push` returns: in the store's, which a killed process does not hurt and a power cut
+robs of its last second or two; or, while the store is away, in a spool of ours, synced at once,
+which moves to the store when that is back. Delivery is at least once and in no strict order: who
+works off the events goes by their ids and times.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import redis
+
+from backend.errors import StoreError
+from backend.learning.spool import Spool
+from backend.store.store import Store
+
+log = logging.getLogger(__name__)
+
+# The braces keep both keys on one node of a Redis cluster.
+STREAM, STREAM_BYTES = "firstpass:{corrections}", "firstpass:{corrections}:bytes"
+GROUP = WORKER = "firstpass"  # one name for all workers: an event goes to one of them either way
+COMPRESS_FROM_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
+WARN_EVERY_S = 60.0
+
+# Both scripts keep the sum of the values' sizes; a new stream starts the sum anew.
+PUSH = """
+redis.call('XADD', KEYS[1], '*', 'event', ARGV[1])
+local bytes
+if redis.call('XLEN', KEYS[1]) == 1 then
+    bytes = #ARGV[1]
+    redis.call('SET', KEYS[2], bytes)
+else
+    bytes = redis.call('INCRBY', KEYS[2], #ARGV[1])
+end
+local dropped = 0
+local length = redis.call('XLEN', KEYS[1])
+while length > 1 and (length > tonumber(ARGV[2]) or bytes > tonumber(ARGV[3])) do
+    local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+    redis.call('XDEL', KEYS[1], oldest[1])
+    bytes = redis.call('DECRBY', KEYS[2], #oldest[2][2])
+    length = length - 1
+    dropped = dropped + 1
+end
+return dropped
+"""
+DONE = """
+for i = 2, #ARGV do
+    local found = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
+    redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
+    if found then
+        redis.call('XDEL', KEYS[1], ARGV[i])
+        redis.call('DECRBY', KEYS[2], #found[2][2])
+    end
+end
+"""
+
+
+@dataclass(frozen=True)
+class QueueConfig:
+    max_events: int = 10_000  # in the store; beyond it the oldest are dropped, with a warning
+    max_bytes: int = 128 * 2**20  # in the store, compressed
+    max_spool_bytes: int = 64 * 2**20
+    claim_after_s: float = 60.0  # an event not done by then goes to another worker
+
+
+@dataclass(frozen=True)
+class QueueCounters:
+    """Events since the start of this process."""
+
+    pushed: int = 0
+    spooled: int = 0  # of those, into the file
+    dropped: int = 0  # the oldest, for which there was no room
+
+
+@dataclass(frozen=True)
+class QueuedEvent:
+    id: str  # for `done`
+    event: dict[str, Any]  # as Label Studio sent it
+    deliveries: int  # 1, or more when a worker died over it
+
+
+class CorrectionQueue:
+    """Events in, events out, none lost to a crash of any process. Safe between threads."""
+
+    def __init__(self, store: Store, data_dir: Path, config: QueueConfig | None = None) -> None:
+        self.counters = QueueCounters()
+        self._store = store
+        self._config = config or QueueConfig()
+        self._spool = Spool(
+            data_dir / "corrections" / "waiting.jsonl", self._config.max_spool_bytes
+        )
+        self._warned_s = -WARN_EVERY_S
+        self._lock = threading.Lock()
+        store.when_up(self._empty_spool)
+        self._empty_spool()
+
+    def push(self, event: Mapping[str, Any]) -> None:
+        """Take in an event, which is in a file when this returns; a few ms.
+
+        Raises StoreError when neither the store nor the disk takes it.
+        """
+        record = orjson.dumps(event)
+        try:
+            dropped = self._push_to_store(record)
+            self._count(pushed=1, dropped=dropped)
+        except StoreError as error:
+            try:
+                dropped = self._spool.append(record)
+            except OSError as disk_error:
+                raise StoreError(
+                    f"A correction is lost: {error} And {self._spool.path} cannot be written: "
+                    f"{disk_error}. Make room on the disk of DATA_DIR."
+                ) from disk_error
+            self._count(pushed=1, spooled=1, dropped=dropped)
+
+    def take(self, n: int) -> list[QueuedEvent]:
+        """Up to n events, each for this caller alone until it is `done` or given up as dead.
+
+        Nothing while the store is away.
+        """
+        self._empty_spool()
+        try:
+            entries = self._store.run("take corrections", lambda client: self._claim(client, n))
+        except StoreError:
+            return []
+        events, unreadable = [], []
+        for entry_id, value, deliveries in entries:
+            try:
+                events.append(QueuedEvent(entry_id, unpack_event(value), deliveries))
+            except (ValueError, zlib.error):
+                unreadable.append(entry_id)
+        if unreadable:
+            log.warning("%d corrections in the store cannot be read: dropped.", len(unreadable))
+            self.done(unreadable)
+        return events
+
+    def done(self, ids: Sequence[str]) -> None:
+        """Forget these events. Without the store they come again: working off is idempotent."""
+        if ids:
+            with contextlib.suppress(StoreError):
+                self._store.run(
+                    "forget corrections",
+                    lambda client: client.eval(DONE, 2, STREAM, STREAM_BYTES, GROUP, *ids),
+                )
+
+    def size(self) -> int:
+        """Events waiting or being worked off; those in the file alone while the store is away."""
+        try:
+            in_store = self._store.run("count corrections", lambda client: client.xlen(STREAM))
+        except StoreError:
+            in_store = 0
+        return int(in_store) + len(self._spool)
+
+    def _push_to_store(self, record: bytes) -> int:
+        value = zlib.compress(record, 1) if len(record) >= COMPRESS_FROM_BYTES else record
+        limits = (self._config.max_events, self._config.max_bytes)
+        dropped = self._store.run(
+            "queue a correction",
+            lambda client: client.eval(PUSH, 2, STREAM, STREAM_BYTES, value, *limits),
+        )
+        return int(dropped)
+
+    def _claim(self, client: redis.Redis, n: int) -> list[tuple[str, bytes, int]]:
+        """(id, value, deliveries): first those of dead workers, then new ones."""
+        with contextlib.suppress(redis.ResponseError):  # BUSYGROUP: it is there already
+            client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+        idle_ms = int(1000 * self._config.claim_after_s)
+        waiting: Any = client.xpending_range(STREAM, GROUP, "-", "+", n, idle=idle_ms)
+        deliveries = {row["message_id"]: row["times_delivered"] + 1 for row in waiting}
+        entries: list[Any] = []
+        if deliveries:
+            entries += client.xclaim(STREAM, GROUP, WORKER, idle_ms, list(deliveries))
+        if len(entries) < n:
+            fresh: Any = client.xreadgroup(GROUP, WORKER, {STREAM: ">"}, count=n - len(entries))
+            entries += [entry for _, of_stream in fresh for entry in of_stream]
+        return [
+            (entry_id.decode(), fields.get(b"event", b""), deliveries.get(entry_id, 1))
+            for entry_id, fields in entries
+            if fields is not None  # dropped for room since it was taken
+        ]
+
+    def _empty_spool(self) -> None:
+        """Move what waits in the file to the store, if that takes it."""
+        if not (self._store.is_up() and self._spool):
+            return
+        try:
+            self._spool.drain(lambda record: self._count(dropped=self._push_to_store(record)))
+        except (StoreError, OSError) as error:
+            log.warning("Corrections stay in %s for now: %s", self._spool.path, error)
+        else:
+            log.info("The corrections that waited in %s are in the store.", self._spool.path)
+
+    def _count(self, **more: int) -> None:
+        with self._lock:
+            now = {name: getattr(self.counters, name) + number for name, number in more.items()}
+            self.counters = replace(self.counters, **now)
+            is_news = more["dropped"] and time.monotonic() - self._warned_s > WARN_EVERY_S
+            if is_news:
+                self._warned_s = time.monotonic()
+        if is_news:
+            log.warning(
+                "The queue of corrections is full: %d of the oldest dropped so far. "
+                "Is anything working it off?",
+                self.counters.dropped,
+            )
+
+
+def unpack_event(value: bytes) -> dict[str, Any]:
+    """The event of a stored value: JSON, compressed or not. ValueError or zlib.error if neither."""
+    event = orjson.loads(value if value.startswith(b"{") else zlib.decompress(value))
+    if not isinstance(event, dict):
+        raise ValueError("an event is a JSON object")
+    return event

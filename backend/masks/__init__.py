@@ -1,0 +1,1 @@
+"""Masks as Label Studio's regions and back: brush RLE, bitmask PNG, polygons."""

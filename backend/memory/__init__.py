@@ -1,0 +1,1 @@
+"""What projects have learnt: lessons, versions, what was shown."""

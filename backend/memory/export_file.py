@@ -1,0 +1,113 @@
+"""What a project was taught, as one safetensors file: to keep, to move, to teach another project.
+
+Each lesson is a tensor of its bytes, named by its digest; which annotation taught it stands in the
+header. There are no images, no masks and no names of people in it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from backend.errors import SettingsError
+from backend.memory.lesson_index import Index, Taught, taught_from
+from backend.memory.lesson_store import MemoryStore, NewLesson
+from model import Lesson, ModelError
+
+FORMAT = "firstpass memory 1"
+
+
+@dataclass(frozen=True)
+class MemoryFile:
+    project: str
+    annotations: Mapping[str, Taught]
+    lessons: Mapping[str, Lesson]  # by digest
+
+
+def export_memory(memory: MemoryStore, project: str, path: Path, number: str | None = None) -> int:
+    """Write what the project knows now, or one version; the number of annotations in it.
+
+    Raises SettingsError when there is nothing to write, StoreError while the store is away.
+    """
+    annotations = annotations_of(memory.index(project), project, number)
+    refs = [ref for taught in annotations.values() for ref in taught.lessons]
+    lessons = memory.lessons(project, refs)
+    tensors = {
+        digest: np.frombuffer(lesson.to_bytes(), np.uint8) for digest, lesson in lessons.items()
+    }
+    head = {"format": FORMAT, "project": project}
+    try:
+        save_file(tensors, path, {**head, "annotations": orjson.dumps(annotations).decode()})
+    except (OSError, SafetensorError) as error:
+        raise SettingsError(f"{path} cannot be written: {error}.") from error
+    return len(annotations)
+
+
+def annotations_of(index: Index, project: str, number: str | None) -> dict[str, Taught]:
+    """Those that teach something, now or in one version."""
+    if number is None:
+        found = {key: one for key, one in index.annotations.items() if one.lessons}
+    else:
+        version = index.version(number) if number.split("-")[0].isdigit() else None
+        if version is None:
+            kept = ", ".join(version.name for version in index.versions) or "none"
+            raise SettingsError(f"Project {project} keeps no version {number}. Kept are: {kept}.")
+        found = version.annotations
+    if not found:
+        raise SettingsError(f"Project {project} has learnt nothing yet.")
+    return found
+
+
+def import_memory(memory: MemoryStore, project: str, path: Path) -> int:
+    """Teach a project what a file holds, and make a version of it; the annotations taken in.
+
+    Lessons of the same project count as its annotations', so a newer update stays; those of
+    another are kept beside the project's own. Raises SettingsError when it is no such file.
+    """
+    found = read_memory(path)
+    is_own = found.project == project
+    taken = 0
+    for annotation, taught in found.annotations.items():
+        name = annotation if is_own else f"{found.project}/{annotation}"
+        task = taught.task if is_own else f"{found.project}/{taught.task}"
+        lessons = [
+            NewLesson(ref.control, ref.page, found.lessons[ref.digest]) for ref in taught.lessons
+        ]
+        taken += memory.teach(project, name, task, taught.updated_us, lessons)
+    memory.train(project)
+    return taken
+
+
+def read_memory(path: Path) -> MemoryFile:
+    """What a file holds, checked through and through before any of it is used."""
+    try:
+        with safe_open(path, "numpy") as file:
+            head: dict[str, Any] = file.metadata() or {}
+            if head.get("format") != FORMAT:
+                raise ValueError(f"its format is {head.get('format')!r}, not {FORMAT!r}")
+            annotations = taught_from(orjson.loads(head["annotations"]))
+            lessons = _lessons((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
+        for taught in annotations.values():
+            for ref in taught.lessons:
+                if lessons[ref.digest].space != ref.space:
+                    raise ValueError("a lesson is not what the header says")
+    except (
+        OSError,
+        SafetensorError,
+        ModelError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
+        raise SettingsError(f"{path} cannot be read as a memory: {error!s:.300}") from error
+    return MemoryFile(str(head["project"]), annotations, lessons)
+
+
+def _lessons(tensors: Iterable[tuple[str, np.ndarray]]) -> dict[str, Lesson]:
+    return {name: Lesson.from_bytes(tensor.tobytes()) for name, tensor in tensors}

@@ -1,0 +1,214 @@
+"""The lessons of all projects, in the store: shared by all workers, and there after a restart.
+
+Of each project, under one hash tag: an index (`memory_index`), the bytes of its lessons by their
+digest, and a head, which is what a request needs to know. The index changes in optimistic
+transactions, so that any worker may change it at any time. Predictions use a version, which is
+frozen: what one version says of an image does not change, but for deletions, which change its name.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+import redis
+
+from backend.errors import StoreError
+from backend.memory.lesson_index import Index, LessonRef, Limits, Taught
+from backend.store.store import Store, execute
+from model import Lesson, ModelError
+
+log = logging.getLogger(__name__)
+
+PROJECTS = "firstpass:memory:projects"
+
+
+@dataclass(frozen=True)
+class NewLesson:
+    """What an annotation teaches about one control and page."""
+
+    control: str
+    page: int
+    lesson: Lesson
+
+
+class MemoryStore:
+    """Safe between threads and processes; every change may come twice and in any order."""
+
+    def __init__(self, store: Store, learn_every: int = 5, limits: Limits | None = None) -> None:
+        """`learn_every`: so many changed annotations make a version by themselves."""
+        self._store = store
+        self._learn_every = learn_every
+        self._limits = limits or Limits()
+
+    # --- what changes it; all raise StoreError while the store is away
+
+    def teach(
+        self,
+        project: str,
+        annotation: str,
+        task: str,
+        updated_us: int,
+        lessons: Sequence[NewLesson],
+        *,
+        queued_as: str = "",
+    ) -> bool:
+        """Take in what an annotation teaches now; False when something newer is known of it."""
+        data = {one.lesson.digest: one.lesson.to_bytes() for one in lessons}
+        refs = tuple(
+            LessonRef(
+                one.control,
+                one.page,
+                one.lesson.digest,
+                one.lesson.space,
+                one.lesson.labels,
+                len(data[one.lesson.digest]),
+            )
+            for one in lessons
+        )
+
+        def act(index: Index) -> bool:
+            taught = Taught(updated_us, task, refs)
+            changed = index.teach(annotation, taught, queued_as=queued_as, now_s=time.time())
+            if index.changes >= self._learn_every:
+                index.publish(time.time())
+            return changed
+
+        return self._change(project, act, data)
+
+    def is_known(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
+        """Whether teaching this would change nothing, so that it need not be worked out."""
+        return self.index(project).is_known(annotation, task, updated_us)
+
+    def cancel(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
+        taught = Taught(updated_us, task, ())
+        return self._change(project, lambda index: index.cancel(annotation, taught))
+
+    def delete(
+        self, project: str, annotations: Iterable[str] = (), tasks: Iterable[str] = ()
+    ) -> bool:
+        """Take annotations, or all those of tasks, out of the newest and the kept versions."""
+        annotations, tasks, now_s = list(annotations), list(tasks), time.time()
+
+        def act(index: Index) -> bool:
+            by_task = index.delete_tasks(tasks, now_s)
+            return index.delete(annotations, now_s) or by_task
+
+        return self._change(project, act)
+
+    def train(self, project: str, *, queued_as: str = "") -> bool:
+        """Make a version of all that is known, and of what stands before this in the queue."""
+
+        def act(index: Index) -> bool:
+            index.trained = queued_as or index.trained
+            return index.publish(time.time())
+
+        return self._change(project, act)
+
+    def forget(self, project: str) -> bool:
+        """Everything about the project; whether there was anything."""
+        keys = [memory_key(project, part) for part in ("index", "lessons", "head")]
+
+        def act(client: redis.Redis) -> bool:
+            client.srem(PROJECTS, project)
+            return bool(client.delete(*keys))
+
+        return self._store.run("forget a project", act)
+
+    # --- what reads it
+
+    def projects(self) -> list[str]:
+        """Those that taught something, sorted. StoreError while the store is away."""
+        found = self._store.run("list projects", lambda client: client.smembers(PROJECTS))
+        return sorted(name.decode() for name in found)  # type: ignore[union-attr]
+
+    def index(self, project: str) -> Index:
+        """StoreError while the store is away."""
+        data = self._store.run(
+            "read a memory", lambda client: client.get(memory_key(project, "index"))
+        )
+        return read_index(project, data)  # type: ignore[arg-type]
+
+    def lessons(self, project: str, refs: Sequence[LessonRef]) -> dict[str, Lesson]:
+        """Lessons by digest, without those that are gone or damaged."""
+        digests = sorted({ref.digest for ref in refs})
+        if not digests:
+            return {}
+        found = self._store.run(
+            "read lessons", lambda client: client.hmget(memory_key(project, "lessons"), digests)
+        )
+        lessons = {}
+        for digest, data in zip(digests, found, strict=True):
+            try:
+                lessons[digest] = Lesson.from_bytes(data or b"")  # type: ignore[arg-type]
+            except ModelError as error:
+                log.warning("project %s: a lesson is lost: %s", project, error)
+        return lessons
+
+    def _change(
+        self,
+        project: str,
+        act: Callable[[Index], bool],
+        data: Mapping[str, bytes] | None = None,
+    ) -> bool:
+        """Change the index and what hangs on it, all or nothing; what `act` returned."""
+        data = data or {}
+        index_key, lessons_key, head_key = (
+            memory_key(project, part) for part in ("index", "lessons", "head")
+        )
+
+        def attempt(client: redis.Redis) -> bool:
+            client.sadd(PROJECTS, project)
+            with client.pipeline(transaction=True) as pipeline:
+                while True:
+                    pipeline.watch(index_key)
+                    index = read_index(project, pipeline.get(index_key))  # type: ignore[arg-type]
+                    known = index.digests()
+                    changed = act(index)
+                    index.trim(self._limits)
+                    digests = index.digests()
+                    pipeline.multi()
+                    pipeline.set(index_key, index.to_json())
+                    pipeline.set(head_key, head_of(index))
+                    if new := {key: data[key] for key in (digests - known) & data.keys()}:
+                        pipeline.hset(lessons_key, mapping=new)  # type: ignore[arg-type]
+                    if gone := known - digests:
+                        pipeline.hdel(lessons_key, *gone)
+                    try:
+                        execute(pipeline)
+                    except redis.WatchError:  # another worker was quicker
+                        continue
+                    return changed
+
+        return self._store.run("keep what was learnt", attempt)
+
+
+def memory_key(project: str, part: str) -> str:
+    return f"firstpass:{{memory:{project}}}:{part}"
+
+
+def read_index(project: str, data: bytes | None) -> Index:
+    try:
+        return Index.from_json(data)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"What project {project} learnt cannot be read ({error}): another version of Firstpass "
+            f"may have written it. `python -m backend memory forget {project}` starts it anew."
+        ) from error
+
+
+def head_of(index: Index) -> bytes:
+    """The short of an index, which `recall` reads at every request."""
+    spaces: dict[str, int] = {}
+    for taught in index.annotations.values():
+        for space in {ref.space for ref in taught.lessons}:
+            spaces[space] = spaces.get(space, 0) + 1
+    return orjson.dumps(
+        {
+            "versions": [(version.name, sorted(version.spaces)) for version in index.versions],
+            "changes": index.changes,
+            "annotations": sum(bool(taught.lessons) for taught in index.annotations.values()),
+            "spaces": spaces,
+        }
+    )

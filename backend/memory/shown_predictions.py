@@ -1,0 +1,75 @@
+"""The masks that were shown for a task, kept for when a person has corrected them.
+
+An annotation shows what was changed but not what was deleted, and not what it was before. Kept are
+label maps, some kB an image, in the store, which may evict them and does so after a week.
+"""
+
+import contextlib
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+import redis
+
+from backend.errors import StoreError
+from backend.store.store import Store, execute
+from model import Segmentation
+
+KEPT_S = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class ShownMasks:
+    store: Store
+    kept_s: int = KEPT_S
+
+    def keep(
+        self, project: str, task: object, control: str, page: int, found: Segmentation
+    ) -> None:
+        """Remember what is shown for this image. Nothing is kept while the store is away."""
+        n_classes, label_map = len(found.class_names), found.label_map
+        dtype = np.uint8 if n_classes < 255 else np.uint16
+        head = {"hw": label_map.shape, "labels": found.class_names, "dtype": np.dtype(dtype).name}
+        body = zlib.compress((label_map + 1).astype(dtype).tobytes(), 1)
+        value = orjson.dumps(head) + b"\n" + body
+        key = shown_key(project, task)
+
+        def write(client: redis.Redis) -> None:
+            pipeline = client.pipeline(transaction=False)
+            pipeline.hset(key, f"{control}:{page}", value)
+            pipeline.expire(key, self.kept_s)
+            execute(pipeline)
+
+        with contextlib.suppress(StoreError):
+            self.store.run("keep what was shown", write)
+
+    def recall(
+        self, project: str, task: object, control: str, page: int
+    ) -> dict[str, np.ndarray] | None:
+        """Masks (H, W) bool of the labels that were shown; None when it is not known."""
+        key, name = shown_key(project, task), f"{control}:{page}"
+        try:
+            value = self.store.run("read what was shown", lambda client: client.hget(key, name))
+        except StoreError:
+            return None
+        if not isinstance(value, bytes):
+            return None
+        try:
+            head, _, body = value.partition(b"\n")
+            about = orjson.loads(head)
+            label_map = np.frombuffer(zlib.decompress(body), np.dtype(about["dtype"]))
+            label_map = label_map.reshape(about["hw"])
+        except (ValueError, KeyError, TypeError, zlib.error):
+            return None  # not ours: as good as not known
+        present = np.unique(label_map)
+        return {about["labels"][i - 1]: label_map == i for i in present if i > 0}
+
+    def forget(self, project: str, tasks: Iterable[object]) -> None:
+        """Remove what was shown of these tasks."""
+        self.store.remove([shown_key(project, task) for task in tasks])
+
+
+def shown_key(project: str, task: object) -> str:
+    return f"firstpass:shown:{project}:{task}"

@@ -1,0 +1,39 @@
+"""The settings of each project, remembered from /setup: /predict does not repeat them."""
+
+import logging
+
+from backend.errors import SettingsError
+from backend.label_studio.project_settings import ProjectSettings
+from backend.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Projects:
+    """Kept in the store, which all workers and the next start see, and here while it is gone."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._here: dict[str, ProjectSettings] = {}
+
+    def remember(self, project: str, settings: ProjectSettings) -> None:
+        """Label Studio sets up before each prediction: only what changed is written."""
+        self._here[project] = settings
+        key, value = store_key(project), settings.to_json()
+        if self._store.get_many([key]) != [value]:
+            self._store.set_many({key: value})
+
+    def recall(self, project: str) -> ProjectSettings:
+        """What the project last set; the defaults for one that was never set up."""
+        (kept,) = self._store.get_many([store_key(project)])
+        if kept is not None:
+            try:
+                return ProjectSettings.from_extra_params(kept.decode())[0]
+            except (SettingsError, UnicodeDecodeError) as error:
+                # Written by another version, or by someone else: /setup will write it anew.
+                log.warning("kept settings of project %s cannot be used: %s", project, error)
+        return self._here.get(project, ProjectSettings())
+
+
+def store_key(project: str) -> str:
+    return f"firstpass:project:{project}"

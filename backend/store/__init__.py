@@ -1,0 +1,1 @@
+"""The Redis connection, or the embedded Valkey."""

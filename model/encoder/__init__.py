@@ -1,0 +1,1 @@
+"""Images to dense features: a CLIP vision transformer read at each patch."""

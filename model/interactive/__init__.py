@@ -1,0 +1,1 @@
+"""Clicks and boxes to one mask."""

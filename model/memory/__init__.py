@@ -1,0 +1,1 @@
+"""Lessons of corrected masks, and the predictors built from them."""

@@ -1,0 +1,1 @@
+"""From patch probabilities to full resolution, along the edges of the image."""

@@ -1,0 +1,1 @@
+"""From features and text embeds to class probabilities at patch resolution."""

@@ -1,0 +1,1 @@
+"""Class names to text embeds: vocabulary, prompt templates, the text encoder."""

@@ -1,0 +1,59 @@
+"""The annotator inside label-studio-ml 2.x, where that is installed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("label_studio_ml.response", reason="needs requirements-label-studio-ml.txt")
+
+RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
+CONFIG = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
+<Label value="Cat"/><Label value="Dog"/></BrushLabels></View>"""
+
+
+@pytest.fixture
+def corrections(store, settings):
+    from backend.learning.event_queue import CorrectionQueue
+
+    return CorrectionQueue(store, settings.data_dir)
+
+
+@pytest.fixture
+def client(annotator, corrections, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    from label_studio_ml.api import init_app
+
+    from backend.commands.label_studio_ml_plugin import FirstpassModel
+    from backend.prediction.project_registry import Projects
+
+    model = FirstpassModel.bound_to(annotator, corrections, Projects(store))
+    return init_app(model).test_client()
+
+
+def test_it_predicts_one_item_a_task(client, photo_uri):
+    body = {
+        "tasks": [{"id": 1, "data": {"image": photo_uri}}, {"id": 2, "data": {"image": "data:,"}}],
+        "label_config": CONFIG,
+        "project": "1.1",
+        "params": {"login": None, "password": None, "context": None},
+    }
+    good, bad = client.post("/predict", json=body).json["results"]
+    assert "result" in good
+    assert good["model_version"]
+    assert bad["error"]["code"] == "image_broken"
+
+
+@pytest.mark.parametrize("params", [{"method": "clip"}, '{"method": "clip"}'])
+def test_setup_takes_extra_params_as_object_and_text(client, params):
+    body = {"project": "8.1", "schema": CONFIG, "extra_params": params}
+    answer = client.post("/setup", json=body)
+    assert answer.status_code == 200
+    assert "/clip/" in answer.json["model_version"]
+
+
+def test_recorded_events_are_queued(client, corrections):
+    before = corrections.counters.pushed
+    event = json.loads((RECORDED / "webhook_ANNOTATION_CREATED.json").read_text())["body"]
+    assert client.post("/webhook", json=event).status_code == 201
+    assert corrections.counters.pushed == before + 1

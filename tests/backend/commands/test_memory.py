@@ -1,0 +1,144 @@
+"""What was learnt, by hand: shown, written to a file, read back, forgotten."""
+
+import numpy as np
+import pytest
+
+from backend.commands.cli import main
+from backend.errors import SettingsError
+from backend.memory.export_file import export_memory, import_memory, read_memory
+from backend.memory.lesson_store import MemoryStore, NewLesson
+from backend.store.store import open_store
+from model import SegmentSettings, TaughtMask, Vocabulary
+
+
+@pytest.fixture(scope="module")
+def lessons(tiny_segmenter, photo) -> list[NewLesson]:
+    (features,) = tiny_segmenter.encode([photo], SegmentSettings())
+    words, found = Vocabulary.of(["Cat"]), []
+    for rows in (10, 20, 30):
+        mask = np.zeros(photo.shape[:2], dtype=bool)
+        mask[:rows] = True
+        lesson = tiny_segmenter.learn(
+            features, photo, [TaughtMask("Cat", mask)], words, SegmentSettings()
+        )
+        found.append(NewLesson("tag", 0, lesson))
+    return found
+
+
+@pytest.fixture
+def memory(tmp_path, lessons):
+    """A memory whose project 7.100 learnt from three annotations, in two versions."""
+    store = open_store(None, tmp_path / "data")
+    memory = MemoryStore(store, learn_every=2)
+    for n, lesson in enumerate(lessons):
+        memory.teach("7.100", str(n), f"task {n}", n, [lesson])
+    memory.train("7.100")
+    yield memory
+    store.close()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(["memory", *arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def content(memory, project) -> str:
+    return memory.index(project).version().name.split("-")[1]
+
+
+def test_show_lists_projects_labels_and_versions(run, memory):
+    assert run("show") == (0, "7.100                    3 annotations, 2 versions\n", "")
+    code, said, _ = run("show", "7")
+    assert code == 0
+    assert "Cat                      3 annotations" in said
+    assert f"version {memory.index('7.100').versions[1].name}" in said
+    assert "0 changed annotations wait" in said
+    assert run("show", "8")[0] == 1
+
+
+def test_a_file_brings_a_forgotten_project_back_as_it_was(run, memory, tmp_path):
+    path, before = tmp_path / "seven.safetensors", content(memory, "7.100")
+    assert run("export", "7", str(path))[0] == 0
+    assert run("forget", "7")[1] == "project 7.100: forgotten\n"
+    assert run("show")[1] == "Nothing has been learnt yet.\n"
+    assert run("import", "7.100", str(path))[0] == 0
+    assert content(memory, "7.100") == before
+    assert run("import", "7.100", str(path))[1].startswith("project 7.100: 0 annotations")
+
+
+def test_one_version_can_be_exported_and_teach_another_project(run, memory, tmp_path):
+    path = tmp_path / "v1.safetensors"
+    assert run("export", "7", str(path), "--version", "1")[0] == 0
+    assert run("import", "8.200", str(path))[0] == 0
+    assert sorted(memory.index("8.200").annotations) == ["7.100/0", "7.100/1"]
+    code, _, said = run("export", "7", str(path), "--version", "9")
+    assert code == 1
+    assert "keeps no version 9. Kept are: 1-" in said
+
+
+def test_one_annotation_can_be_forgotten(run, memory):
+    assert "forgotten" in run("forget", "7", "--annotation", "1")[1]
+    assert sorted(memory.index("7.100").annotations) == ["0", "2"]
+    assert "nothing to forget" in run("forget", "7", "--annotation", "1")[1]
+
+
+def test_a_newer_update_stays_when_an_older_file_is_read(memory, lessons, tmp_path):
+    path = tmp_path / "old.safetensors"
+    export_memory(memory, "7.100", path)
+    memory.teach("7.100", "0", "task 0", 99, [lessons[2]])
+    memory.delete("7.100", annotations=["1"])
+    import_memory(memory, "7.100", path)
+    index = memory.index("7.100")
+    assert index.annotations["0"].updated_us == 99
+    assert "1" not in index.annotations
+
+
+def test_a_number_that_two_projects_have_must_be_told_apart(run, memory, lessons):
+    memory.teach("7.200", "0", "t", 1, lessons[:1])
+    code, _, said = run("show", "7")
+    assert code == 1
+    assert "may be 7.100 or 7.200" in said
+
+
+@pytest.mark.parametrize("spoil", ["gone", "empty", "cut", "text", "another safetensors"])
+def test_what_is_no_memory_is_refused_whole(memory, tmp_path, spoil):
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "file.safetensors"
+    export_memory(memory, "7.100", path)
+    data = path.read_bytes()
+    if spoil == "gone":
+        path.unlink()
+    elif spoil == "another safetensors":
+        save_file({"x": np.zeros(3)}, path)
+    else:
+        path.write_bytes({"empty": b"", "cut": data[:-100], "text": b"hello" * 100}[spoil])
+    with pytest.raises(SettingsError, match="cannot be read as a memory"):
+        import_memory(memory, "9.1", path)
+    assert "9.1" not in memory.projects()
+
+
+def test_a_file_whose_bytes_were_changed_is_refused_or_read_never_worse(memory, tmp_path):
+    path = tmp_path / "file.safetensors"
+    export_memory(memory, "7.100", path)
+    data = bytearray(path.read_bytes())
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        spoilt = bytearray(data)
+        for place in rng.integers(0, len(data), 3):
+            spoilt[place] ^= int(rng.integers(1, 256))
+        for place in rng.integers(0, 600, 2):
+            spoilt[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(spoilt)
+        try:
+            read_memory(path)
+        except SettingsError:
+            continue

@@ -1,0 +1,278 @@
+"""Tokens and the API, against a server that behaves like Label Studio 1.23.2."""
+
+import json
+import threading
+
+import pytest
+
+from backend.errors import LabelStudioError, SettingsError
+from backend.label_studio.client import LabelStudio
+from backend.label_studio.tokens import token_kind
+from tests.backend.fake_label_studio import (
+    LEGACY,
+    PERSONAL,
+    FakeLabelStudio,
+    Reply,
+    as_json,
+    jwt,
+)
+
+WHOAMI = "/api/current-user/whoami"
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def server():
+    server = FakeLabelStudio()
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("api_key", "kind"),
+    [
+        (None, "none"),
+        ("", "none"),
+        (LEGACY, "legacy"),
+        (PERSONAL, "refresh"),
+        (jwt(token_type="access", exp=2, iat=1), "access"),
+        (PERSONAL.rpartition(".")[0], "cut"),  # as lists of tokens show it
+        ("hunter2", "unknown"),
+        (LEGACY[:-1], "unknown"),
+        ("a.b.c", "unknown"),
+        ("W10.W10.W10", "unknown"),  # base64 of [], which is no claims
+    ],
+)
+def test_the_kind_of_a_token_is_told_by_its_form(api_key, kind):
+    assert token_kind(api_key) == kind
+
+
+def test_a_legacy_token_is_sent_as_it_is(server):
+    assert LabelStudio(server.url, LEGACY).get_json(WHOAMI)["email"] == "admin@example.com"
+    assert server.asked[-1].authorization == f"Token {LEGACY}"
+    assert server.exchanges == 0
+
+
+def test_a_personal_token_is_exchanged_once_for_many_requests(server):
+    studio = LabelStudio(server.url, PERSONAL)
+    for _ in range(3):
+        studio.get(WHOAMI)
+    assert server.exchanges == 1
+    assert server.asked[-1].authorization.startswith("Bearer ")
+    assert PERSONAL not in {asked.authorization for asked in server.asked}
+
+
+def test_an_access_token_is_renewed_before_it_expires(server):
+    clock = Clock()
+    studio = LabelStudio(server.url, PERSONAL, clock=clock)
+    studio.get(WHOAMI)
+    clock.now_s += 269  # its life is 300 s, on Label Studio's own clock
+    studio.get(WHOAMI)
+    assert server.exchanges == 1
+    clock.now_s += 2
+    studio.get(WHOAMI)
+    assert server.exchanges == 2
+
+
+def test_a_short_lived_access_token_is_still_used_for_half_its_life(server):
+    server.access_life_s = 10
+    clock = Clock()
+    studio = LabelStudio(server.url, PERSONAL, clock=clock)
+    studio.get(WHOAMI)
+    clock.now_s += 4
+    studio.get(WHOAMI)
+    assert server.exchanges == 1
+
+
+def test_a_refused_access_token_is_renewed_once_and_the_request_repeated(server):
+    studio = LabelStudio(server.url, PERSONAL)
+    studio.get(WHOAMI)
+    server.valid_access.clear()  # Label Studio was restarted with another secret
+    assert studio.get_json(WHOAMI)["id"] == 1
+    assert server.exchanges == 2
+
+
+def test_a_token_that_stays_refused_is_not_renewed_for_ever(server):
+    server.is_known = lambda authorization: False
+    with pytest.raises(LabelStudioError, match=r"refuses the token.*revoked"):
+        LabelStudio(server.url, PERSONAL).get(WHOAMI)
+    assert server.exchanges == 2
+
+
+def test_threads_share_one_exchange(server):
+    studio = LabelStudio(server.url, PERSONAL)
+    found: list[dict] = []
+    start = threading.Barrier(8)
+
+    def ask() -> None:
+        start.wait()
+        found.append(studio.headers_for(server.url))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.exchanges == 1
+    assert len(found) == 8
+    assert len({headers["Authorization"] for headers in found}) == 1
+
+
+def test_threads_that_are_refused_together_renew_once(server):
+    studio = LabelStudio(server.url, PERSONAL)
+    refused = studio.headers_for(server.url)
+    assert studio.renew(refused)
+    renewed = studio.headers_for(server.url)
+    assert studio.renew(refused)  # a second thread, late, with the same old token
+    assert studio.headers_for(server.url) == renewed
+    assert server.exchanges == 2
+
+
+def test_a_refused_exchange_answers_for_a_while_then_is_tried_again(server):
+    clock = Clock()
+    server.pages["/api/token/refresh/"] = as_json({"detail": "Token is blacklisted"}, 401)
+    studio = LabelStudio(server.url, PERSONAL, clock=clock)
+    for _ in range(3):
+        with pytest.raises(LabelStudioError, match=r"Token is blacklisted.*Personal Access Token"):
+            studio.headers_for(server.url)
+    assert len(server.asked) == 1
+    server.pages["/api/token/refresh/"] = server.exchange
+    clock.now_s += 6
+    assert studio.headers_for(server.url)
+
+
+@pytest.mark.parametrize(
+    ("api_key", "cure"),
+    [
+        (None, "it needs a token.*LABEL_STUDIO_API_KEY"),
+        (LEGACY, "legacy tokens are off by default.*Access Token Settings"),
+        (jwt(token_type="access", exp=2, iat=1), "lives five minutes"),
+        (PERSONAL.rpartition(".")[0], "copied without its last part"),
+        ("hunter2", "neither 40 hex digits nor"),
+    ],
+)
+def test_a_refused_token_is_told_with_its_own_cure(server, api_key, cure):
+    server.is_legacy_allowed = False
+    with pytest.raises(LabelStudioError, match=cure) as failure:
+        LabelStudio(server.url, api_key).get(WHOAMI)
+    assert "hunter2" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("studio_url", "url", "is_own"),
+    [
+        ("http://ls:8080", "http://ls:8080/data/upload/1/a.png", True),
+        ("http://ls:8080", "http://LS:8080/a", True),
+        ("http://ls:8080/", "http://ls:8080", True),
+        ("http://ls", "http://ls:80/a", True),
+        ("http://ls", "https://ls/a", True),  # the server's own redirect to https
+        ("https://ls", "http://ls/a", False),  # a downgrade would show the token to the wire
+        ("http://ls:8080", "http://ls:9090/a", False),  # another program
+        ("http://ls:8080", "http://ls.evil.com:8080/a", False),
+        ("http://ls:8080", "http://ls:8080@evil.com/a", False),
+        ("http://ls:8080", "http://evil.com/?http://ls:8080/", False),
+        (None, "http://ls:8080/a", False),
+    ],
+)
+def test_the_token_goes_to_the_own_origin_alone(studio_url, url, is_own):
+    studio = LabelStudio(studio_url, LEGACY)
+    assert studio.is_own(url) is is_own
+    assert bool(studio.headers_for(url)) is is_own
+
+
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        ("/data/upload/1/a.png", "http://host/sub/data/upload/1/a.png"),
+        ("/sub/data/upload/1/a.png", "http://host/sub/data/upload/1/a.png"),
+        ("/subway/a.png", "http://host/sub/subway/a.png"),
+        ("api/version", "http://host/sub/api/version"),
+    ],
+)
+def test_a_sub_path_is_added_once(path, url):
+    assert LabelStudio("http://host/sub/").url_of(path) == url
+
+
+def test_the_name_that_label_studio_gives_itself_is_replaced_by_where_we_reach_it():
+    studio = LabelStudio("http://label-studio:8080")
+    studio.learn_from_setup("http://localhost:8080/", None)
+    assert studio.as_reached("http://localhost:8080/data/a") == "http://label-studio:8080/data/a"
+    assert studio.as_reached("http://localhost:80801/a") == "http://localhost:80801/a"
+    assert studio.as_reached("http://elsewhere/a") == "http://elsewhere/a"
+
+
+def test_a_token_of_setup_is_used_only_when_none_was_given(server):
+    studio = LabelStudio(server.url)
+    studio.learn_from_setup("http://evil.example", LEGACY)
+    assert studio.get_json(WHOAMI)["id"] == 1
+    assert not studio.headers_for("http://evil.example/")
+
+    studio = LabelStudio(server.url, PERSONAL)
+    studio.learn_from_setup(None, LEGACY)
+    assert studio.key_kind == "refresh"
+
+
+def test_a_setup_that_says_nonsense_of_itself_teaches_nothing(server):
+    studio = LabelStudio(server.url)
+    studio.learn_from_setup(7, ["token"])
+    assert studio.api_key is None
+    assert studio.as_reached("http://7/a") == "http://7/a"
+
+
+@pytest.mark.parametrize("url", ["localhost:8080", "ftp://ls", "http://", "http://ls:port"])
+def test_an_address_without_scheme_or_host_stops_the_start(url):
+    with pytest.raises(SettingsError, match="LABEL_STUDIO_URL"):
+        LabelStudio(url)
+
+
+def test_a_server_that_is_not_there_is_named_with_its_setting():
+    with pytest.raises(LabelStudioError, match=r"does not answer at http://127.0.0.1:1 .*URL"):
+        LabelStudio("http://127.0.0.1:1").get("/api/version")
+
+
+def test_without_an_address_the_setting_is_asked_for():
+    with pytest.raises(LabelStudioError, match="set LABEL_STUDIO_URL"):
+        LabelStudio(None).get("/api/version")
+
+
+def test_a_redirect_is_told_instead_of_followed_with_the_token(server):
+    server.pages[WHOAMI] = Reply(status=301, headers={"Location": "https://ls.example/"})
+    with pytest.raises(LabelStudioError, match=r"sends us on to https://ls.example/"):
+        LabelStudio(server.url, LEGACY).get(WHOAMI)
+
+
+def test_something_else_at_the_address_is_told_from_label_studio(server):
+    server.pages["/api/version"] = Reply(b"<html>It works!</html>")
+    with pytest.raises(LabelStudioError, match=r"not JSON.*LABEL_STUDIO_URL"):
+        LabelStudio(server.url).get_json("/api/version")
+    server.pages["/api/token/refresh/"] = as_json(["no", "tokens"])
+    with pytest.raises(LabelStudioError, match="gives no access token"):
+        LabelStudio(server.url, PERSONAL).get(WHOAMI)
+
+
+def test_a_password_in_netrc_does_not_replace_the_token(server, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert LabelStudio(server.url, LEGACY).get_json(WHOAMI)["id"] == 1
+
+
+def test_importing_predictions_says_how_many_were_stored(server):
+    path = "/api/projects/7/import/predictions"
+    server.pages[path] = as_json({"created": 1}, 201)
+    predictions = [{"task": 1, "result": [], "score": 0.5, "model_version": "v"}] * 2
+    assert LabelStudio(server.url, LEGACY).import_predictions(7, predictions) == 1
+    assert json.loads(server.asked[-1].body) == predictions
+
+
+def test_a_refusal_repeats_the_words_of_label_studio(server):
+    refusal = {"detail": "Validation error", "validation_errors": {"task": ["no such task"]}}
+    server.pages["/api/projects/7/import/predictions"] = as_json(refusal, 400)
+    with pytest.raises(LabelStudioError, match=r"with 400.*no such task"):
+        LabelStudio(server.url, LEGACY).import_predictions(7, [])

@@ -1,0 +1,139 @@
+"""Clicks and boxes as Label Studio's page sends them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.errors import RequestError
+from backend.label_studio.controls import read_controls
+from backend.label_studio.smart_prompts import asked_of, index_of_label, read_prompts
+from model import BoxPrompt, PointPrompt
+
+RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
+
+
+def recorded_context(name: str):
+    return json.loads((RECORDED / f"{name}.json").read_text())["body"]["params"]["context"]
+
+
+def click(x: float, y: float, *, label="Dog", **more) -> dict:
+    """A key point at percents of the image."""
+    value = {"x": x, "y": y, "width": 0.2, "keypointlabels": [label]}
+    return {"type": "keypointlabels", "to_name": "image", "id": f"{x},{y}", "value": value, **more}
+
+
+def box(x: float, y: float, width: float, height: float, label="Dog") -> dict:
+    value = {"x": x, "y": y, "width": width, "height": height, "rectanglelabels": [label]}
+    return {"type": "rectanglelabels", "to_name": "image", "id": "box", "value": value}
+
+
+def prompts_of(*items: dict):
+    return read_prompts({"result": list(items)})
+
+
+def test_a_recorded_click_is_read_where_it_was():
+    (prompt,) = read_prompts(recorded_context("predict_ui_keypoint_positive"))
+    assert (prompt.label, prompt.to_name, prompt.page) == ("Dog", "image", 0)
+    assert prompt.shape == PointPrompt(
+        pytest.approx(0.6762, abs=1e-4), pytest.approx(0.5293, abs=1e-4), is_positive=True
+    )
+
+
+def test_an_old_click_without_its_sign_was_positive():
+    old, new = read_prompts(recorded_context("predict_ui_keypoint_negative_plus_draft"))
+    assert (old.shape.is_positive, new.shape.is_positive) == (True, False)
+
+
+def test_a_recorded_box_is_read_with_its_corners():
+    (prompt,) = read_prompts(recorded_context("predict_ui_rectangle"))
+    assert isinstance(prompt.shape, BoxPrompt)
+    assert prompt.shape.box_xyxy == pytest.approx((0.42368, 0.16325, 0.53349, 0.57321), abs=1e-4)
+
+
+def test_a_turned_box_is_read_as_the_upright_one_around_it():
+    turned = box(50, 20, 20, 10)
+    turned["value"]["rotation"] = 90  # about its left upper corner, clockwise
+    turned |= {"original_width": 200, "original_height": 100}
+    (prompt,) = prompts_of(turned)
+    # 40 x 10 pixels at (100, 20), turned: 10 wide to the left, 40 high
+    assert prompt.shape.box_xyxy == pytest.approx((0.45, 0.2, 0.5, 0.6))
+
+
+@pytest.mark.parametrize("context", [None, {}, {"result": []}, {"result": None}])
+def test_no_context_has_no_prompts(context):
+    assert read_prompts(context) == ()
+
+
+def test_kinds_that_we_do_not_know_are_passed_over():
+    assert prompts_of({"type": "brushlabels", "value": {}}, {"type": "textarea"}) == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, {}, {"x": 1, "y": "z"}, {"x": 1, "y": 2}, {"x": 1, "y": 2, "keypointlabels": []}],
+)
+def test_a_click_without_its_place_or_label_is_told(value):
+    with pytest.raises(RequestError, match="needs x, y and a label"):
+        prompts_of({"type": "keypointlabels", "value": value})
+
+
+@pytest.mark.parametrize(("x", "y"), [(100, 100), (0, 0), (-3, 104)])
+def test_a_click_at_the_border_or_beyond_is_on_the_border(x, y):
+    (prompt,) = prompts_of(click(x, y))
+    assert 0 <= prompt.shape.x <= 1
+    assert 0 <= prompt.shape.y <= 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+KEYS = ("x", "y", "width", "height", "rotation", "keypointlabels", "rectanglelabels", "labels")
+VALUES = st.none() | JSON | st.dictionaries(st.sampled_from(KEYS), JSON)
+ITEMS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["keypointlabels", "rectanglelabels", "brush"]), "value": VALUES},
+    optional={
+        "item_index": JSON, "is_positive": JSON, "original_width": JSON, "original_height": JSON
+    },
+)  # fmt: skip
+
+
+@given(items=st.lists(ITEMS, max_size=3) | JSON)
+def test_whatever_comes_is_read_or_refused_in_words(items):
+    try:
+        prompts = read_prompts({"result": items})
+    except RequestError:
+        return
+    for prompt in prompts:
+        shares = getattr(prompt.shape, "box_xyxy", None) or (prompt.shape.x, prompt.shape.y)
+        assert all(0 <= share <= 1 for share in shares)
+
+
+def test_more_prompts_than_a_person_makes_are_refused():
+    with pytest.raises(RequestError, match="1000 are the most"):
+        prompts_of(*[click(1, 1)] * 1001)
+
+
+def test_prompts_belong_to_the_control_on_their_image_and_the_newest_label():
+    config = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
+    <Label value="Cat"/><Label value="Dog"/></BrushLabels></View>"""
+    (control,) = read_controls(config)
+    prompts = prompts_of(click(1, 1, label="Cat"), click(2, 2, to_name="other"), click(3, 3))
+    assert [prompt.id for prompt in asked_of(control, 0, prompts)] == ["3,3"]
+    assert asked_of(control, 1, prompts) == ()
+    assert asked_of(control, 0, prompts_of(click(2, 2, to_name="other"))) == ()
+
+
+def test_a_prompt_means_a_label_by_its_alias_or_its_word():
+    config = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
+    <Label value="Cat" alias="c1"/><Label value="Dog"/></BrushLabels></View>"""
+    (control,) = read_controls(config)
+    meant = [
+        index_of_label(prompts_of(click(1, 1, label=label))[0], control.labels)
+        for label in ("Dog", "c1", "Cat", "Fox")
+    ]
+    assert meant == [1, 0, 0, None]

@@ -1,0 +1,53 @@
+"""What was shown for a task is known when it comes back corrected."""
+
+import numpy as np
+import pytest
+
+from backend.memory.shown_predictions import ShownMasks, shown_key
+from backend.store.store import open_store
+from model import Segmentation
+
+
+def found(n_classes: int, hw=(40, 60)) -> Segmentation:
+    label_map = np.random.default_rng(0).integers(-1, n_classes, hw).astype(np.int16)
+    names = tuple(f"Label {n}" for n in range(n_classes))
+    return Segmentation(names, label_map, np.zeros(n_classes, np.float32))
+
+
+@pytest.mark.parametrize("n_classes", [1, 5, 300])
+def test_masks_come_back_as_they_were(store, n_classes):
+    shown, segmentation = ShownMasks(store), found(n_classes)
+    shown.keep("1.1", n_classes, "tag", 0, segmentation)
+    masks = shown.recall("1.1", n_classes, "tag", 0)
+    for index, name in enumerate(segmentation.class_names):
+        mask = segmentation.mask(index)
+        assert (name in masks) == mask.any()
+        if mask.any():
+            assert (masks[name] == mask).all()
+
+
+def test_places_are_told_apart_and_forgotten_with_their_task(store):
+    shown = ShownMasks(store)
+    shown.keep("1.1", 7, "tag", 0, found(2))
+    shown.keep("1.1", 7, "tag", 1, found(3))
+    assert len(shown.recall("1.1", 7, "tag", 0)) == 2
+    assert len(shown.recall("1.1", 7, "tag", 1)) == 3
+    for place in (("1.2", 7, "tag", 0), ("1.1", 8, "tag", 0), ("1.1", 7, "other", 0)):
+        assert shown.recall(*place) is None
+    assert 0 < store.run("look", lambda client: client.ttl(shown_key("1.1", 7))) <= 7 * 24 * 3600
+    shown.forget("1.1", [7])
+    assert shown.recall("1.1", 7, "tag", 0) is None
+
+
+@pytest.mark.parametrize("foreign", [b"", b"x", b"{}\nx", b'{"dtype": "uint8", "hw": [9, 9]}\nx'])
+def test_what_is_not_ours_is_as_good_as_nothing(store, foreign):
+    store.run("spoil", lambda client: client.hset(shown_key("1.1", 9), "tag:0", foreign))
+    assert ShownMasks(store).recall("1.1", 9, "tag", 0) is None
+
+
+def test_without_a_store_nothing_is_known_and_nothing_fails(tmp_path):
+    gone = open_store("redis://127.0.0.1:9", tmp_path)
+    shown = ShownMasks(gone)
+    shown.keep("1.1", 1, "tag", 0, found(2))
+    assert shown.recall("1.1", 1, "tag", 0) is None
+    gone.close()

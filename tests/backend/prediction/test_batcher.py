@@ -1,0 +1,124 @@
+"""Concurrent requests share batches, and never each other's answers or failures."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from backend.errors import Overloaded
+from backend.prediction.batcher import Batcher
+from model import SegmentSettings
+
+PLAIN = SegmentSettings()
+
+
+def picture(number: int) -> np.ndarray:
+    return np.full((1, 1, 3), number, dtype=np.uint8)
+
+
+class Encoder:
+    """Answers each image's number; holds its batches until told to go on."""
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.batches: list[tuple[list[int], SegmentSettings]] = []
+        self.is_busy, self.may_go = threading.Event(), threading.Event()
+        if is_open:
+            self.may_go.set()
+
+    def __call__(self, images, settings):
+        self.is_busy.set()
+        assert self.may_go.wait(20)
+        numbers = [int(image[0, 0, 0]) for image in images]
+        self.batches.append((numbers, settings))
+        if 13 in numbers:
+            raise ValueError(f"cannot encode {numbers}")
+        return numbers
+
+
+@pytest.fixture
+def held():
+    """A batcher of up to 4 images, busy with image 0 until `encoder.may_go` is set."""
+    encoder = Encoder(is_open=False)
+    batcher = Batcher(encoder, max_images=4, max_waiting=5)
+    with ThreadPoolExecutor(16) as threads:
+        first = threads.submit(batcher, picture(0), PLAIN)
+        assert encoder.is_busy.wait(20)
+        yield encoder, batcher, threads
+        encoder.may_go.set()
+        assert first.result(20) == 0
+        batcher.close()
+
+
+def wait_in_line(batcher: Batcher, length: int) -> None:
+    for _ in range(2000):
+        if batcher.waiting() == length:
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError(f"{batcher.waiting()} images wait, not {length}")
+
+
+def test_waiting_images_become_one_batch_and_each_gets_its_own_answer(held):
+    encoder, batcher, threads = held
+    answers = [threads.submit(batcher, picture(n), PLAIN) for n in (1, 2, 3)]
+    wait_in_line(batcher, 3)
+    encoder.may_go.set()
+    assert [answer.result(20) for answer in answers] == [1, 2, 3]
+    assert sorted(encoder.batches[1][0]) == [1, 2, 3]
+
+
+def test_a_batch_holds_no_more_than_its_limit(held):
+    encoder, batcher, threads = held
+    answers = [threads.submit(batcher, picture(n), PLAIN) for n in (1, 2, 3, 4, 5)]
+    wait_in_line(batcher, 5)
+    encoder.may_go.set()
+    assert [answer.result(20) for answer in answers] == [1, 2, 3, 4, 5]
+    assert max(len(numbers) for numbers, _ in encoder.batches) == 4
+
+
+def test_images_of_other_settings_are_never_in_the_same_batch(held):
+    encoder, batcher, threads = held
+    other = SegmentSettings(method="clip")
+    answers = [threads.submit(batcher, picture(n), other if n % 2 else PLAIN) for n in (1, 2, 3, 4)]
+    wait_in_line(batcher, 4)
+    encoder.may_go.set()
+    assert [answer.result(20) for answer in answers] == [1, 2, 3, 4]
+    for numbers, settings in encoder.batches:
+        assert all((n % 2 == 1) == (settings == other) for n in numbers)
+
+
+def test_one_bad_image_fails_alone(held):
+    encoder, batcher, threads = held
+    answers = [threads.submit(batcher, picture(n), PLAIN) for n in (1, 13, 2)]
+    wait_in_line(batcher, 3)
+    encoder.may_go.set()
+    assert answers[0].result(20) == 1
+    assert answers[2].result(20) == 2
+    with pytest.raises(ValueError, match=r"cannot encode \[13\]"):
+        answers[1].result(20)
+
+
+def test_a_full_line_refuses_at_once(held):
+    _, batcher, threads = held
+    for n in range(1, 6):
+        threads.submit(batcher, picture(n), PLAIN)
+    wait_in_line(batcher, 5)
+    with pytest.raises(Overloaded, match="5 images are waiting"):
+        batcher(picture(9), PLAIN)
+
+
+def test_an_image_whose_time_is_over_is_not_encoded(held):
+    encoder, batcher, _ = held
+    with pytest.raises(Overloaded, match="did not reach this image"):
+        batcher(picture(7), PLAIN, timeout_s=0.01)
+    encoder.may_go.set()
+    assert batcher(picture(8), PLAIN) == 8
+    assert 7 not in [n for numbers, _ in encoder.batches for n in numbers]
+
+
+def test_the_size_of_each_batch_is_told():
+    sizes = []
+    batcher = Batcher(Encoder(), max_images=4, on_batch=sizes.append)
+    batcher(picture(1), PLAIN)
+    batcher.close()
+    assert sizes == [1]

@@ -1,0 +1,197 @@
+"""What an annotation says, as keys: whose they are, how much they weigh, and their bytes."""
+
+import contextlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save
+
+from model import Lesson, ModelError, TaughtMask
+from model.memory.lessons import MAX_KEYS, NONE_OF_THEM, make_lesson
+
+
+def scene():
+    """Features (3, 4, 6) of an image of 40 x 60 pixels: x left, y right, z in the last row."""
+    tokens = torch.zeros(3, 4, 6)
+    tokens[0, :, :3], tokens[1, :, 3:] = 1, 1
+    tokens[:, 3] = torch.tensor([0, 0, 1.0])[:, None]
+    return tokens
+
+
+def mask(rows=slice(0, 0), columns=slice(0, 60)):
+    made = np.zeros((40, 60), dtype=bool)
+    made[rows, columns] = True
+    return made
+
+
+LEFT, RIGHT = mask(slice(0, 30), slice(0, 30)), mask(slice(0, 30), slice(30, 60))
+
+
+def taught(*masks):
+    return make_lesson("here", scene(), masks, (40, 60))
+
+
+def merged(lesson):
+    """Mass by label, direction and rightness, since equal patches may give several keys."""
+    sums = {}
+    for name, key, mass, wrong in said_each(lesson):
+        sums[name, key, wrong] = sums.get((name, key, wrong), 0) + mass
+    return {what: pytest.approx(mass, abs=1e-4) for what, mass in sums.items()}
+
+
+def said_each(lesson):
+    names = [*lesson.labels, ""]
+    columns = (lesson.owners, lesson.keys, lesson.masses, lesson.was_wrong)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [(names[owner], tuple(key), mass, wrong) for owner, key, mass, wrong in rows]
+
+
+X, Y, Z = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
+
+
+def test_each_label_gets_its_patches_and_the_rest_is_none_of_them():
+    assert merged(taught(TaughtMask("cat", LEFT), TaughtMask("dog", RIGHT))) == {
+        ("cat", X, False): 9 / 24,
+        ("dog", Y, False): 9 / 24,
+        ("", Z, False): 6 / 24,
+    }
+
+
+def test_weak_evidence_weighs_less_but_is_not_evidence_of_nothing():
+    assert merged(taught(TaughtMask("cat", LEFT, weight=0.5))) == {
+        ("cat", X, False): 4.5 / 24,
+        ("", Y, False): 9 / 24,
+        ("", Z, False): 6 / 24,
+    }
+
+
+def test_false_and_missed_pixels_of_our_prediction_are_kept_apart():
+    said = merged(taught(TaughtMask("cat", LEFT, RIGHT)))
+    assert said == {
+        ("cat", X, True): 9 / 24,  # missed
+        ("", Y, True): 9 / 24,  # wrongly called cat
+        ("", Z, False): 6 / 24,
+    }
+
+
+def test_a_removed_mask_says_that_nothing_of_the_kind_is_here():
+    lesson = taught(TaughtMask("cat", mask(), LEFT))
+    assert lesson.labels == ()
+    assert merged(lesson)["", X, True] == 9 / 24
+
+
+def test_an_empty_annotation_says_none_of_them():
+    lesson = taught()
+    assert lesson.labels == ()
+    assert (lesson.owners == NONE_OF_THEM).all()
+    assert float(lesson.masses.sum()) == pytest.approx(1)
+
+
+def test_a_thing_smaller_than_a_patch_is_taught_by_the_patch_that_shows_it():
+    dot = mask(slice(12, 15), slice(12, 16))
+    lesson = taught(TaughtMask("dot", dot))
+    ((_, key, mass, _),) = [row for row in said_each(lesson) if row[0] == "dot"]
+    assert key == X
+    assert 0 < mass < 0.2 / 24
+
+
+def test_masks_of_another_size_are_refused_with_both_sizes():
+    with pytest.raises(ValueError, match="'cat' is 4 x 4 pixels, the image 40 x 60"):
+        taught(TaughtMask("cat", np.ones((4, 4), bool)))
+
+
+@pytest.mark.parametrize("n_labels", [1, 7, 200])
+def test_a_lesson_stays_small_whatever_is_taught(n_labels):
+    generator = np.random.default_rng(0)
+    tokens = torch.from_numpy(generator.standard_normal((384, 24, 32))).float()
+    owner = np.kron(generator.integers(0, n_labels, (24, 32)), np.ones((10, 10), int))
+    masks = [TaughtMask(f"label {index}", owner == index) for index in range(n_labels)]
+    lesson = make_lesson("here", tokens, masks, (240, 320))
+    assert len(lesson.keys) <= MAX_KEYS
+    assert len(lesson.to_bytes()) < 90_000
+
+
+@st.composite
+def lessons(draw):
+    labels = tuple(draw(st.lists(st.text(max_size=8), unique=True, max_size=4)))
+    count = draw(st.integers(0, 6))
+    numbers = st.floats(-1, 1, width=16)
+    owners = draw(st.lists(st.integers(-1, len(labels) - 1), min_size=count, max_size=count))
+    return Lesson(
+        draw(st.text(max_size=5)),
+        labels,
+        torch.tensor(
+            draw(st.lists(st.tuples(*[numbers] * 3), min_size=count, max_size=count)),
+            dtype=torch.float16,
+        ).view(-1, 3),
+        torch.tensor(owners, dtype=torch.int16),
+        torch.rand(count),
+        torch.rand(count) > 0.5,
+    )
+
+
+@given(lessons())
+def test_bytes_give_the_same_lesson_back(lesson):
+    again = Lesson.from_bytes(lesson.to_bytes())
+    assert (again.space, again.labels) == (lesson.space, lesson.labels)
+    for name in ("keys", "owners", "masses", "was_wrong"):
+        assert torch.equal(getattr(again, name), getattr(lesson, name))
+    assert again.digest == lesson.digest
+    assert again.to_bytes() == lesson.to_bytes()
+
+
+@given(st.binary(max_size=300))
+def test_rubbish_is_refused(data):
+    with pytest.raises(ValueError, match="bytes are no lesson"):
+        Lesson.from_bytes(data)
+
+
+@given(st.data())
+def test_damaged_lessons_are_refused_or_sound(data):
+    whole = taught(TaughtMask("cat", LEFT)).to_bytes()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    damaged = bytearray(whole)
+    damaged[place] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(ModelError):  # and no other error
+        Lesson.from_bytes(bytes(damaged)).check()
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, -1])
+def test_cut_bytes_are_refused(length):
+    with pytest.raises(ValueError, match="no lesson"):
+        Lesson.from_bytes(taught().to_bytes()[:length])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"keys": torch.full((5, 3), float("nan"), dtype=torch.float16)},
+        {"keys": torch.zeros(MAX_KEYS + 1, 3, dtype=torch.float16)},
+        {"owners": torch.tensor([3], dtype=torch.int16)},
+        {"owners": torch.tensor([-2], dtype=torch.int16)},
+        {"masses": torch.tensor([-1.0])},
+        {"masses": torch.tensor([1.0], dtype=torch.float64)},
+        {"was_wrong": torch.zeros(2, dtype=torch.bool)},
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(change):
+    one = Lesson(
+        "here",
+        ("cat",),
+        torch.ones(1, 3, dtype=torch.float16),
+        torch.tensor([0], dtype=torch.int16),
+        torch.tensor([1.0]),
+        torch.tensor([False]),
+    )
+    assert Lesson.from_bytes(one.to_bytes()).labels == ("cat",)
+    with pytest.raises(ValueError, match="no lesson"):
+        Lesson.from_bytes(replace(one, **change).to_bytes())
+
+
+def test_another_safetensors_file_is_no_lesson():
+    with pytest.raises(ValueError, match="no lesson"):
+        Lesson.from_bytes(save({"weight": torch.zeros(3)}))
