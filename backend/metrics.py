@@ -1,10 +1,9 @@
 """What /metrics counts, in its own registry: two apps in one process do not mix."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +17,27 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 90)
+
+
+class Counts:
+    """Numbers of events by kind since the start of this process. Safe between threads."""
+
+    def __init__(self, *kinds: str) -> None:
+        self._numbers = dict.fromkeys(kinds, 0)
+        self._lock = threading.Lock()
+
+    def add(self, **more: int) -> None:
+        """KeyError for a kind that was not named when this was made."""
+        with self._lock:
+            for kind, number in more.items():
+                self._numbers[kind] += number
+
+    def __getitem__(self, kind: str) -> int:
+        return self._numbers[kind]
+
+    def as_dict(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._numbers)
 
 
 class Metrics:
@@ -57,9 +77,9 @@ class Metrics:
         finally:
             self.stages.labels(name).observe(time.perf_counter() - started)
 
-    def watch(self, name: str, meaning: str, counters: Callable[[], Any]) -> None:
-        """Show a dataclass of counters, one row a field; asked for when somebody looks."""
-        self.registry.register(Watched(name, meaning, counters))
+    def watch(self, name: str, meaning: str, counts: Counts) -> None:
+        """Show what a part counts by itself, one row a kind."""
+        self.registry.register(Watched(name, meaning, counts))
 
     def watch_value(self, name: str, meaning: str, value: Callable[[], float]) -> None:
         """Show a number that goes up and down; asked for when somebody looks."""
@@ -71,13 +91,13 @@ class Metrics:
 
 
 class Watched(Collector):
-    """Counters that a part keeps by itself, as a frozen dataclass."""
+    """The counts of a part, read when somebody looks."""
 
-    def __init__(self, name: str, meaning: str, counters: Callable[[], Any]) -> None:
-        self._name, self._meaning, self._counters = name, meaning, counters
+    def __init__(self, name: str, meaning: str, counts: Counts) -> None:
+        self._name, self._meaning, self._counts = name, meaning, counts
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(self._name, self._meaning, labels=["kind"])
-        for kind, number in asdict(self._counters()).items():
+        for kind, number in self._counts.as_dict().items():
             family.add_metric([kind], number)
         yield family

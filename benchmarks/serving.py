@@ -11,7 +11,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,15 +18,13 @@ import cv2
 import numpy as np
 import orjson
 
-from backend.http.app import Parts, create_app
-from backend.label_studio.client import LabelStudio
+from backend.concurrency import Concurrency
+from backend.http.app import create_app
 from backend.label_studio.controls import labels_for, read_controls
-from backend.learning.event_queue import CorrectionQueue
 from backend.masks.regions import encode_regions
-from backend.prediction.annotator import Annotator
-from backend.prediction.batcher import Batcher
+from backend.prediction.feature_cache import Page
+from backend.service import Service
 from backend.settings import Settings
-from backend.store.store import open_store
 from model import Segmentation
 
 N_LABELS = 10
@@ -69,14 +66,16 @@ class CannedSegmenter:
     def __init__(self, found: Segmentation) -> None:
         self.found = found
 
-    def encode(self, images: Any, _settings: Any) -> list[None]:
+    def encode(self, images: Any, _method: Any, _vocabularies: Any) -> list[None]:
         return [None for _ in images]
 
     def segment(self, *_: Any) -> Segmentation:
         return self.found
 
-    def version(self, _settings: Any) -> str:
+    def space(self, _method: Any) -> str:
         return "canned"
+
+    version = space
 
 
 def stages_of(found: Segmentation, label_config: str) -> dict[str, Callable[[], Any]]:
@@ -103,20 +102,25 @@ def stages_of(found: Segmentation, label_config: str) -> dict[str, Callable[[], 
     return {"masks": masks, "regions": regions, "json": serialise}
 
 
+class CannedPages:
+    """Stands for loading and encoding: each page is there already."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.page = Page(image, cast(Any, None))
+
+    def load(self, *_: Any, **__: Any) -> Page:
+        return self.page
+
+
 def request_of(
-    found: Segmentation, label_config: str, image: np.ndarray, parts: Parts
+    found: Segmentation, label_config: str, image: np.ndarray, settings: Settings
 ) -> Callable[[], Any]:
-    segmenter = cast(Any, CannedSegmenter(found))
-    parts.annotator = Future()
-    parts.annotator.set_result(
-        Annotator(
-            segmenter=segmenter,
-            load_image=cast(Any, lambda _uri, **_kwargs: image),
-            batcher=Batcher(segmenter.encode),
-            metrics=parts.metrics,
-        )
-    )
-    client = create_app(parts).test_client()
+    service = Service(settings.model_copy(update={"learn": "off"}))
+    service.segmenter = cast(Any, CannedSegmenter(found))
+    service.pages = cast(Any, CannedPages(image))
+    service.concurrency = Concurrency.of(settings)
+    service.model_loaded.set_result(None)
+    client = create_app(service).test_client()
     body = orjson.dumps(
         {
             "tasks": [{"id": 1, "data": {"image": "x"}}],
@@ -151,14 +155,7 @@ def main() -> None:
     image = np.zeros((chosen.height, chosen.width, 3), dtype=np.uint8)
 
     with tempfile.TemporaryDirectory() as folder:
-        store = open_store(None, Path(folder))
-        parts = Parts(
-            settings=Settings.from_env({}),
-            annotator=Future(),
-            store=store,
-            label_studio=LabelStudio(None),
-            corrections=CorrectionQueue(store, Path(folder)),
-        )
+        settings = Settings(data_dir=Path(folder))
         print(f"{chosen.width} x {chosen.height} pixels, {N_LABELS} labels, median CPU ms\n")
         print("| control | edges | masks | regions | json | whole request | answer |")
         print("|---|---|---|---|---|---|---|")
@@ -173,12 +170,11 @@ def main() -> None:
                 stages = stages_of(found, config_of(tag))
                 times = [median_ms(run, chosen.repeats) for run in stages.values()]
                 times.append(
-                    median_ms(request_of(found, config_of(tag), image, parts), chosen.repeats)
+                    median_ms(request_of(found, config_of(tag), image, settings), chosen.repeats)
                 )
                 row = " | ".join(f"{value:.1f}" for value in times)
                 size_kb = stages["json"]() // 1000
                 print(f"| {tag} | {draw.__name__} | {row} | {size_kb} kB |", flush=True)
-        store.close()
 
 
 if __name__ == "__main__":

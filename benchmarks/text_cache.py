@@ -82,8 +82,8 @@ def measure(config: CheckpointConfig, store: Store, repeats: int) -> None:
     def from_store_ms() -> float:
         restarted = CachedTextEncoder(encoder, store)
         taken_ms = milliseconds(lambda: restarted(names))
-        if restarted.counters.hits_store != len(names):
-            raise AssertionError(f"the store did not have them: {restarted.counters}")
+        if restarted.counts["hits_store"] != len(names):
+            raise AssertionError(f"the store did not have them: {restarted.counts.as_dict()}")
         return taken_ms
 
     row("the store (a new process)", median(from_store_ms, repeats), cold_ms)

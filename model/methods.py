@@ -88,6 +88,11 @@ class MethodConfig:
     refiner: str = "none"
 
     @property
+    def encodes_words(self) -> bool:
+        """Whether features depend on the vocabulary."""
+        return self.feedback_share > 0
+
+    @property
     def output_blocks(self) -> set[int]:
         """The blocks whose outputs the last one asks for."""
         numbers = {self.coherence_block, self.smoothing_block, *self.level_blocks}

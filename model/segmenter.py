@@ -15,7 +15,7 @@ from model.encoder.image_encoder import DenseFeatures, ImageEncoder
 from model.interactive.prompt_mask import BoxPrompt, PointPrompt, answer
 from model.memory.lessons import Lesson, TaughtMask, make_lesson
 from model.memory.memory import Memory
-from model.methods import MethodConfig
+from model.methods import METHODS, MethodConfig
 from model.refine.refiners import refine_to_labels
 from model.scoring.class_probs import class_probs, contenders, otsu_threshold, purify, settle
 from model.scoring.logits import class_logits, key_words
@@ -65,20 +65,19 @@ class Segmenter:
     ) -> list[Segmentation]:
         """Segment RGB uint8 images (H, W, 3), all with one vocabulary or each with its own."""
         vocabularies = _one_each(vocabulary, len(images))
-        features = self.encode(images, settings, vocabularies)
+        method = settings.resolve()
+        features = self.encode(images, method, vocabularies)
         return [
-            self.segment(*item, settings)
-            for item in zip(features, images, vocabularies, strict=True)
+            self.segment(*item, method) for item in zip(features, images, vocabularies, strict=True)
         ]
 
     def encode(
         self,
         images: Sequence[np.ndarray],
-        settings: SegmentSettings,
+        method: MethodConfig,
         vocabulary: Vocabulary | Sequence[Vocabulary] | None = None,
     ) -> list[DenseFeatures]:
         """Dense features of each image; only methods with feedback look at the vocabulary."""
-        method = settings.resolve()
         if not method.feedback_share or vocabulary is None:
             return self.encode_image(images, method)
         texts = [
@@ -93,14 +92,13 @@ class Segmenter:
         features: DenseFeatures,
         image: np.ndarray,
         vocabulary: Vocabulary,
-        settings: SegmentSettings,
+        method: MethodConfig,
         memory: Memory | None = None,
     ) -> Segmentation:
         """Which class of the vocabulary each pixel of the image (H, W, 3) is."""
-        method = settings.resolve()
         if not vocabulary.classes:
             return _nothing(vocabulary, features.image_hw)
-        probs = self.patch_probs(features, image, vocabulary, settings, memory)
+        probs = self.patch_probs(features, image, vocabulary, method, memory)
         probs = contenders(probs, MAX_REFINED_CLASSES)
         label_map, best_prob = refine_to_labels(method.refiner, probs, _planes(image))  # (H, W)
         return decide(label_map, best_prob, probs, vocabulary, method)
@@ -111,12 +109,12 @@ class Segmenter:
         features: DenseFeatures,
         image: np.ndarray,
         vocabulary: Vocabulary,
-        settings: SegmentSettings,
+        method: MethodConfig,
         memory: Memory | None = None,
     ) -> Tensor:
         """Probs (K + 1, h, w) of each class and of "none of them": words, and what was learnt."""
-        method, n_classes = settings.resolve(), len(vocabulary.classes)
-        if memory is None or memory.space != self.space(settings):
+        n_classes = len(vocabulary.classes)
+        if memory is None or memory.space != self.space(method):
             memory = Memory()
         class_of = class_of_label(vocabulary)
         taught = memory.taught(class_of, n_classes + 1)  # (C,)
@@ -135,23 +133,22 @@ class Segmenter:
             probs, features.patch_tokens, class_of, key_words(memory, text, n_classes, method)
         )
 
-    def space(self, settings: SegmentSettings) -> str:
+    def space(self, method: MethodConfig) -> str:
         """Names the features: lessons of one space are of no use in another."""
-        setting = repr(feature_setting(settings.resolve()))
+        setting = repr(feature_setting(method))
         return f"{self.fingerprint[:16]}-{hashlib.blake2b(setting.encode()).hexdigest()[:8]}"
 
     @torch.inference_mode()
     def learn(
         self,
         features: DenseFeatures,
-        image: np.ndarray,  # noqa: ARG002, lessons may look at colours one day
         taught: Sequence[TaughtMask],
         vocabulary: Vocabulary,
-        settings: SegmentSettings,
+        method: MethodConfig,
     ) -> Lesson:
         """What a person's masks of this image say; a label's absence is evidence too."""
         named = [one for one in taught if one.label in vocabulary.names]
-        return make_lesson(self.space(settings), features.patch_tokens, named, features.image_hw)
+        return make_lesson(self.space(method), features.patch_tokens, named, features.image_hw)
 
     @torch.inference_mode()
     def answer_prompts(
@@ -161,18 +158,20 @@ class Segmenter:
         prompts: Sequence[PointPrompt | BoxPrompt],
         vocabulary: Vocabulary,
         label_index: int,
-        settings: SegmentSettings,
+        method: MethodConfig,
         memory: Memory | None = None,
     ) -> tuple[np.ndarray, float]:
         """The mask (H, W) bool of what clicks and boxes point at, and its score 0..1."""
-        probs = self.patch_probs(features, image, vocabulary, settings, memory)
+        probs = self.patch_probs(features, image, vocabulary, method, memory)
         return answer(features.patch_tokens, image, prompts, probs[label_index])
 
-    def version(self, settings: SegmentSettings) -> str:
+    def version(self, method: MethodConfig) -> str:
         """Checkpoint, method and refiner, e.g. "starter-1a2b3c4d/firstpass/crf"."""
-        method = settings.resolve()
         version = f"{self.model_name}-{self.fingerprint[:8]}/{method.name}/{method.refiner}"
-        if replace(settings, refiner=None) == SegmentSettings(method.name):
+        if (
+            method.name in METHODS
+            and replace(METHODS[method.name], refiner=method.refiner) == method
+        ):
             return version
         return f"{version}-{hashlib.blake2b(repr(astuple(method)).encode()).hexdigest()[:6]}"
 

@@ -3,35 +3,25 @@
 import base64
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import requests
 from hypothesis import HealthCheck, settings
+
+from tests.support.running_service import FIXTURES, RunningService, start_service
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
     from flask.testing import FlaskClient
 
-    from backend.http.app import Parts
     from backend.prediction.annotator import Annotator
+    from backend.service import Service
     from backend.settings import Settings
     from backend.store.store import Store
     from model import CheckpointConfig, Segmenter
 
-ROOT = Path(__file__).parents[1]
-FIXTURES = ROOT / "tests" / "fixtures"
 TINY_CONFIG = FIXTURES / "tiny_clip.json"
-RECORDED = FIXTURES / "label_studio_1.23"
 
 # No test may fail because the machine is busy.
 settings.register_profile("firstpass", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -71,111 +61,42 @@ def photo() -> np.ndarray:
     return image
 
 
-def recorded(name: str) -> dict[str, Any]:
-    """A request that Label Studio 1.23.2 really sent: method, path, headers, body, raw_body."""
-    return json.loads((RECORDED / f"{name}.json").read_text())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@dataclass
-class Service:
-    """`python -m backend serve` as a process of its own, asked over its socket."""
-
-    url: str
-    process: subprocess.Popen
-    log: Path
-
-    def ask(self, method: str, path: str, **what: Any) -> requests.Response:
-        return requests.request(method, self.url + path, timeout=60, **what)
-
-    def replay(self, name: str) -> requests.Response:
-        """Send a recorded request, byte for byte."""
-        request = recorded(name)
-        headers = {key: value for key, value in request["headers"] if key != "Host"}
-        return self.ask(
-            request["method"], request["path"], headers=headers, data=request["raw_body"].encode()
-        )
-
-    def wait_until_ready(self, timeout_s: float = 300) -> None:
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            try:
-                if self.ask("GET", "/ready").status_code == 200:
-                    return
-            except requests.ConnectionError:
-                pass
-            time.sleep(0.1)
-        raise AssertionError(f"the service did not come up:\n{self.log.read_text()}")
-
-
-def start_service(folder: Path, checkpoint: "CheckpointConfig", **environment: str) -> Service:
-    port = free_port()
-    log = folder / "service.log"
-    settings = {
-        "PORT": str(port),
-        "DATA_DIR": str(folder / "data"),
-        "CLIP_MODEL": checkpoint.model,
-        "CLIP_PRETRAINED": checkpoint.pretrained,
-        "DEVICE": "cpu",
-        **environment,
-    }
-    ours = {
-        name: os.environ[name] for name in ("PATH", "HOME", "OMP_NUM_THREADS") if name in os.environ
-    }
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "backend", "serve"],
-            cwd=ROOT,
-            env={**ours, **settings},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    return Service(f"http://127.0.0.1:{port}", process, log)
-
-
 @pytest.fixture
-def start(tiny_checkpoint, tmp_path) -> Iterator[Callable[..., Service]]:
+def start(tiny_checkpoint, tmp_path) -> Iterator[Callable[..., RunningService]]:
     """Start the service with these variables; it is stopped at the end of the test."""
     started = []
 
-    def start(**environment: str) -> Service:
+    def start(**environment: str) -> RunningService:
         started.append(start_service(tmp_path, tiny_checkpoint, **environment))
         return started[-1]
 
     yield start
-    for service in started:
-        service.process.terminate()
-        service.process.wait(120)
+    for running in started:
+        running.process.terminate()
+        running.process.wait(120)
 
 
 @pytest.fixture(scope="session")
-def make_service(tiny_checkpoint, tmp_path_factory) -> Iterator[Callable[..., Service]]:
+def make_running(tiny_checkpoint, tmp_path_factory) -> Iterator[Callable[..., RunningService]]:
     """Start the service with these variables, ready, until the end of all tests."""
     started = []
 
-    def make(**environment: str) -> Service:
+    def make(**environment: str) -> RunningService:
         folder = tmp_path_factory.mktemp("service")
         started.append(start_service(folder, tiny_checkpoint, **environment))
         started[-1].wait_until_ready()
         return started[-1]
 
     yield make
-    for service in started:
-        service.process.terminate()
-        assert service.process.wait(120) == 0
+    for running in started:
+        running.process.terminate()
+        assert running.process.wait(120) == 0
 
 
 @pytest.fixture(scope="session")
-def service(make_service) -> Service:
-    """The whole service with the tiny model, one for all tests."""
-    return make_service()
+def running(make_running) -> RunningService:
+    """The whole service with the tiny model, one process for all tests."""
+    return make_running()
 
 
 @pytest.fixture(scope="session")
@@ -223,35 +144,39 @@ def store(settings) -> Iterator["Store"]:
 
 
 @pytest.fixture(scope="session")
-def annotator(settings, store) -> "Annotator":
+def make_service(settings, store, tiny_segmenter) -> Callable[..., "Service"]:
+    """A service of this process, its tiny model loaded; `changes` are of the settings."""
+    from dataclasses import replace
+
+    from backend.prediction.text_cache import CachedTextEncoder
+    from backend.service import Service
+
+    encode_text = CachedTextEncoder(tiny_segmenter.encode_text, store)
+
+    def make(*, is_loaded: bool = True, **changes: object) -> "Service":
+        service = Service(settings.model_copy(update=changes))
+        service.store = store
+        service.segmenter = replace(tiny_segmenter, encode_text=encode_text)
+        if is_loaded:
+            service.load_model()
+        return service
+
+    return make
+
+
+@pytest.fixture
+def service(make_service) -> "Service":
+    return make_service()
+
+
+@pytest.fixture(scope="session")
+def annotator(make_service) -> "Annotator":
     """The real one, put together as the service does, with the tiny model."""
-    from backend.label_studio.client import LabelStudio
-    from backend.metrics import Metrics
-    from backend.wsgi import build_annotator
-
-    return build_annotator(settings, store, LabelStudio(settings.label_studio_url), Metrics())
+    return make_service().annotator
 
 
 @pytest.fixture
-def parts(settings, store, annotator) -> "Parts":
-    from backend.http.app import Parts
-    from backend.label_studio.client import LabelStudio
-    from backend.learning.event_queue import CorrectionQueue
-
-    made = Parts(
-        settings=settings,
-        annotator=Future(),
-        store=store,
-        label_studio=LabelStudio(settings.label_studio_url),
-        corrections=CorrectionQueue(store, settings.data_dir),
-        metrics=annotator.metrics,
-    )
-    made.annotator.set_result(annotator)
-    return made
-
-
-@pytest.fixture
-def client(parts) -> "FlaskClient":
+def client(service) -> "FlaskClient":
     from backend.http.app import create_app
 
-    return create_app(parts).test_client()
+    return create_app(service).test_client()

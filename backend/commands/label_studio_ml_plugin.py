@@ -8,7 +8,6 @@ for what it does less well than `python -m backend serve`.
 
 import json
 import logging
-from concurrent.futures import Future
 from typing import Any, ClassVar
 
 from flask import Flask
@@ -16,42 +15,31 @@ from label_studio_ml.api import init_app
 from label_studio_ml.model import LabelStudioMLBase
 
 from backend.errors import SettingsError
-from backend.http.app import Parts
-from backend.label_studio.client import LabelStudio
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import matters
-from backend.learning.event_queue import CorrectionQueue
-from backend.prediction.annotator import Annotator
-from backend.prediction.project_registry import Projects
+from backend.service import Service
 from backend.settings import Settings
-from backend.store.store import open_store
-from backend.wsgi import build_annotator, build_learner
 
 log = logging.getLogger(__name__)
 
 
 class FirstpassModel(LabelStudioMLBase):
-    """One is made for each request: the parts that live longer are the class's own."""
+    """One is made for each request: the service lives longer and is the class's own."""
 
-    annotator: ClassVar[Annotator]
-    corrections: ClassVar[CorrectionQueue]
-    projects: ClassVar[Projects]
+    service: ClassVar[Service]
 
     @classmethod
-    def bound_to(
-        cls, annotator: Annotator, corrections: CorrectionQueue, projects: Projects
-    ) -> "type[FirstpassModel]":
-        parts = {"annotator": annotator, "corrections": corrections, "projects": projects}
-        return type(cls.__name__, (cls,), parts)
+    def bound_to(cls, service: Service) -> "type[FirstpassModel]":
+        return type(cls.__name__, (cls,), {"service": service})
 
     def setup(self) -> None:
-        version = self.annotator.version(self.project_settings(), str(self.project_id))
+        version = self.service.annotator.version(self.project_settings(), str(self.project_id))
         self.set("model_version", version)
 
     def set_extra_params(self, extra_params: Any) -> None:
         """Keep what /setup sent; the framework itself can keep only text."""
         settings, ignored = ProjectSettings.from_extra_params(extra_params)
-        self.projects.remember(str(self.project_id), settings)  # for those who learn
+        self.service.projects.remember(str(self.project_id), settings)  # for those who learn
         for sentence in ignored:
             log.warning("project %s: %s", self.project_id, sentence)
         is_text = isinstance(extra_params, str)
@@ -70,7 +58,7 @@ class FirstpassModel(LabelStudioMLBase):
     ) -> list[dict[str, Any]]:
         """One item a task; a task that failed has no "result", which Label Studio skips."""
         login, password = params.get("login"), params.get("password")
-        return self.annotator.predict(
+        return self.service.annotator.predict(
             tasks,
             self.label_config or "",
             self.project_settings(),
@@ -84,20 +72,13 @@ class FirstpassModel(LabelStudioMLBase):
         if matters(correction):
             # The framework knows projects by their id alone.
             correction["project"] = {**correction["project"], "created_at": None}
-            self.corrections.push(correction)
+            self.service.events.push(correction)
         return {"status": "queued"}
 
 
 def create() -> Flask:
     """label-studio-ml's Flask app with Firstpass behind it."""
-    settings = Settings.from_env()
-    store = open_store(settings.redis_url or None, settings.data_dir)
-    label_studio = LabelStudio(settings.label_studio_url, settings.label_studio_api_key or None)
-    parts = Parts(
-        settings, Future(), store, label_studio, CorrectionQueue(store, settings.data_dir)
-    )
-    parts.annotator.set_result(build_annotator(settings, store, label_studio, parts.metrics))
-    build_learner(parts).start()
-    return init_app(
-        FirstpassModel.bound_to(parts.annotator.result(), parts.corrections, parts.projects)
-    )
+    service = Service(Settings.from_env())
+    service.load_model()
+    service.learning_worker.start()
+    return init_app(FirstpassModel.bound_to(service))

@@ -6,26 +6,23 @@ from collections.abc import Callable
 
 from backend.errors import SettingsError, StoreError
 from backend.memory.export_file import export_memory, import_memory
-from backend.memory.lesson_store import MemoryStore
-from backend.settings import Settings
-from backend.store.store import open_store
+from backend.memory.lesson_store import LessonStore
+from backend.service import Service
 
 
-def run_memory(settings: Settings, options: argparse.Namespace) -> str:
+def run_memory(service: Service, options: argparse.Namespace) -> str:
     """What there is to say of it. Raises SettingsError or StoreError."""
-    store = open_store(settings.redis_url or None, settings.data_dir)
-    memory = MemoryStore(store, settings.learn_every)
     try:
-        if not store.is_up():
-            raise StoreError(store.describe()["degraded"])
+        if not service.store.is_up():
+            raise StoreError(service.store.describe()["degraded"])
         if options.project is not None:
-            options.project = full_name(memory, options.project)
-        return VERBS[options.verb](memory, options)
+            options.project = full_name(service.lessons, options.project)
+        return VERBS[options.verb](service.lessons, options)
     finally:
-        store.close()
+        service.store.close()
 
 
-def full_name(memory: MemoryStore, name: str) -> str:
+def full_name(memory: LessonStore, name: str) -> str:
     """A project by its id alone, where only one has it; names not known yet stay as they are."""
     known = memory.projects()
     found = [one for one in known if one == name or one.split(".")[0] == name]
@@ -36,7 +33,7 @@ def full_name(memory: MemoryStore, name: str) -> str:
     return found[0]
 
 
-def show(memory: MemoryStore, options: argparse.Namespace) -> str:
+def show(memory: LessonStore, options: argparse.Namespace) -> str:
     names = memory.projects()
     if options.project is None:
         return "\n".join(line_of(memory, name) for name in names) or "Nothing has been learnt yet."
@@ -57,23 +54,23 @@ def show(memory: MemoryStore, options: argparse.Namespace) -> str:
     return "\n".join([*lines, f"  {index.changes} changed annotations wait for the next version"])
 
 
-def line_of(memory: MemoryStore, name: str) -> str:
+def line_of(memory: LessonStore, name: str) -> str:
     index = memory.index(name)
     teaching = sum(bool(one.lessons) for one in index.annotations.values())
     return f"{name:<24} {teaching} annotations, {len(index.versions)} versions"
 
 
-def run_export(memory: MemoryStore, options: argparse.Namespace) -> str:
+def run_export(memory: LessonStore, options: argparse.Namespace) -> str:
     count = export_memory(memory, options.project, options.file, options.version)
     return f"{options.file}: {count} annotations of project {options.project}"
 
 
-def run_import(memory: MemoryStore, options: argparse.Namespace) -> str:
+def run_import(memory: LessonStore, options: argparse.Namespace) -> str:
     count = import_memory(memory, options.project, options.file)
     return f"project {options.project}: {count} annotations learnt from {options.file}"
 
 
-def run_forget(memory: MemoryStore, options: argparse.Namespace) -> str:
+def run_forget(memory: LessonStore, options: argparse.Namespace) -> str:
     if options.annotation is not None:
         found = memory.delete(options.project, annotations=[options.annotation])
         what = f"annotation {options.annotation} of project {options.project}"
@@ -82,7 +79,7 @@ def run_forget(memory: MemoryStore, options: argparse.Namespace) -> str:
     return f"{what}: {'forgotten' if found else 'there was nothing to forget'}"
 
 
-VERBS: dict[str, Callable[[MemoryStore, argparse.Namespace], str]] = {
+VERBS: dict[str, Callable[[LessonStore, argparse.Namespace], str]] = {
     "show": show,
     "export": run_export,
     "import": run_import,

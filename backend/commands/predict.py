@@ -9,29 +9,26 @@ from PIL import Image
 from backend.commands.overlay import Layer
 from backend.errors import ImageError, ImageNotFound, SettingsError
 from backend.images.decode import decode_image
-from backend.settings import Settings
-from backend.store.store import open_store
-from backend.wsgi import default_settings, load_segmenter
+from backend.service import Service
 from model import ModelError, Vocabulary
 
 MAX_PIXELS = 400_000_000  # the photo is the user's own: only a guard for the memory
 
 
 def segment_photo(
-    settings: Settings, photo: Path, label_names: Sequence[str]
+    service: Service, photo: Path, label_names: Sequence[str]
 ) -> tuple[np.ndarray, list[Layer]]:
     """The photo, RGB uint8 (H, W, 3), and a layer for each label that is in it."""
     image = read_photo(photo)
     if not label_names:
         raise SettingsError('--labels needs at least one name, such as --labels "cat, grass, sky".')
-    store = open_store(settings.redis_url or None, settings.data_dir)
     try:
-        segmenter = load_segmenter(settings, store)
-        (found,) = segmenter([image], Vocabulary.of(label_names), default_settings(settings))
+        vocabulary = Vocabulary.of(label_names)
+        (found,) = service.segmenter([image], vocabulary, service.default_choices)
     except ModelError as error:
         raise SettingsError(str(error)) from error
     finally:
-        store.close()
+        service.store.close()
     return image, [Layer(name, mask, float(score)) for _, name, mask, score in found.non_empty()]
 
 

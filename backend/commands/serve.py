@@ -48,11 +48,12 @@ class Server(BaseApplication):
 
     def load(self) -> Flask:
         # Imported in the worker: torch must not be loaded before gunicorn forks.
-        from backend.wsgi import create, start_block
+        from backend.commands.start_block import start_block
+        from backend.wsgi import create
 
         return create(
             self.settings,
-            on_ready=lambda parts: print(start_block(parts), flush=True),
+            on_ready=lambda service: print(start_block(service), flush=True),
             on_failure=stop_server,
         )
 

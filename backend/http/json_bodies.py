@@ -19,7 +19,7 @@ REASON_LENGTH = 300  # characters of an error that fit in a status line
 log = logging.getLogger(__name__)
 
 
-def body_object() -> dict[str, Any]:
+def json_body() -> dict[str, Any]:
     try:
         body = orjson.loads(request.get_data(cache=False))
     except orjson.JSONDecodeError as error:
@@ -29,13 +29,13 @@ def body_object() -> dict[str, Any]:
     return body
 
 
-def answer(body: dict[str, Any]) -> Response:
+def json_response(body: dict[str, Any]) -> Response:
     return Response(
         orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), mimetype="application/json"
     )
 
 
-def answer_error(error: Exception) -> Response:
+def error_answer(error: Exception) -> Response:
     """Every failure as JSON, without a traceback."""
     if isinstance(error, HTTPException):
         response = error_response(error.code or 500, "http", error.description or error.name)
@@ -53,7 +53,7 @@ def answer_error(error: Exception) -> Response:
 
 
 def error_response(status: int, code: str, message: str) -> Response:
-    response = answer({"error": code, "message": message})
+    response = json_response({"error": code, "message": message})
     # Label Studio shows its users the reason phrase of the status line, and not the body.
     reason = " ".join(message.encode("ascii", "replace").decode().split())[:REASON_LENGTH]
     response.status = f"{status} {reason}"

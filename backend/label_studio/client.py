@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -116,17 +116,6 @@ class LabelStudio:
 
     def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         return _json(self._request("GET", path, params=params))
-
-    def post_json(self, path: str, body: Any) -> Any:
-        return _json(self._request("POST", path, json=body))
-
-    def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> int:
-        """Store predictions `{task, result, score, model_version}`; how many it really stored.
-
-        Label Studio drops those that its validation refuses without a word: compare the count.
-        """
-        path = f"/api/projects/{project_id}/import/predictions"
-        return int(self.post_json(path, list(predictions))["created"])
 
     def _access_token(self) -> str:
         with self._exchange_lock:

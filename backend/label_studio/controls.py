@@ -27,7 +27,6 @@ from backend.label_studio.config_xml import (
 
 LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # each paints by itself
 BRUSHES = ("brush", "magicwand")  # paint for a <Labels> of the same image; the first is preferred
-PROMPT_CONTROLS = ("keypointlabels", "rectanglelabels", "keypoint", "rectangle")
 
 
 @dataclass(frozen=True)
@@ -53,24 +52,9 @@ class Control:
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True)
-class PromptControl:
-    """A smart tool whose clicks or boxes come as the context of /predict."""
-
-    kind: str  # one of PROMPT_CONTROLS
-    from_name: str
-    to_name: str
-    labels: tuple[LabelSpec, ...]  # empty for a plain <KeyPoint> or <Rectangle>
-
-
 def read_controls(label_config: str) -> tuple[Control, ...]:
     """The controls that we can paint, in the config's order; LabelConfigError if there is none."""
     return _read_controls(checked_text(label_config))
-
-
-def prompt_controls(label_config: str) -> tuple[PromptControl, ...]:
-    """The smart key points and rectangles on images, in the config's order."""
-    return _prompt_controls(checked_text(label_config))
 
 
 @lru_cache(maxsize=128)
@@ -97,20 +81,6 @@ def _read_controls(label_config: str) -> tuple[Control, ...]:
             f"The smallest config that works:\n{SMALLEST_CONFIG}"
         )
     return tuple(controls)
-
-
-@lru_cache(maxsize=128)
-def _prompt_controls(label_config: str) -> tuple[PromptControl, ...]:
-    root = parse(label_config)
-    images = {image.get("name") for image in named(root, ("image",))}
-    return tuple(
-        PromptControl(kind_of(element), element.get("name"), to_name, labels)
-        for element in named(root, PROMPT_CONTROLS)
-        if element.get("smart", "").lower() == "true"
-        for labels in [_labels_of(element)]
-        for to_name in to_names(element)
-        if to_name in images
-    )
 
 
 def _read_control(

@@ -7,120 +7,86 @@ import dataclasses
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from backend.errors import SettingsError
+from backend.validation import Accepts, OneOf, refusal_of
 from model import METHODS, REFINERS, TEMPLATES, SegmentSettings
 
-Check = Callable[[str, Any], Any]
 
-
-def name_in(known: Mapping[str, Any] | tuple[str, ...]) -> Check:
-    def check(key: str, value: Any) -> str:
-        if not isinstance(value, str) or value not in known:
-            raise bad(key, value, "one of " + ", ".join(known))
-        return value
-
-    return check
-
-
-def number_in(low: float, high: float) -> Check:
-    def check(key: str, value: Any) -> float:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-        ):
-            raise bad(key, value, f"a number from {low:g} to {high:g}")
-        return value
-
-    return check
-
-
-def true_or_false(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise bad(key, value, "true or false")
-    return value
-
-
-def words(key: str, value: Any) -> tuple[str, ...]:
+def list_of_words(value: Any) -> tuple[str, ...]:
     """A list of words, or one text of words divided by commas."""
-    listed = value.split(",") if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple) or not all(isinstance(word, str) for word in listed):
-        raise bad(key, value, 'a list of words, such as ["floor", "wall"]')
-    return tuple(word.strip() for word in listed if word.strip())
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+        raise ValueError(value)
+    return tuple(word.strip() for word in words if word.strip())
 
 
-def version_number(key: str, value: Any) -> str:
+def version_name(value: Any) -> str:
     name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     pattern = r"newest|none|[0-9]{1,9}(-[0-9a-f]{1,32})?"
     if not isinstance(name, str) or not re.fullmatch(pattern, name):
-        raise bad(key, value, '"newest", "none" or the number of a version, such as 3')
+        raise ValueError(value)
     return name
 
 
-def per_label(check: Check) -> Check:
-    def check_each(key: str, value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise bad(key, value, 'an object with one entry a label, such as {"Cat": …}')
-        return {label: check(f"{key}[{label!r}]", entry) for label, entry in value.items()}
-
-    return check_each
-
-
-def text(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise bad(key, value, "a text")
-    return value
-
-
-def bad(key: str, value: Any, accepts: str) -> SettingsError:
-    return SettingsError(
-        f"extra_params: {key} cannot be {json.dumps(value)[:80]}. It takes {accepts}."
-    )
+Words = Annotated[
+    tuple[str, ...],
+    BeforeValidator(list_of_words),
+    Accepts('a list of words, such as ["floor", "wall"]'),
+]
+Version = Annotated[
+    str,
+    BeforeValidator(version_name),
+    Accepts('"newest", "none" or the number of a version, such as 3'),
+]
+ONE_A_LABEL = Accepts('an object with one entry a label, such as {"Cat": …}')
+Share = Annotated[float, Field(ge=0, le=1)]
+Threshold = Share | Literal["auto"]
+LogitScale = Annotated[float, Field(ge=1, le=1000)] | Literal["auto"]
 
 
-def option(default: Any, check: Check, meaning: str) -> Any:
-    about = {"check": check, "meaning": meaning}
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=about)
-    return field(default=default, metadata=about)
+def option(default: Any, meaning: str) -> Any:
+    """One row of README's table of extra params."""
+    return Field(default=default, description=meaning)
 
 
-@dataclass(frozen=True)
-class ProjectSettings:
+class ProjectSettings(BaseModel):
     """None: the server's setting, or else the method's own value."""
 
-    method: str | None = option(None, name_in(METHODS), "segmentation method")
-    refiner: str | None = option(None, name_in(REFINERS), "what pulls masks onto edges")
-    templates: str | None = option(None, name_in(TEMPLATES), "prompt templates of the domain")
-    logit_scale: float | None = option(None, number_in(1, 1000), "sharpness of the class decision")
-    prob_threshold: float | None = option(
-        None, number_in(0, 1), "pixels less sure than this stay unlabelled"
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    method: Annotated[str, OneOf(tuple(METHODS))] | None = option(None, "segmentation method")
+    refiner: Annotated[str, OneOf(tuple(REFINERS))] | None = option(
+        None, "what pulls masks onto edges"
     )
-    area_threshold: float | None = option(
-        None, number_in(0, 1), "labels on a smaller part of the image are left out"
+    templates: Annotated[str, OneOf(tuple(TEMPLATES))] | None = option(
+        None, "prompt templates of the domain"
     )
-    description_weight: float | None = option(
-        None, number_in(0, 1), "weight of hints and descriptions against the name"
+    logit_scale: LogitScale | None = option(None, "sharpness of the class decision")
+    prob_threshold: Threshold | None = option(None, "pixels less sure than this stay unlabelled")
+    area_threshold: Threshold | None = option(
+        None, "labels on a smaller part of the image are left out"
     )
-    synonym_reduction: str | None = option(
-        None, name_in(("max", "mean")), "how the synonyms of a label join"
+    description_weight: Share | None = option(
+        None, "weight of hints and descriptions against the name"
+    )
+    synonym_reduction: Literal["max", "mean"] | None = option(
+        None, "how the synonyms of a label join"
     )
     auto_negatives: bool = option(
-        True, true_or_false, "add everyday words that are kin to no label, for the unlabelled"
+        True, "add everyday words that are kin to no label, for the unlabelled"
     )
-    background: tuple[str, ...] = option((), words, "words for what is in no label")
-    descriptions: Mapping[str, str] = option({}, per_label(text), "a sentence for each label")
-    synonyms: Mapping[str, tuple[str, ...]] = option(
-        {}, per_label(words), "other words for each label"
+    background: Words = option((), "words for what is in no label")
+    descriptions: Annotated[dict[str, str], ONE_A_LABEL] = option({}, "a sentence for each label")
+    synonyms: Annotated[dict[str, Words], ONE_A_LABEL] = option({}, "other words for each label")
+    min_region_px: Annotated[int, Field(ge=0, le=10**9)] = option(
+        16, "masks of fewer pixels are left out"
     )
-    min_region_px: int = option(16, number_in(0, 1e9), "masks of fewer pixels are left out")
-    memory_version: str = option(
+    memory_version: Version = option(
         "newest",
-        version_number,
         "which version of what was learnt is used: newest, none, or a number of /versions",
     )
 
@@ -129,22 +95,30 @@ class ProjectSettings:
         """Settings, and a sentence for each key that we do not know and ignore.
 
         params: the object of /setup, its JSON text, or None. A wrong value raises SettingsError,
-        and so does a key that looks like one of ours misspelt; a key like none of ours may be
+        and so does a key that looks like one of ours misspelled; a key like none of ours may be
         meant for another program and is only reported.
         """
-        known = {row.name: row for row in fields(cls)}
+        known = cls.model_fields
         values, ignored = {}, []
         for key, value in as_object(params).items():
             if key in known:
                 if value is not None:
-                    values[key] = known[key].metadata["check"](key, value)
+                    values[key] = value
                 continue
             sentence = f"extra_params: {key!r} is not known. Known are {', '.join(known)}."
             close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.75)
             if close:
                 raise SettingsError(f"{sentence} Did you mean {close[0]!r}?")
             ignored.append(sentence)
-        return cls(**values), ignored
+        try:
+            return cls.model_validate(values), ignored
+        except ValidationError as error:
+            refusal = refusal_of(error.errors()[0], cls)
+            key = refusal.field + "".join(f"[{part!r}]" for part in refusal.path)
+            raise SettingsError(
+                f"extra_params: {key} cannot be {json.dumps(refusal.given)[:80]}. "
+                f"It takes {refusal.accepts}."
+            ) from error
 
     def to_json(self) -> bytes:
         """Only what differs from the default; `from_extra_params` reads it back."""
@@ -153,21 +127,21 @@ class ProjectSettings:
     def words_json(self) -> bytes:
         """What SegmentSettings does not hold, as far as it differs from the default; b"" if not."""
         # What was learnt has a part of its own in model_version.
-        passed_on = {row.name for row in fields(SegmentSettings)} | {"memory_version"}
-        own = {key: value for key, value in self._changed().items() if key not in passed_on}
+        elsewhere = {*SEGMENT_CHOICES, "memory_version"}
+        own = {key: value for key, value in self._changed().items() if key not in elsewhere}
         return json.dumps(own, sort_keys=True).encode() if own else b""
-
-    def _changed(self) -> dict[str, Any]:
-        default = type(self)()
-        names = [row.name for row in fields(self)]
-        values = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in values.items() if value != getattr(default, name)}
 
     def segment_settings(self, default: SegmentSettings) -> SegmentSettings:
         """The server's settings with those of this project over them."""
-        names = [row.name for row in fields(SegmentSettings)]
-        own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return dataclasses.replace(default, **own)
+        own = {name: getattr(self, name) for name in SEGMENT_CHOICES}
+        chosen = {name: value for name, value in own.items() if value is not None}
+        return dataclasses.replace(default, **chosen)
+
+    def _changed(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+SEGMENT_CHOICES = tuple(field.name for field in dataclasses.fields(SegmentSettings))
 
 
 def as_object(params: Any) -> dict[str, Any]:

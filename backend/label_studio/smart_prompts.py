@@ -88,7 +88,9 @@ def _number(raw: Any) -> float:
     return float(raw)
 
 
-def asked_of(control: Control, page: int, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
+def prompts_of_control(
+    control: Control, page: int, prompts: Sequence[Prompt]
+) -> tuple[Prompt, ...]:
     """The prompts for this control: those on its image and page with the newest one's label."""
     own = [one for one in prompts if one.to_name == control.to_name and one.page == page]
     return tuple(one for one in own if one.label == own[-1].label)

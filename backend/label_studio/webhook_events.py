@@ -64,7 +64,7 @@ def project_key(project: Mapping[str, Any]) -> str:
         return str(project["id"])
 
 
-def annotations_of(event: Mapping[str, Any]) -> list[Annotation]:
+def annotations_in(event: Mapping[str, Any]) -> list[Annotation]:
     """What an ANNOTATION(S)_CREATED or _UPDATED shows. RequestError when it is damaged."""
     shown, tasks = _listed(event["annotation"]), _listed(event["task"])
     by_id = {str(task["id"]): task for task in tasks}

@@ -13,7 +13,7 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import redis
 
 from backend.errors import StoreError
 from backend.learning.spool import Spool
+from backend.metrics import Counts
 from backend.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -74,26 +75,21 @@ class QueueConfig:
 
 
 @dataclass(frozen=True)
-class QueueCounters:
-    """Events since the start of this process."""
-
-    pushed: int = 0
-    spooled: int = 0  # of those, into the file
-    dropped: int = 0  # the oldest, for which there was no room
-
-
-@dataclass(frozen=True)
 class QueuedEvent:
     id: str  # for `done`
     event: dict[str, Any]  # as Label Studio sent it
     deliveries: int  # 1, or more when a worker died over it
 
 
-class CorrectionQueue:
+class EventQueue:
     """Events in, events out, none lost to a crash of any process. Safe between threads."""
 
     def __init__(self, store: Store, data_dir: Path, config: QueueConfig | None = None) -> None:
-        self.counters = QueueCounters()
+        self.counts = Counts(
+            "pushed",  # events taken in
+            "spooled",  # of those, into the file
+            "dropped",  # the oldest, for which there was no room
+        )
         self._store = store
         self._config = config or QueueConfig()
         self._spool = Spool(
@@ -112,7 +108,7 @@ class CorrectionQueue:
         record = orjson.dumps(event)
         try:
             dropped = self._push_to_store(record)
-            self._count(pushed=1, dropped=dropped)
+            self.counts.add(pushed=1)
         except StoreError as error:
             try:
                 dropped = self._spool.append(record)
@@ -121,7 +117,8 @@ class CorrectionQueue:
                     f"A correction is lost: {error} And {self._spool.path} cannot be written: "
                     f"{disk_error}. Make room on the disk of DATA_DIR."
                 ) from disk_error
-            self._count(pushed=1, spooled=1, dropped=dropped)
+            self.counts.add(pushed=1, spooled=1)
+        self._warn_of_dropped(dropped)
 
     def take(self, n: int) -> list[QueuedEvent]:
         """Up to n events, each for this caller alone until it is `done` or given up as dead.
@@ -194,24 +191,23 @@ class CorrectionQueue:
         if not (self._store.is_up() and self._spool):
             return
         try:
-            self._spool.drain(lambda record: self._count(dropped=self._push_to_store(record)))
+            self._spool.drain(lambda record: self._warn_of_dropped(self._push_to_store(record)))
         except (StoreError, OSError) as error:
             log.warning("Corrections stay in %s for now: %s", self._spool.path, error)
         else:
             log.info("The corrections that waited in %s are in the store.", self._spool.path)
 
-    def _count(self, **more: int) -> None:
+    def _warn_of_dropped(self, dropped: int) -> None:
+        self.counts.add(dropped=dropped)
         with self._lock:
-            now = {name: getattr(self.counters, name) + number for name, number in more.items()}
-            self.counters = replace(self.counters, **now)
-            is_news = more["dropped"] and time.monotonic() - self._warned_s > WARN_EVERY_S
+            is_news = dropped and time.monotonic() - self._warned_s > WARN_EVERY_S
             if is_news:
                 self._warned_s = time.monotonic()
         if is_news:
             log.warning(
                 "The queue of corrections is full: %d of the oldest dropped so far. "
                 "Is anything working it off?",
-                self.counters.dropped,
+                self.counts["dropped"],
             )
 
 

@@ -7,51 +7,53 @@ log: at once when it is damaged, and at its third coming when the reason may pas
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import FirstpassError, RequestError, StoreError
-from backend.label_studio.controls import Control, image_uris, labels_for, read_controls
-from backend.label_studio.webhook_events import Annotation, annotations_of, project_key
+from backend.label_studio.controls import image_uris, labels_for, read_controls
+from backend.label_studio.webhook_events import Annotation, annotations_in, project_key
 from backend.learning.annotation_masks import taught_masks
-from backend.learning.event_queue import CorrectionQueue, QueuedEvent
-from backend.memory.active_version import Learnt
-from backend.memory.lesson_store import MemoryStore, NewLesson
-from backend.memory.shown_predictions import ShownMasks
-from backend.prediction.annotator import Annotator
+from backend.learning.event_queue import EventQueue, QueuedEvent
+from backend.memory.lesson_store import LessonStore, NewLesson
+from backend.memory.shown_predictions import ShownPredictions
+from backend.metrics import Counts, Metrics
 from backend.prediction.label_vocabulary import vocabulary_of
-from backend.prediction.predict_request import Question
-from backend.prediction.project_registry import Projects
-from model import ModelError
+from backend.prediction.page_loader import PageLoader
+from backend.prediction.predict_request import Place
+from backend.prediction.project_context import ContextResolver, ProjectContext
+from backend.prediction.project_registry import ProjectRegistry
+from model import ModelError, Segmenter
 
 MAX_DELIVERIES = 3  # at this one an event is set aside: it failed, or took its worker down, twice
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class LearnCounters:
-    """Since the start of this process."""
-
-    lessons: int = 0  # of annotations, one for each control and page
-    events: int = 0  # done
-    failures: int = 0  # tries that failed
-    set_aside: int = 0
+def learn_counts() -> Counts:
+    return Counts(
+        "lessons",  # of annotations, one for each control and page
+        "events",  # done
+        "failures",  # tries that failed
+        "set_aside",
+    )
 
 
 @dataclass
-class Learner:
-    annotator: Annotator
-    queue: CorrectionQueue
-    memory: MemoryStore
-    projects: Projects
-    shown: ShownMasks | None = None
+class LearningWorker:
+    segmenter: Segmenter
+    resolve: ContextResolver
+    pages: PageLoader
+    queue: EventQueue
+    lessons: LessonStore
+    projects: ProjectRegistry
+    metrics: Metrics
+    shown: ShownPredictions | None = None
     is_learning: bool = True  # False: only deletions are worked off
     image_budget_s: float = 90.0  # for the model to reach an image
     poll_s: float = 1.0  # between looks at the queue, which other workers fill too
-    counters: LearnCounters = field(default_factory=LearnCounters)
+    counts: Counts = field(default_factory=learn_counts)
 
     def __post_init__(self) -> None:
         self._excused: dict[str, int] = {}  # deliveries that failed for want of the store
@@ -93,7 +95,7 @@ class Learner:
                     f"It failed {queued.deliveries - 1} times, for the reasons in the log. When "
                     "they are gone, press Update on the annotation to have it learnt."
                 )
-            ACTIONS.get(str(action), Learner.pass_over)(self, queued)
+            ACTIONS.get(str(action), LearningWorker.pass_over)(self, queued)
         except StoreError as error:
             self._excused[queued.id] = self._excused.get(queued.id, 0) + 1
             self._fail(f"{action} of {about(queued.event)} waits", error)
@@ -107,7 +109,7 @@ class Learner:
             self._fail(f"{action} of {about(queued.event)} comes again", error)
         else:
             self._finish(queued)
-            self._count(events=1)
+            self.counts.add(events=1)
         return True
 
     def learn(self, queued: QueuedEvent) -> None:
@@ -115,7 +117,7 @@ class Learner:
         if not self.is_learning:
             return
         passing: FirstpassError | None = None
-        for annotation in annotations_of(queued.event):
+        for annotation in annotations_in(queued.event):
             try:
                 self.learn_one(annotation, queued)
             except (RequestError, ModelError) as error:
@@ -130,70 +132,66 @@ class Learner:
         project = queued.event["project"]
         about_it = (annotation.id, annotation.task_id, annotation.updated_us)
         if annotation.was_cancelled:
-            self.memory.cancel(project_key(project), *about_it)
-        elif not self.memory.is_known(project_key(project), *about_it):
+            self.lessons.cancel(project_key(project), *about_it)
+        elif not self.lessons.is_known(project_key(project), *about_it):
             lessons = self.lessons_of(annotation, project)
-            self.memory.teach(project_key(project), *about_it, lessons, queued_as=queued.id)
-            self._count(lessons=len(lessons))
+            self.lessons.teach(project_key(project), *about_it, lessons, queued_as=queued.id)
+            self.counts.add(lessons=len(lessons))
 
     def lessons_of(self, annotation: Annotation, project: Mapping[str, Any]) -> list[NewLesson]:
         """One for each control and page that the annotation says something about."""
-        question = self.question_of(project)
+        key = project_key(project)
+        context = self.resolve(key, self.projects.settings_of(key))
+        login, password = project.get("task_data_login"), project.get("task_data_password")
+        auth = (str(login), str(password or "")) if login else None
+        task_id = int(annotation.task_id) if annotation.task_id.isdigit() else annotation.task_id
         found = []
-        for control in question.controls:
+        for control in read_controls(str(project.get("label_config") or "")):
+            labels = labels_for(control, annotation.task_data)
             for page, uri in enumerate(image_uris(control, annotation.task_data)):
-                lesson = self.lesson_of(annotation, control, page, uri, question)
+                place = Place(task_id, control, labels, page)
+                lesson = self.lesson_of(annotation, place, uri, context, auth)
                 found += [lesson] if lesson else []
         return found
 
     def lesson_of(
-        self, annotation: Annotation, control: Control, page: int, uri: str, question: Question
+        self,
+        annotation: Annotation,
+        place: Place,
+        uri: str,
+        context: ProjectContext,
+        auth: tuple[str, str] | None,
     ) -> NewLesson | None:
-        labels = labels_for(control, annotation.task_data)
-        task_id = int(annotation.task_id) if annotation.task_id.isdigit() else annotation.task_id
-        opened = self.annotator.open_page(uri, task_id, question)
-        shown = None
+        vocabulary = vocabulary_of(place.labels, context.settings)
+        opened = self.pages.load(
+            uri, context, vocabulary,
+            task_id=place.task_id, auth=auth, timeout_s=self.image_budget_s,
+        )  # fmt: skip
+        control, page, shown = place.control, place.page, None
         if self.shown is not None:
-            shown = self.shown.recall(question.project_id, task_id, control.from_name, page)
-        image_hw = opened.features.image_hw
-        taught = taught_masks(annotation, control, labels, page, image_hw, shown)
+            shown = self.shown.masks_of(context.id, place.task_id, control.from_name, page)
+        taught = taught_masks(
+            annotation, control, place.labels, page, opened.features.image_hw, shown
+        )
         if taught is None:
             return None
-        with self.annotator.metrics.stage("learn"):
-            lesson = self.annotator.segmenter.learn(
-                opened.features, opened.image, taught,
-                vocabulary_of(labels, question.project), question.settings,
-            )  # fmt: skip
+        with self.metrics.stage("learn"):
+            lesson = self.segmenter.learn(opened.features, taught, vocabulary, context.method)
         return NewLesson(control.from_name, page, lesson)
-
-    def question_of(self, project: Mapping[str, Any]) -> Question:
-        key = project_key(project)
-        settings = self.projects.recall(key)
-        login, password = project.get("task_data_login"), project.get("task_data_password")
-        return Question(
-            controls=read_controls(str(project.get("label_config") or "")),
-            project=settings,
-            project_id=key,
-            settings=settings.segment_settings(self.annotator.default),
-            learnt=Learnt(),
-            prompts=(),
-            auth=(str(login), str(password or "")) if login else None,
-            deadline=time.monotonic() + self.image_budget_s,
-        )
 
     def forget_annotations(self, queued: QueuedEvent) -> None:
         ids = [str(one["id"]) for one in queued.event["annotations"]]
-        self.memory.delete(project_key(queued.event["project"]), annotations=ids)
+        self.lessons.delete(project_key(queued.event["project"]), annotations=ids)
 
     def forget_tasks(self, queued: QueuedEvent) -> None:
         project, ids = project_key(queued.event["project"]), queued.event["tasks"]
-        self.memory.delete(project, tasks=[str(one["id"]) for one in ids])
+        self.lessons.delete(project, tasks=[str(one["id"]) for one in ids])
         if self.shown is not None:
             self.shown.forget(project, [one["id"] for one in ids])
 
     def train(self, queued: QueuedEvent) -> None:
         if self.is_learning:
-            self.memory.train(project_key(queued.event["project"]), queued_as=queued.id)
+            self.lessons.train(project_key(queued.event["project"]), queued_as=queued.id)
 
     def pass_over(self, _queued: QueuedEvent) -> None:
         """PROJECT_UPDATED and what else says nothing of masks."""
@@ -205,20 +203,16 @@ class Learner:
     def _fail(self, what: str, error: Exception, set_aside: int = 0) -> None:
         expected = isinstance(error, FirstpassError | ModelError)
         log.warning("%s: %s", what, error if expected else f"unexpected {error!r}")
-        self._count(failures=1, set_aside=set_aside)
-
-    def _count(self, **more: int) -> None:
-        now = {name: getattr(self.counters, name) + number for name, number in more.items()}
-        self.counters = replace(self.counters, **now)
+        self.counts.add(failures=1, set_aside=set_aside)
 
 
-ACTIONS: dict[str, Callable[[Learner, QueuedEvent], None]] = {
-    "ANNOTATION_CREATED": Learner.learn,
-    "ANNOTATION_UPDATED": Learner.learn,
-    "ANNOTATIONS_CREATED": Learner.learn,
-    "ANNOTATIONS_DELETED": Learner.forget_annotations,
-    "TASKS_DELETED": Learner.forget_tasks,
-    "START_TRAINING": Learner.train,
+ACTIONS: dict[str, Callable[[LearningWorker, QueuedEvent], None]] = {
+    "ANNOTATION_CREATED": LearningWorker.learn,
+    "ANNOTATION_UPDATED": LearningWorker.learn,
+    "ANNOTATIONS_CREATED": LearningWorker.learn,
+    "ANNOTATIONS_DELETED": LearningWorker.forget_annotations,
+    "TASKS_DELETED": LearningWorker.forget_tasks,
+    "START_TRAINING": LearningWorker.train,
 }
 
 

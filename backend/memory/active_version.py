@@ -2,57 +2,22 @@
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import orjson
+from cachetools import LRUCache
 
 from backend.errors import StoreError
 from backend.memory.lesson_index import Version
-from backend.memory.lesson_store import MemoryStore, memory_key
+from backend.memory.lesson_store import LessonStore, memory_key
+from backend.memory.project_head import ProjectHead, head_of
 from backend.store.store import Store
 from model import Lesson, Memory
 
-NEWEST, NONE = "newest", "none"  # what a project may want instead of a version's number
 KEPT_VERSIONS = 16  # whose memory this process keeps
+KEPT_HEADS = 1000
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Head:
-    """The short of a project's index."""
-
-    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()  # names and spaces, oldest first
-    changes: int = 0  # annotations that no version holds yet as they are
-    annotations: int = 0  # that teach something
-    spaces: Mapping[str, int] = field(default_factory=dict)  # how many of them in each
-
-    def wanted(self, pinned: str) -> tuple[str, tuple[str, ...]]:
-        """Name and spaces of the version that is asked for, or the newest; ("", ()) for none."""
-        if pinned == NONE or not self.versions:
-            return "", ()
-        by_number = {name.split("-")[0]: (name, spaces) for name, spaces in self.versions}
-        return by_number.get(pinned.split("-")[0], self.versions[-1])
-
-    def trouble(self, pinned: str, space: str) -> str | None:
-        """A sentence on what of this is not used as one would think, or None."""
-        name, _ = self.wanted(pinned)
-        if pinned not in (NEWEST, NONE) and name.split("-")[0] != pinned.split("-")[0]:
-            kept = ", ".join(name for name, _ in self.versions) or "none"
-            return (
-                f"memory_version {pinned} is not kept (kept: {kept}): the newest is used. "
-                'Set extra_params {"memory_version": "newest"}, or one that is kept.'
-            )
-        foreign = sum(count for other, count in self.spaces.items() if other != space)
-        if foreign and pinned != NONE:
-            return (
-                f"{foreign} of {self.annotations} corrections were learnt with another checkpoint "
-                "or method, and are not used now. They count again when that is set again; "
-                "pressing Update on their annotations teaches them anew."
-            )
-        return None
 
 
 @dataclass(frozen=True)
@@ -63,26 +28,25 @@ class Learnt:
     memories: Mapping[str, Memory] = field(default_factory=dict)  # by control
 
 
-class Recall:
+class ActiveVersions:
     """Safe between threads. Without the store: what this process saw last, or nothing."""
 
-    def __init__(self, store: Store, memory_store: MemoryStore) -> None:
+    def __init__(self, store: Store, lessons: LessonStore) -> None:
         self._store = store
-        self._memory_store = memory_store
-        self._heads: dict[str, Head] = {}
-        self._learnt: OrderedDict[tuple[str, str, str], Learnt] = OrderedDict()
+        self._lessons = lessons
+        self._heads: LRUCache[str, ProjectHead] = LRUCache(KEPT_HEADS)
+        self._learnt: LRUCache[tuple[str, str, str], Learnt] = LRUCache(KEPT_VERSIONS)
+        self._heads_lock = threading.Lock()
         self._loading = threading.Lock()
 
-    def head(self, project: str) -> Head:
+    def head(self, project: str) -> ProjectHead:
         """One small read."""
         (data,) = self._store.get_many([memory_key(project, "head")])
-        if data is not None:
-            raw = orjson.loads(data)
-            raw["versions"] = tuple((name, tuple(spaces)) for name, spaces in raw["versions"])
-            self._heads[project] = Head(**raw)
-        elif self._store.is_up():
-            self._heads.pop(project, None)
-        return self._heads.get(project, Head())
+        head = ProjectHead() if data is None else self._read(project, data)
+        with self._heads_lock:
+            if data is not None or self._store.is_up():
+                self._heads[project] = head
+            return self._heads.get(project, head)
 
     def name(self, project: str, pinned: str, space: str) -> str:
         """The version that predictions use; "" for none, or none made of these features."""
@@ -92,27 +56,35 @@ class Recall:
     def learnt(self, project: str, pinned: str, space: str) -> Learnt:
         """The version to predict with; nothing, said in the log, when it cannot be had."""
         name = self.name(project, pinned, space)
-        key = (project, name, space)
         if not name:
             return Learnt()
+        key = (project, name, space)
         with self._loading:
             if key not in self._learnt:
                 try:
-                    version = self._memory_store.index(project).version(name)
+                    version = self._lessons.index(project).version(name)
                     if version is None or version.name != name:
                         return Learnt()  # deleted from this instant: the next request knows
                     self._learnt[key] = self._load(project, version, space)
                 except StoreError as error:
                     log.warning("project %s: what it learnt is not used: %s", project, error)
                     return Learnt()
-            self._learnt.move_to_end(key)
-            while len(self._learnt) > KEPT_VERSIONS:
-                self._learnt.popitem(last=False)
             return self._learnt[key]
+
+    def _read(self, project: str, data: bytes) -> ProjectHead:
+        """The head of these bytes; made anew of the index where another version wrote them."""
+        try:
+            return ProjectHead.from_json(data)
+        except ValueError:
+            try:
+                return head_of(self._lessons.index(project))
+            except StoreError as error:
+                log.warning("project %s: what it learnt is not used: %s", project, error)
+                return ProjectHead()
 
     def _load(self, project: str, version: Version, space: str) -> Learnt:
         refs = [ref for ref in version.refs if ref.space == space]
-        lessons = self._memory_store.lessons(project, refs)
+        lessons = self._lessons.lessons(project, refs)
         of_control: dict[str, list[Lesson]] = {}
         for ref in refs:
             if ref.digest in lessons:

@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from backend.errors import SettingsError
-from backend.memory.lesson_index import Index, Taught, taught_from
-from backend.memory.lesson_store import MemoryStore, NewLesson
+from backend.memory.lesson_index import TAUGHT_BY_ANNOTATION, LessonIndex, Taught
+from backend.memory.lesson_store import LessonStore, NewLesson
 from model import Lesson, ModelError
 
 FORMAT = "firstpass memory 1"
@@ -29,12 +29,12 @@ class MemoryFile:
     lessons: Mapping[str, Lesson]  # by digest
 
 
-def export_memory(memory: MemoryStore, project: str, path: Path, number: str | None = None) -> int:
+def export_memory(memory: LessonStore, project: str, path: Path, number: str | None = None) -> int:
     """Write what the project knows now, or one version; the number of annotations in it.
 
     Raises SettingsError when there is nothing to write, StoreError while the store is away.
     """
-    annotations = annotations_of(memory.index(project), project, number)
+    annotations = annotations_to_export(memory.index(project), project, number)
     refs = [ref for taught in annotations.values() for ref in taught.lessons]
     lessons = memory.lessons(project, refs)
     tensors = {
@@ -48,7 +48,9 @@ def export_memory(memory: MemoryStore, project: str, path: Path, number: str | N
     return len(annotations)
 
 
-def annotations_of(index: Index, project: str, number: str | None) -> dict[str, Taught]:
+def annotations_to_export(
+    index: LessonIndex, project: str, number: str | None
+) -> dict[str, Taught]:
     """Those that teach something, now or in one version."""
     if number is None:
         found = {key: one for key, one in index.annotations.items() if one.lessons}
@@ -63,7 +65,7 @@ def annotations_of(index: Index, project: str, number: str | None) -> dict[str, 
     return found
 
 
-def import_memory(memory: MemoryStore, project: str, path: Path) -> int:
+def import_memory(memory: LessonStore, project: str, path: Path) -> int:
     """Teach a project what a file holds, and make a version of it; the annotations taken in.
 
     Lessons of the same project count as its annotations', so a newer update stays; those of
@@ -90,7 +92,7 @@ def read_memory(path: Path) -> MemoryFile:
             head: dict[str, Any] = file.metadata() or {}
             if head.get("format") != FORMAT:
                 raise ValueError(f"its format is {head.get('format')!r}, not {FORMAT!r}")
-            annotations = taught_from(orjson.loads(head["annotations"]))
+            annotations = TAUGHT_BY_ANNOTATION.validate_json(head["annotations"])
             lessons = _lessons((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
         for taught in annotations.values():
             for ref in taught.lessons:

@@ -7,11 +7,12 @@ newest update wins, and what was deleted stays deleted.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Literal
 
 import orjson
+from pydantic import BaseModel, TypeAdapter
 
 FORMAT = 1
 
@@ -70,7 +71,7 @@ class Limits:
 
 
 @dataclass
-class Index:
+class LessonIndex:
     annotations: dict[str, Taught] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)  # oldest first
     deleted: dict[str, float] = field(default_factory=dict)  # annotation -> when, in s
@@ -188,31 +189,17 @@ class Index:
         return orjson.dumps({"format": FORMAT, "index": self})
 
     @staticmethod
-    def from_json(data: bytes | None) -> "Index":
+    def from_json(data: bytes | None) -> "LessonIndex":
         """An empty one for None. ValueError for what is none of ours."""
-        if data is None:
-            return Index()
-        kept: Any = orjson.loads(data)
-        if not isinstance(kept, dict) or kept.get("format") != FORMAT:
-            raise ValueError(f"it is no index of format {FORMAT}")
-        raw = kept["index"]
-        raw["annotations"] = taught_from(raw["annotations"])
-        raw["versions"] = [
-            Version(one["number"], one["made_s"], taught_from(one["annotations"]))
-            for one in raw["versions"]
-        ]
-        return Index(**raw)
+        return LessonIndex() if data is None else StoredIndex.model_validate_json(data).index
 
 
-def taught_from(rows: Mapping[str, Any]) -> dict[str, Taught]:
-    return {
-        key: Taught(
-            one["updated_us"],
-            one["task"],
-            tuple(LessonRef(**{**ref, "labels": tuple(ref["labels"])}) for ref in one["lessons"]),
-        )
-        for key, one in rows.items()
-    }
+class StoredIndex(BaseModel):
+    format: Literal[1]
+    index: LessonIndex
+
+
+TAUGHT_BY_ANNOTATION = TypeAdapter(dict[str, Taught])
 
 
 def entry_order(entry_id: str) -> tuple[int, int]:

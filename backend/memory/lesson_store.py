@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import orjson
 import redis
 
 from backend.errors import StoreError
-from backend.memory.lesson_index import Index, LessonRef, Limits, Taught
+from backend.memory.lesson_index import LessonIndex, LessonRef, Limits, Taught
+from backend.memory.project_head import head_of
 from backend.store.store import Store, execute
 from model import Lesson, ModelError
 
@@ -33,7 +33,7 @@ class NewLesson:
     lesson: Lesson
 
 
-class MemoryStore:
+class LessonStore:
     """Safe between threads and processes; every change may come twice and in any order."""
 
     def __init__(self, store: Store, learn_every: int = 5, limits: Limits | None = None) -> None:
@@ -68,7 +68,7 @@ class MemoryStore:
             for one in lessons
         )
 
-        def act(index: Index) -> bool:
+        def act(index: LessonIndex) -> bool:
             taught = Taught(updated_us, task, refs)
             changed = index.teach(annotation, taught, queued_as=queued_as, now_s=time.time())
             if index.changes >= self._learn_every:
@@ -91,7 +91,7 @@ class MemoryStore:
         """Take annotations, or all those of tasks, out of the newest and the kept versions."""
         annotations, tasks, now_s = list(annotations), list(tasks), time.time()
 
-        def act(index: Index) -> bool:
+        def act(index: LessonIndex) -> bool:
             by_task = index.delete_tasks(tasks, now_s)
             return index.delete(annotations, now_s) or by_task
 
@@ -100,7 +100,7 @@ class MemoryStore:
     def train(self, project: str, *, queued_as: str = "") -> bool:
         """Make a version of all that is known, and of what stands before this in the queue."""
 
-        def act(index: Index) -> bool:
+        def act(index: LessonIndex) -> bool:
             index.trained = queued_as or index.trained
             return index.publish(time.time())
 
@@ -123,7 +123,7 @@ class MemoryStore:
         found = self._store.run("list projects", lambda client: client.smembers(PROJECTS))
         return sorted(name.decode() for name in found)  # type: ignore[union-attr]
 
-    def index(self, project: str) -> Index:
+    def index(self, project: str) -> LessonIndex:
         """StoreError while the store is away."""
         data = self._store.run(
             "read a memory", lambda client: client.get(memory_key(project, "index"))
@@ -149,7 +149,7 @@ class MemoryStore:
     def _change(
         self,
         project: str,
-        act: Callable[[Index], bool],
+        act: Callable[[LessonIndex], bool],
         data: Mapping[str, bytes] | None = None,
     ) -> bool:
         """Change the index and what hangs on it, all or nothing; what `act` returned."""
@@ -170,7 +170,7 @@ class MemoryStore:
                     digests = index.digests()
                     pipeline.multi()
                     pipeline.set(index_key, index.to_json())
-                    pipeline.set(head_key, head_of(index))
+                    pipeline.set(head_key, head_of(index).to_json())
                     if new := {key: data[key] for key in (digests - known) & data.keys()}:
                         pipeline.hset(lessons_key, mapping=new)  # type: ignore[arg-type]
                     if gone := known - digests:
@@ -188,27 +188,11 @@ def memory_key(project: str, part: str) -> str:
     return f"firstpass:{{memory:{project}}}:{part}"
 
 
-def read_index(project: str, data: bytes | None) -> Index:
+def read_index(project: str, data: bytes | None) -> LessonIndex:
     try:
-        return Index.from_json(data)
-    except (ValueError, KeyError, TypeError) as error:
+        return LessonIndex.from_json(data)
+    except ValueError as error:
         raise StoreError(
             f"What project {project} learnt cannot be read ({error}): another version of Firstpass "
             f"may have written it. `python -m backend memory forget {project}` starts it anew."
         ) from error
-
-
-def head_of(index: Index) -> bytes:
-    """The short of an index, which `recall` reads at every request."""
-    spaces: dict[str, int] = {}
-    for taught in index.annotations.values():
-        for space in {ref.space for ref in taught.lessons}:
-            spaces[space] = spaces.get(space, 0) + 1
-    return orjson.dumps(
-        {
-            "versions": [(version.name, sorted(version.spaces)) for version in index.versions],
-            "changes": index.changes,
-            "annotations": sum(bool(taught.lessons) for taught in index.annotations.values()),
-            "spaces": spaces,
-        }
-    )

@@ -21,7 +21,7 @@ KEPT_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
-class ShownMasks:
+class ShownPredictions:
     store: Store
     kept_s: int = KEPT_S
 
@@ -45,7 +45,7 @@ class ShownMasks:
         with contextlib.suppress(StoreError):
             self.store.run("keep what was shown", write)
 
-    def recall(
+    def masks_of(
         self, project: str, task: object, control: str, page: int
     ) -> dict[str, np.ndarray] | None:
         """Masks (H, W) bool of the labels that were shown; None when it is not known."""

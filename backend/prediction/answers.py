@@ -1,11 +1,35 @@
-"""What all answers of a /predict share: their score, their ids, and one line for what failed."""
+"""The answers of a /predict: one item a task, and one log line for each kind of failure."""
 
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backend.errors import FirstpassError
+from backend.metrics import Metrics
+from model import ModelError
+
+Answer = dict[str, Any]
+
 log = logging.getLogger(__name__)
+
+
+def success(regions: Sequence[Mapping[str, Any]], version: str) -> Answer:
+    return {"result": list(regions), "score": task_score(regions), "model_version": version}
+
+
+def failure(task: Any, error: Exception, version: str, metrics: Metrics) -> Answer:
+    """An item without "result", counted; its message is what the client may see."""
+    if isinstance(error, FirstpassError):
+        code, message = error.code, str(error)
+    elif isinstance(error, ModelError):
+        code, message = "model", str(error)
+    else:
+        code, message = "internal", "An unexpected error: the server's log has the details."
+        log.error("task %s: unexpected error", id_of(task), exc_info=error)
+    metrics.tasks.labels("failed").inc()
+    metrics.failures.labels(code).inc()
+    return {"error": {"code": code, "message": message}, "model_version": version}
 
 
 def log_failures(tasks: Sequence[Any], answers: Sequence[Mapping[str, Any]]) -> None:

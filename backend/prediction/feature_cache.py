@@ -10,16 +10,17 @@ import contextlib
 import hashlib
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from backend.metrics import Counts
 from backend.store.store import Store
 from model import DenseFeatures
 
@@ -32,13 +33,6 @@ class FeatureCacheConfig:
 
 
 @dataclass(frozen=True)
-class FeatureCounters:
-    hits_process: int = 0
-    hits_store: int = 0
-    misses: int = 0
-
-
-@dataclass(frozen=True)
 class Page:
     """One image of a task, with what the model sees in it."""
 
@@ -46,15 +40,21 @@ class Page:
     features: DenseFeatures
 
 
+class Sized(NamedTuple):
+    value: Any
+    n_bytes: int
+
+
 class FeatureCache:
     """Safe between threads."""
 
     def __init__(self, store: Store, config: FeatureCacheConfig | None = None) -> None:
-        self.counters = FeatureCounters()
+        self.counts = Counts("hits_process", "hits_store", "misses")
         self._store = store
         self._config = config or FeatureCacheConfig()
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # value, its bytes
-        self._bytes = 0
+        self._kept: LRUCache[Hashable, Sized] = LRUCache(
+            self._config.max_bytes, getsizeof=lambda kept: kept.n_bytes
+        )
         self._lock = threading.Lock()
 
     def page(self, source: Hashable, space: str) -> Page | None:
@@ -76,7 +76,7 @@ class FeatureCache:
         features = self._find(digest, space)
         if features is None:
             features = encode()
-            self._count(misses=1)
+            self.counts.add(misses=1)
             self._keep_features(digest, space, features)
             if self._config.store_s:
                 self._store.set_many(
@@ -85,12 +85,12 @@ class FeatureCache:
         return features
 
     def size_bytes(self) -> int:
-        return self._bytes
+        return int(self._kept.currsize)
 
     def _find(self, digest: str, space: str) -> DenseFeatures | None:
         features = self._get(("features", digest, space))
         if features is not None:
-            self._count(hits_process=1)
+            self.counts.add(hits_process=1)
             return features
         if not self._config.store_s:
             return None
@@ -98,7 +98,7 @@ class FeatureCache:
         if data is not None:
             with contextlib.suppress(SafetensorError, KeyError, ValueError):  # then it is not ours
                 features = unpack(data)
-                self._count(hits_store=1)
+                self.counts.add(hits_store=1)
                 self._keep_features(digest, space, features)
         return features
 
@@ -108,26 +108,14 @@ class FeatureCache:
 
     def _get(self, key: Hashable) -> Any:
         with self._lock:
-            if key not in self._kept:
-                return None
-            self._kept.move_to_end(key)
-            return self._kept[key][0]
+            kept = self._kept.get(key)
+        return None if kept is None else kept.value
 
     def _keep(self, key: Hashable, value: Any, n_bytes: int) -> None:
         with self._lock:
-            if key in self._kept:
-                self._bytes -= self._kept.pop(key)[1]
-            if n_bytes > self._config.max_bytes // 2:
-                return  # one giant shall not drive out all others
-            self._kept[key] = (value, n_bytes)
-            self._bytes += n_bytes
-            while self._bytes > self._config.max_bytes:
-                self._bytes -= self._kept.popitem(last=False)[1][1]
-
-    def _count(self, **more: int) -> None:
-        with self._lock:
-            now = {name: getattr(self.counters, name) + number for name, number in more.items()}
-            self.counters = replace(self.counters, **now)
+            self._kept.pop(key, None)
+            if n_bytes <= self._config.max_bytes // 2:  # a larger one would evict nearly all
+                self._kept[key] = Sized(value, n_bytes)
 
 
 def store_key(digest: str, space: str) -> str:

@@ -1,29 +1,39 @@
-"""What a request asks of one image: shared by those who predict and those who learn."""
+"""One /predict as the annotator works on it: every choice resolved, nothing looked up again."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backend.errors import Overloaded
 from backend.label_studio.controls import Control, LabelSpec
-from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.smart_prompts import Prompt
-from backend.memory.active_version import Learnt
 from backend.prediction.answers import digest
-from model import SegmentSettings
+from backend.prediction.project_context import ProjectContext
+from model import Memory
 
 
 @dataclass(frozen=True)
-class Question:
-    """What one /predict asks, beside its tasks."""
-
+class PredictRequest:
+    project: ProjectContext
     controls: tuple[Control, ...]
-    project: ProjectSettings
-    project_id: str  # as Label Studio names it: id and second of creation
-    settings: SegmentSettings
-    learnt: Learnt
     prompts: tuple[Prompt, ...]  # clicks and boxes of a smart tool; empty: paint every label
+    memories: Mapping[str, Memory]  # what was learnt, by control
     auth: tuple[str, str] | None  # user and password of the project's image host
-    deadline: float  # time.monotonic() seconds
+    deadline_s: float  # on time.monotonic()
+    budget_s: float  # that the deadline was made of
+
+    @property
+    def left_s(self) -> float:
+        return max(self.deadline_s - time.monotonic(), 0.0)
+
+    def check_time(self) -> None:
+        """Raise Overloaded when the budget is used up."""
+        if time.monotonic() > self.deadline_s:
+            raise Overloaded(
+                f"Not begun within {self.budget_s:g} s (PREDICT_BUDGET_S): "
+                "ask for this task again, or for fewer tasks at once."
+            )
 
 
 @dataclass(frozen=True)

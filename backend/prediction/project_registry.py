@@ -1,29 +1,36 @@
 """The settings of each project, remembered from /setup: /predict does not repeat them."""
 
 import logging
+import threading
+
+from cachetools import LRUCache
 
 from backend.errors import SettingsError
 from backend.label_studio.project_settings import ProjectSettings
 from backend.store.store import Store
 
+KEPT_HERE = 1000  # projects
+
 log = logging.getLogger(__name__)
 
 
-class Projects:
+class ProjectRegistry:
     """Kept in the store, which all workers and the next start see, and here while it is gone."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._here: dict[str, ProjectSettings] = {}
+        self._here: LRUCache[str, ProjectSettings] = LRUCache(KEPT_HERE)
+        self._lock = threading.Lock()
 
     def remember(self, project: str, settings: ProjectSettings) -> None:
         """Label Studio sets up before each prediction: only what changed is written."""
-        self._here[project] = settings
+        with self._lock:
+            self._here[project] = settings
         key, value = store_key(project), settings.to_json()
         if self._store.get_many([key]) != [value]:
             self._store.set_many({key: value})
 
-    def recall(self, project: str) -> ProjectSettings:
+    def settings_of(self, project: str) -> ProjectSettings:
         """What the project last set; the defaults for one that was never set up."""
         (kept,) = self._store.get_many([store_key(project)])
         if kept is not None:
@@ -32,7 +39,8 @@ class Projects:
             except (SettingsError, UnicodeDecodeError) as error:
                 # Written by another version, or by someone else: /setup will write it anew.
                 log.warning("kept settings of project %s cannot be used: %s", project, error)
-        return self._here.get(project, ProjectSettings())
+        with self._lock:
+            return self._here.get(project, ProjectSettings())
 
 
 def store_key(project: str) -> str:

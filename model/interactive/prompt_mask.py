@@ -63,8 +63,11 @@ def answer(
     points = [prompt for prompt in prompts if isinstance(prompt, PointPrompt)]
     boxes = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
 
-    logit = likeness(patch_tokens, points, config) + label_evidence(label_prob, config)
-    logit = cv2.resize(logit, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+    # Some methods give probs on a grid of their own.
+    evidence = (likeness(patch_tokens, points, config), label_evidence(label_prob, config))
+    logit = sum(
+        cv2.resize(part, size_hw[::-1], interpolation=cv2.INTER_LINEAR) for part in evidence
+    )
     logit = logit - config.nearness_weight * distance(size_hw, points)
     prior = 1 / (1 + np.exp(-logit.clip(-30, 30)))
     pull = np.full(size_hw, config.pull, dtype=np.float32)

@@ -1,13 +1,12 @@
 """Every variable of the environment: read, refused by name, and documented."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from backend.errors import SettingsError
-from backend.settings import Settings, likely_typos
+from backend.settings import Settings, likely_typos, names_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,9 +97,9 @@ def test_a_misspelt_name_is_pointed_out_and_others_are_left_alone():
 def test_the_readme_lists_exactly_these_settings():
     readme = (ROOT / "README.md").read_text()
     table = readme.partition("## Settings")[2].partition("\n## ")[0]
-    listed = {name for row in re.findall(r"(?m)^\|([^|]+)\|", table) for name in names_in(row)}
-    assert listed == {name for row in fields(Settings) for name in row.metadata["names"]}
+    listed = {name for row in re.findall(r"(?m)^\|([^|]+)\|", table) for name in named_in(row)}
+    assert listed == {name for field in Settings.model_fields for name in names_of(field)}
 
 
-def names_in(cell: str) -> list[str]:
+def named_in(cell: str) -> list[str]:
     return re.findall(r"`([A-Z0-9_]+)`", cell)

@@ -43,8 +43,8 @@ def cat(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def backend(label_studio, make_service):
-    return make_service(
+def backend(label_studio, make_running):
+    return make_running(
         LABEL_STUDIO_URL=label_studio.url,
         LABEL_STUDIO_API_KEY=label_studio.http.headers["Authorization"].split()[1],
     )

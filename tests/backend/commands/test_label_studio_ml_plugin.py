@@ -13,22 +13,13 @@ CONFIG = """<View><Image name="image" value="$image"/><BrushLabels name="tag" to
 
 
 @pytest.fixture
-def corrections(store, settings):
-    from backend.learning.event_queue import CorrectionQueue
-
-    return CorrectionQueue(store, settings.data_dir)
-
-
-@pytest.fixture
-def client(annotator, corrections, store, tmp_path, monkeypatch):
+def client(service, tmp_path, monkeypatch):
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     from label_studio_ml.api import init_app
 
     from backend.commands.label_studio_ml_plugin import FirstpassModel
-    from backend.prediction.project_registry import Projects
 
-    model = FirstpassModel.bound_to(annotator, corrections, Projects(store))
-    return init_app(model).test_client()
+    return init_app(FirstpassModel.bound_to(service)).test_client()
 
 
 def test_it_predicts_one_item_a_task(client, photo_uri):
@@ -52,8 +43,8 @@ def test_setup_takes_extra_params_as_object_and_text(client, params):
     assert "/clip/" in answer.json["model_version"]
 
 
-def test_recorded_events_are_queued(client, corrections):
-    before = corrections.counters.pushed
+def test_recorded_events_are_queued(client, service):
+    before = service.events.counts["pushed"]
     event = json.loads((RECORDED / "webhook_ANNOTATION_CREATED.json").read_text())["body"]
     assert client.post("/webhook", json=event).status_code == 201
-    assert corrections.counters.pushed == before + 1
+    assert service.events.counts["pushed"] == before + 1

@@ -6,21 +6,20 @@ import pytest
 from backend.commands.cli import main
 from backend.errors import SettingsError
 from backend.memory.export_file import export_memory, import_memory, read_memory
-from backend.memory.lesson_store import MemoryStore, NewLesson
+from backend.memory.lesson_store import LessonStore, NewLesson
 from backend.store.store import open_store
 from model import SegmentSettings, TaughtMask, Vocabulary
 
 
 @pytest.fixture(scope="module")
 def lessons(tiny_segmenter, photo) -> list[NewLesson]:
-    (features,) = tiny_segmenter.encode([photo], SegmentSettings())
+    method = SegmentSettings().resolve()
+    (features,) = tiny_segmenter.encode([photo], method)
     words, found = Vocabulary.of(["Cat"]), []
     for rows in (10, 20, 30):
         mask = np.zeros(photo.shape[:2], dtype=bool)
         mask[:rows] = True
-        lesson = tiny_segmenter.learn(
-            features, photo, [TaughtMask("Cat", mask)], words, SegmentSettings()
-        )
+        lesson = tiny_segmenter.learn(features, [TaughtMask("Cat", mask)], words, method)
         found.append(NewLesson("tag", 0, lesson))
     return found
 
@@ -29,7 +28,7 @@ def lessons(tiny_segmenter, photo) -> list[NewLesson]:
 def memory(tmp_path, lessons):
     """A memory whose project 7.100 learnt from three annotations, in two versions."""
     store = open_store(None, tmp_path / "data")
-    memory = MemoryStore(store, learn_every=2)
+    memory = LessonStore(store, learn_every=2)
     for n, lesson in enumerate(lessons):
         memory.teach("7.100", str(n), f"task {n}", n, [lesson])
     memory.train("7.100")

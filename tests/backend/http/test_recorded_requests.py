@@ -1,4 +1,4 @@
-"""What Label Studio 1.23.2 really sent, replayed byte for byte at the real service."""
+"""What Label Studio 1.23.2 really sent, replayed byte for byte at the real running."""
 
 import json
 from pathlib import Path
@@ -17,31 +17,31 @@ def recorded(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_recorded_request_is_answered_in_json(service, name):
-    answer = service.replay(name)
+def test_every_recorded_request_is_answered_in_json(running, name):
+    answer = running.replay(name)
     assert answer.status_code in (200, 201)
     assert isinstance(answer.json(), dict)
 
 
 @pytest.mark.parametrize("name", ["health", "health_basic_auth"])
-def test_health_is_up(service, name):
-    assert service.replay(name).json()["status"] == "UP"
+def test_health_is_up(running, name):
+    assert running.replay(name).json()["status"] == "UP"
 
 
-def test_setup_with_an_object_of_extra_params_names_a_version(service):
-    version = service.replay("setup_extra_params").json()["model_version"]
+def test_setup_with_an_object_of_extra_params_names_a_version(running):
+    version = running.replay("setup_extra_params").json()["model_version"]
     assert isinstance(version, str)
     assert version
 
 
-def test_versions_lists_texts(service):
-    assert all(isinstance(v, str) for v in service.replay("versions").json()["versions"])
+def test_versions_lists_texts(running):
+    assert all(isinstance(v, str) for v in running.replay("versions").json()["versions"])
 
 
 @pytest.mark.parametrize("name", PREDICTS)
-def test_predict_answers_exactly_one_item_a_task(service, name):
+def test_predict_answers_exactly_one_item_a_task(running, name):
     tasks = recorded(name)["body"]["tasks"]
-    results = service.replay(name).json()["results"]
+    results = running.replay(name).json()["results"]
     assert len(results) == len(tasks)
     for item in results:
         assert isinstance(item["model_version"], str)
@@ -50,26 +50,26 @@ def test_predict_answers_exactly_one_item_a_task(service, name):
         assert ("result" in item) != ("error" in item)
 
 
-def test_an_emptied_context_is_answered_empty(service):
-    (item,) = service.replay("predict_ui_context_empty_result").json()["results"]
+def test_an_emptied_context_is_answered_empty(running):
+    (item,) = running.replay("predict_ui_context_empty_result").json()["results"]
     assert item["result"] == []
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_no_event_fails(service, name):
-    answer = service.replay(name)
+def test_no_event_fails(running, name):
+    answer = running.replay(name)
     assert answer.status_code == (200 if name == "webhook_TASKS_CREATED" else 201)
 
 
-def test_recorded_tasks_are_painted_when_their_image_is_there(service, photo_uri):
+def test_recorded_tasks_are_painted_when_their_image_is_there(running, photo_uri):
     """The same requests with an image that can be read: regions of the recorded config."""
     body = recorded("predict_batch2")["body"]
     for task in body["tasks"]:
         task["data"]["image"] = photo_uri
     # Random weights see in every pixel the one word that is loudest: let it be a label.
     setup = {"project": body["project"], "extra_params": {"auto_negatives": False}}
-    assert service.ask("POST", "/setup", json=setup).status_code == 200
-    results = service.ask("POST", "/predict", json=body).json()["results"]
+    assert running.ask("POST", "/setup", json=setup).status_code == 200
+    results = running.ask("POST", "/predict", json=body).json()["results"]
     for item in results:
         assert 0 <= item["score"] <= 1
         for region in item["result"]:
@@ -81,9 +81,9 @@ def test_recorded_tasks_are_painted_when_their_image_is_there(service, photo_uri
 
 
 @pytest.mark.parametrize("name", ["predict_ui_keypoint_positive", "predict_ui_rectangle"])
-def test_a_prompt_is_answered_with_regions_of_its_label_only(service, photo_uri, name):
+def test_a_prompt_is_answered_with_regions_of_its_label_only(running, photo_uri, name):
     body = recorded(name)["body"]
     body["tasks"][0]["data"]["image"] = photo_uri
-    (item,) = service.ask("POST", "/predict", json=body).json()["results"]
+    (item,) = running.ask("POST", "/predict", json=body).json()["results"]
     for region in item["result"]:
         assert region["value"]["brushlabels"] == ["Dog"]

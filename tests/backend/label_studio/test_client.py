@@ -1,6 +1,5 @@
 """Tokens and the API, against a server that behaves like Label Studio 1.23.2."""
 
-import json
 import threading
 
 import pytest
@@ -263,16 +262,8 @@ def test_a_password_in_netrc_does_not_replace_the_token(server, tmp_path, monkey
     assert LabelStudio(server.url, LEGACY).get_json(WHOAMI)["id"] == 1
 
 
-def test_importing_predictions_says_how_many_were_stored(server):
-    path = "/api/projects/7/import/predictions"
-    server.pages[path] = as_json({"created": 1}, 201)
-    predictions = [{"task": 1, "result": [], "score": 0.5, "model_version": "v"}] * 2
-    assert LabelStudio(server.url, LEGACY).import_predictions(7, predictions) == 1
-    assert json.loads(server.asked[-1].body) == predictions
-
-
 def test_a_refusal_repeats_the_words_of_label_studio(server):
     refusal = {"detail": "Validation error", "validation_errors": {"task": ["no such task"]}}
-    server.pages["/api/projects/7/import/predictions"] = as_json(refusal, 400)
+    server.pages["/api/tasks/7"] = as_json(refusal, 400)
     with pytest.raises(LabelStudioError, match=r"with 400.*no such task"):
-        LabelStudio(server.url, LEGACY).import_predictions(7, [])
+        LabelStudio(server.url, LEGACY).get_json("/api/tasks/7")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from backend.errors import RequestError
 from backend.label_studio.controls import read_controls
-from backend.label_studio.smart_prompts import asked_of, index_of_label, read_prompts
+from backend.label_studio.smart_prompts import index_of_label, prompts_of_control, read_prompts
 from model import BoxPrompt, PointPrompt
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
@@ -123,9 +123,9 @@ def test_prompts_belong_to_the_control_on_their_image_and_the_newest_label():
     <Label value="Cat"/><Label value="Dog"/></BrushLabels></View>"""
     (control,) = read_controls(config)
     prompts = prompts_of(click(1, 1, label="Cat"), click(2, 2, to_name="other"), click(3, 3))
-    assert [prompt.id for prompt in asked_of(control, 0, prompts)] == ["3,3"]
-    assert asked_of(control, 1, prompts) == ()
-    assert asked_of(control, 0, prompts_of(click(2, 2, to_name="other"))) == ()
+    assert [prompt.id for prompt in prompts_of_control(control, 0, prompts)] == ["3,3"]
+    assert prompts_of_control(control, 1, prompts) == ()
+    assert prompts_of_control(control, 0, prompts_of(click(2, 2, to_name="other"))) == ()
 
 
 def test_a_prompt_means_a_label_by_its_alias_or_its_word():

@@ -17,13 +17,13 @@ from backend.errors import StoreError
 from backend.learning.event_queue import (
     STREAM,
     STREAM_BYTES,
-    CorrectionQueue,
+    EventQueue,
     QueueConfig,
-    QueueCounters,
 )
 from backend.learning.spool import Spool
 from backend.store.servers import ServerConfig
 from backend.store.store import StoreConfig, open_store
+from tests.support.counting import counted
 
 ROOT = Path(__file__).parents[3]
 AT_ONCE = QueueConfig(claim_after_s=0.0)
@@ -79,7 +79,7 @@ def brush_event(n: int, rle_length=50_000) -> dict:
 
 
 def test_events_come_out_as_they_went_in_and_are_gone_when_done(store, tmp_path):
-    queue = CorrectionQueue(store, tmp_path)
+    queue = EventQueue(store, tmp_path)
     events = [{"n": 0, "text": "Straße 猫\n", "none": None}, brush_event(1), {"n": 2}]
     for event in events:
         queue.push(event)
@@ -96,12 +96,12 @@ def test_events_come_out_as_they_went_in_and_are_gone_when_done(store, tmp_path)
     queue.done([taken[2].id])
     assert queue.size() == 0
     assert queue.take(10) == []
-    assert queue.counters == QueueCounters(pushed=3)
+    assert counted(queue.counts) == {"pushed": 3}
     assert not (tmp_path / "corrections").exists()
 
 
 def test_workers_share_the_events_between_them(store, tmp_path):
-    first, second = CorrectionQueue(store, tmp_path), CorrectionQueue(store, tmp_path)
+    first, second = EventQueue(store, tmp_path), EventQueue(store, tmp_path)
     for n in range(5):
         first.push({"n": n})
     assert numbers(first.take(3)) + numbers(second.take(10)) == [0, 1, 2, 3, 4]
@@ -109,7 +109,7 @@ def test_workers_share_the_events_between_them(store, tmp_path):
 
 
 def test_events_not_done_in_time_are_delivered_again_before_new_ones(store, tmp_path):
-    queue = CorrectionQueue(store, tmp_path, AT_ONCE)
+    queue = EventQueue(store, tmp_path, AT_ONCE)
     for n in range(4):
         queue.push({"n": n})
     assert numbers(queue.take(2)) == [0, 1]
@@ -120,7 +120,7 @@ def test_events_not_done_in_time_are_delivered_again_before_new_ones(store, tmp_
 
 
 def test_an_entry_that_is_no_event_is_dropped_and_told(store, tmp_path, caplog):
-    queue = CorrectionQueue(store, tmp_path)
+    queue = EventQueue(store, tmp_path)
     queue.push({"n": 0})
     for value in (b"nonsense", b"{", b'["a list"]', b"\x80\x04N."):
         store.run("spoil", lambda client, value=value: client.xadd(STREAM, {"event": value}))
@@ -131,22 +131,22 @@ def test_an_entry_that_is_no_event_is_dropped_and_told(store, tmp_path, caplog):
 
 
 def test_the_oldest_are_dropped_when_there_are_too_many(store, tmp_path, caplog):
-    queue = CorrectionQueue(store, tmp_path, QueueConfig(max_events=3))
+    queue = EventQueue(store, tmp_path, QueueConfig(max_events=3))
     queue.push({"n": 0})
     queue.take(1)  # even one that is being worked off
     for n in range(1, 6):
         queue.push({"n": n})
     assert queue.size() == 3
-    assert queue.counters == QueueCounters(pushed=6, dropped=3)
+    assert counted(queue.counts) == {"pushed": 6, "dropped": 3}
     warnings = [r for r in caplog.records if r.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "queue of corrections is full" in warnings[0].getMessage()
     assert bytes_counted(store) == bytes_held(store)
-    assert numbers(CorrectionQueue(store, tmp_path, AT_ONCE).take(10)) == [3, 4, 5]
+    assert numbers(EventQueue(store, tmp_path, AT_ONCE).take(10)) == [3, 4, 5]
 
 
 def test_the_oldest_are_dropped_when_they_are_too_large(store, tmp_path):
-    queue = CorrectionQueue(store, tmp_path, QueueConfig(max_bytes=1000))
+    queue = EventQueue(store, tmp_path, QueueConfig(max_bytes=1000))
     for n in range(10):
         queue.push({"n": n, "fill": "x" * 300})
     assert numbers(queue.take(10)) == [7, 8, 9]
@@ -159,23 +159,23 @@ def test_the_oldest_are_dropped_when_they_are_too_large(store, tmp_path):
 
 def test_without_a_store_events_wait_in_a_file_and_move_when_it_is_back(store, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    queue = CorrectionQueue(store, tmp_path)
+    queue = EventQueue(store, tmp_path)
     queue.push({"n": 0})
     kill_server(store)
     for n in range(1, 4):
         queue.push({"n": n})
-    assert queue.counters.pushed == 4
+    assert queue.counts["pushed"] == 4
     wait_until(lambda: len(queue._spool) == 0 and store.is_up())
     assert sorted(numbers(queue.take(10))) == [0, 1, 2, 3]
-    assert queue.counters.dropped == 0
+    assert queue.counts["dropped"] == 0
 
 
 def test_a_full_store_sends_events_to_the_file_until_it_has_room(store, tmp_path):
-    queue = CorrectionQueue(store, tmp_path)
+    queue = EventQueue(store, tmp_path)
     store.run("fill", lambda client: client.config_set("maxmemory", "1mb"))
     for n in range(3):
         queue.push({"n": n})
-    assert queue.counters == QueueCounters(pushed=3, spooled=3)
+    assert counted(queue.counts) == {"pushed": 3, "spooled": 3}
     assert "refuses to queue a correction" in store.describe()["degraded"]
     store.run("make room", lambda client: client.config_set("maxmemory", "100mb"))
     assert numbers(queue.take(10)) == [0, 1, 2]
@@ -184,7 +184,7 @@ def test_a_full_store_sends_events_to_the_file_until_it_has_room(store, tmp_path
 
 def test_events_left_in_the_file_move_at_the_next_start(tmp_path):
     away = open_quick(tmp_path, url="redis://127.0.0.1:1", first_pause_s=3600)
-    queue = CorrectionQueue(away, tmp_path)
+    queue = EventQueue(away, tmp_path)
     for n in range(3):
         queue.push({"n": n})
     assert queue.size() == 3
@@ -193,7 +193,7 @@ def test_events_left_in_the_file_move_at_the_next_start(tmp_path):
     away.close()
 
     store = open_quick(tmp_path)
-    queue = CorrectionQueue(store, tmp_path)
+    queue = EventQueue(store, tmp_path)
     assert queue.size() == 3
     assert not queue._spool
     assert numbers(queue.take(10)) == [0, 1, 2]
@@ -202,22 +202,22 @@ def test_events_left_in_the_file_move_at_the_next_start(tmp_path):
 
 def test_an_event_that_nothing_takes_is_an_error_with_the_cure(tmp_path):
     away = open_quick(tmp_path, url="redis://127.0.0.1:1", first_pause_s=3600)
-    queue = CorrectionQueue(away, tmp_path)
+    queue = EventQueue(away, tmp_path)
     (tmp_path / "corrections").write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="Make room on the disk"):
         queue.push({"n": 0})
-    assert queue.counters == QueueCounters()
+    assert counted(queue.counts) == {}
     away.close()
 
 
 WORKER = """
 import itertools, sys
 from pathlib import Path
-from backend.learning.event_queue import CorrectionQueue, QueueConfig
+from backend.learning.event_queue import EventQueue, QueueConfig
 from backend.store.store import StoreConfig, open_store
 data_dir, job, url = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None
 store = open_store(url, data_dir, StoreConfig(first_pause_s=0.05, longest_pause_s=0.1))
-queue = CorrectionQueue(store, data_dir)
+queue = EventQueue(store, data_dir)
 if job == "push":
     for n in itertools.count():
         queue.push({"n": n, "fill": "x" * 2000})
@@ -251,13 +251,13 @@ def kill_after(worker, lines: int) -> int:
 def test_what_was_pushed_outlives_a_kill(tmp_path):
     last = kill_after(start_worker(tmp_path, "push"), 50)
     store = open_quick(tmp_path)
-    found = numbers(CorrectionQueue(store, tmp_path).take(10_000))
+    found = numbers(EventQueue(store, tmp_path).take(10_000))
     assert set(range(last + 1)) <= set(found) <= set(range(last + 2))
     store.close()
 
 
 def test_what_the_server_has_synced_outlives_its_kill(store, tmp_path):
-    queue = CorrectionQueue(store, tmp_path)
+    queue = EventQueue(store, tmp_path)
     with store.client.client() as connection:  # one connection: WAITAOF speaks of its own writes
         for n in range(20):
             queue.push({"n": n})
@@ -272,13 +272,13 @@ def test_what_the_server_has_synced_outlives_its_kill(store, tmp_path):
 def test_what_was_pushed_into_the_file_outlives_a_kill(tmp_path):
     last = kill_after(start_worker(tmp_path, "push", "redis://127.0.0.1:1"), 50)
     store = open_quick(tmp_path)
-    found = numbers(CorrectionQueue(store, tmp_path).take(10_000))
+    found = numbers(EventQueue(store, tmp_path).take(10_000))
     assert set(range(last + 1)) <= set(found) <= set(range(last + 2))
     store.close()
 
 
 def test_what_a_killed_worker_had_taken_is_delivered_again(store, tmp_path):
-    queue = CorrectionQueue(store, tmp_path, AT_ONCE)
+    queue = EventQueue(store, tmp_path, AT_ONCE)
     for n in range(8):
         queue.push({"n": n})
     worker = start_worker(tmp_path, "take")

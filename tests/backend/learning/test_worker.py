@@ -15,16 +15,13 @@ import pytest
 from backend.errors import ImageNotFound, StoreError
 from backend.label_studio.controls import read_controls
 from backend.label_studio.project_settings import ProjectSettings
-from backend.learning.event_queue import CorrectionQueue, QueueConfig
-from backend.learning.worker import LearnCounters, Learner
+from backend.learning.event_queue import EventQueue, QueueConfig
+from backend.learning.worker import LearningWorker
 from backend.masks.regions import encode_regions
-from backend.memory.active_version import Recall
-from backend.memory.lesson_store import MemoryStore
-from backend.memory.shown_predictions import ShownMasks
-from backend.prediction.feature_cache import FeatureCache
-from backend.prediction.project_registry import Projects
+from backend.service import Service
 from backend.store.servers import ServerConfig
 from backend.store.store import StoreConfig, open_store
+from tests.support.counting import counted
 
 ROOT = Path(__file__).parents[3]
 RECORDED = ROOT / "tests" / "fixtures" / "label_studio_1.23"
@@ -45,16 +42,18 @@ def own_store(tmp_path):
 
 
 @pytest.fixture
-def learner(annotator, own_store, tmp_path) -> Learner:
-    """One whose thread is not started: `work_off` is what it does."""
-    memory, shown = MemoryStore(own_store, learn_every=5), ShownMasks(own_store)
-    fresh = replace(
-        annotator, recall=Recall(own_store, memory), shown=shown, features=FeatureCache(own_store)
-    )
-    queue = CorrectionQueue(own_store, tmp_path, AT_ONCE)
-    projects = Projects(own_store)
-    projects.remember(KEY, EVERY_PIXEL)
-    return Learner(fresh, queue, memory, projects, shown=shown)
+def service(settings, tiny_segmenter, own_store, tmp_path) -> Service:
+    """One with a store of its own, whose worker's thread is not started."""
+    service = Service(settings.model_copy(update={"data_dir": tmp_path}))
+    service.store, service.segmenter = own_store, tiny_segmenter
+    service.events = EventQueue(own_store, tmp_path, AT_ONCE)
+    service.projects.remember(KEY, EVERY_PIXEL)
+    return service
+
+
+@pytest.fixture
+def learner(service) -> LearningWorker:
+    return service.learning_worker
 
 
 @pytest.fixture
@@ -110,26 +109,27 @@ TRAIN = {"action": "START_TRAINING", "project": PROJECT}
 
 
 def taught(learner) -> list[str]:
-    index = learner.memory.index(KEY)
+    index = learner.lessons.index(KEY)
     return sorted(key for key, one in index.annotations.items() if one.lessons)
 
 
-def version(learner) -> str:
-    return learner.annotator.version(EVERY_PIXEL, KEY)
+def version(service) -> str:
+    return service.annotator.version(EVERY_PIXEL, KEY)
 
 
 # --- what is learnt
 
 
 def test_a_correction_changes_the_version_at_start_training_and_the_masks_with_it(
-    learner, send, corrected, photo_uri, mask
+    service, send, corrected, photo_uri, mask
 ):
     def predict() -> dict:
         tasks = [{"id": 5, "data": {"image": photo_uri}}]
-        (found,) = learner.annotator.predict(tasks, CONFIG, EVERY_PIXEL, project_id=KEY)
+        (found,) = service.annotator.predict(tasks, CONFIG, EVERY_PIXEL, project_id=KEY)
         return found
 
     before = predict()
+    learner = service.learning_worker
     send(corrected())
     assert taught(learner) == ["1"]
     assert predict() == before  # the version stays, and so does what it says
@@ -137,37 +137,37 @@ def test_a_correction_changes_the_version_at_start_training_and_the_masks_with_i
     after = predict()
     assert (
         after["model_version"]
-        == version(learner)
-        == f"{before['model_version']}+memory-" + (learner.memory.index(KEY).versions[0].name)
+        == version(service)
+        == f"{before['model_version']}+memory-" + (learner.lessons.index(KEY).versions[0].name)
     )
     assert after["result"] != before["result"]
     assert {one["id"] for one in after["result"]} & {one["id"] for one in before["result"]}
-    pinned = replace(EVERY_PIXEL, memory_version="none")
+    pinned = EVERY_PIXEL.model_copy(update={"memory_version": "none"})
     tasks = [{"id": 5, "data": {"image": photo_uri}}]
-    assert learner.annotator.predict(tasks, CONFIG, pinned, project_id=KEY) == [before]
+    assert service.annotator.predict(tasks, CONFIG, pinned, project_id=KEY) == [before]
 
 
-def test_five_corrections_are_used_by_themselves(learner, send, corrected):
-    plain = version(learner)
+def test_five_corrections_are_used_by_themselves(learner, service, send, corrected):
+    plain = version(service)
     send(*(corrected(n, task=n) for n in range(4)))
-    assert version(learner) == plain
+    assert version(service) == plain
     send(corrected(4, task=4))
-    assert version(learner) != plain
-    assert learner.counters == LearnCounters(lessons=5, events=5)
+    assert version(service) != plain
+    assert counted(learner.counts) == {"lessons": 5, "events": 5}
 
 
-def test_what_was_shown_tells_right_from_wrong(learner, send, corrected, photo_uri):
+def test_what_was_shown_tells_right_from_wrong(learner, service, send, corrected, photo_uri):
     tasks = [{"id": 5, "data": {"image": photo_uri}}]
-    learner.annotator.predict(tasks, CONFIG, EVERY_PIXEL, project_id=KEY)
+    service.annotator.predict(tasks, CONFIG, EVERY_PIXEL, project_id=KEY)
     send(corrected())
-    (ref,) = learner.memory.index(KEY).annotations["1"].lessons
-    lesson = learner.memory.lessons(KEY, [ref])[ref.digest]
+    (ref,) = learner.lessons.index(KEY).annotations["1"].lessons
+    lesson = learner.lessons.lessons(KEY, [ref])[ref.digest]
     assert lesson.was_wrong.any()
 
 
 def test_an_empty_annotation_teaches_that_nothing_is_there(learner, send, corrected):
     send(corrected(result=[]))
-    (ref,) = learner.memory.index(KEY).annotations["1"].lessons
+    (ref,) = learner.lessons.index(KEY).annotations["1"].lessons
     assert ref.labels == ()
 
 
@@ -196,7 +196,7 @@ def test_of_a_bulk_event_the_damaged_annotation_alone_is_set_aside(learner, send
     send(one | {"action": "ANNOTATIONS_CREATED"} | bulk)
     assert taught(learner) == ["1"]
     assert learner.queue.size() == 0
-    assert learner.counters.set_aside == 1
+    assert learner.counts["set_aside"] == 1
 
 
 # --- order, repetition, deletion
@@ -205,30 +205,32 @@ def test_of_a_bulk_event_the_damaged_annotation_alone_is_set_aside(learner, send
 def test_duplicates_teach_once_and_the_older_update_does_not_come_back(learner, send, corrected):
     newer = corrected(second=9, action="ANNOTATION_UPDATED", result=[])
     send(corrected(second=1), corrected(second=1), newer, corrected(second=5), newer)
-    (ref,) = learner.memory.index(KEY).annotations["1"].lessons
+    (ref,) = learner.lessons.index(KEY).annotations["1"].lessons
     assert ref.labels == ()
-    assert learner.memory.index(KEY).changes == 2
-    assert learner.counters.lessons == 2
+    assert learner.lessons.index(KEY).changes == 2
+    assert learner.counts["lessons"] == 2
 
 
 @pytest.mark.parametrize("last", ["creation", "deletion"])
-def test_a_deleted_annotation_leaves_no_trace_in_whatever_order(learner, send, corrected, last):
-    plain = version(learner)
+def test_a_deleted_annotation_leaves_no_trace_in_whatever_order(
+    learner, service, send, corrected, last
+):
+    plain = version(service)
     send(corrected(1), TRAIN, corrected(2)) if last == "deletion" else None
     send(deletion(1, 2), corrected(1), corrected(2), TRAIN)
     assert taught(learner) == []
-    assert version(learner) == plain
+    assert version(service) == plain
 
 
-def test_a_deleted_task_takes_its_annotations_with_it(learner, send, corrected, photo_uri):
+def test_a_deleted_task_takes_its_annotations_with_it(learner, service, send, corrected, photo_uri):
     send(corrected(1, task=5), corrected(2, task=6), TRAIN)
-    learner.annotator.predict(
+    service.annotator.predict(
         [{"id": 5, "data": {"image": photo_uri}}], CONFIG, EVERY_PIXEL, project_id=KEY
     )
     send({"action": "TASKS_DELETED", "project": PROJECT, "tasks": [{"id": 5}]})
     assert taught(learner) == ["2"]
-    assert list(learner.memory.index(KEY).versions[0].annotations) == ["2"]
-    assert learner.shown.recall(KEY, 5, "tag", 0) is None
+    assert list(learner.lessons.index(KEY).versions[0].annotations) == ["2"]
+    assert learner.shown.masks_of(KEY, 5, "tag", 0) is None
 
 
 def test_a_skipped_annotation_teaches_nothing_and_no_longer(learner, send, corrected):
@@ -263,20 +265,20 @@ def test_an_image_that_cannot_be_had_is_tried_twice_and_then_set_aside(
     send(corrected(1, uri="data:image/png;base64,AAAA"), corrected(2))
     assert taught(learner) == ["2"]
     assert learner.queue.size() == 0
-    assert learner.counters == LearnCounters(lessons=1, events=1, failures=3, set_aside=1)
+    assert counted(learner.counts) == {"lessons": 1, "events": 1, "failures": 3, "set_aside": 1}
     assert "project 1, annotation 1 comes again" in caplog.text
     assert "is set aside: It failed 2 times" in caplog.text
 
 
 def test_a_host_that_is_back_in_time_is_learnt_from(learner, send, corrected):
-    load, failures = learner.annotator.load_image, iter([True])
+    load, failures = learner.pages.load_image, iter([True])
 
     def shaky(uri, **more):
         if next(failures, False):
             raise ImageNotFound("the host does not answer")
         return load(uri, **more)
 
-    learner.annotator = replace(learner.annotator, load_image=shaky)
+    learner.pages = replace(learner.pages, load_image=shaky)
     send(corrected())
     assert taught(learner) == ["1"]
 
@@ -286,7 +288,7 @@ def test_a_store_that_takes_nothing_is_waited_for_however_long(learner, correcte
         raise StoreError("no room")
 
     with monkeypatch.context() as patched:
-        patched.setattr(learner.memory, "teach", full)
+        patched.setattr(learner.lessons, "teach", full)
         learner.queue.push(corrected())
         for _ in range(6):
             assert learner.work_off_one()
@@ -299,10 +301,10 @@ def test_every_recorded_event_is_worked_off(learner, send, name, photo, monkeypa
     event = json.loads((RECORDED / f"{name}.json").read_text())["body"]
     size = (300, 400) if event["project"]["id"] == 4 else (48, 64)
     image = np.full((*size, 3), 90, dtype=np.uint8)
-    learner.annotator = replace(learner.annotator, load_image=lambda _uri, **_: image)
+    learner.pages = replace(learner.pages, load_image=lambda _uri, **_: image)
     send(event)
     assert learner.queue.size() == 0
-    assert learner.counters.failures == 0
+    assert learner.counts["failures"] == 0
 
 
 def test_switched_off_it_only_forgets(learner, send, corrected):
@@ -330,30 +332,22 @@ WORKER = """
 import os, signal, sys
 from dataclasses import replace
 from pathlib import Path
-from backend.learning.event_queue import CorrectionQueue, QueueConfig
-from backend.label_studio.client import LabelStudio
-from backend.learning.worker import Learner
-from backend.memory.lesson_store import MemoryStore
-from backend.metrics import Metrics
-from backend.prediction.project_registry import Projects
+from backend.learning.event_queue import EventQueue, QueueConfig
+from backend.service import Service
 from backend.settings import Settings
-from backend.store.store import open_store
-from backend.wsgi import build_annotator
-data_dir, die_at = Path(sys.argv[1]), sys.argv[2]
-settings = Settings.from_env()
-store = open_store(None, data_dir)
-annotator = build_annotator(settings, store, LabelStudio(None), Metrics())
-queue = CorrectionQueue(store, data_dir, QueueConfig(claim_after_s=0.0))
+die_at = sys.argv[1]
+service = Service(Settings.from_env())
+queue = EventQueue(service.store, service.settings.data_dir, QueueConfig(claim_after_s=0.0))
 class Dying:
     def __getattr__(self, name):
         if name == die_at:
             os.kill(os.getpid(), signal.SIGKILL)
         return getattr(queue, name)
+service.events = Dying()
 if die_at == "learn":
     load = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-    annotator = replace(annotator, load_image=load)
-learner = Learner(annotator, Dying(), MemoryStore(store), Projects(store))
-while learner.work_off_one():
+    service.pages = replace(service.pages, load_image=load)
+while service.learning_worker.work_off_one():
     pass
 """
 
@@ -361,8 +355,8 @@ while learner.work_off_one():
 def work_in_a_process(folder, checkpoint, die_at: str) -> int:
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environment |= {"CLIP_MODEL": checkpoint.model, "CLIP_PRETRAINED": checkpoint.pretrained}
-    environment |= {"DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", WORKER, str(folder), die_at]
+    environment |= {"DEVICE": "cpu", "OMP_NUM_THREADS": "1", "DATA_DIR": str(folder)}
+    command = [sys.executable, "-c", WORKER, die_at]
     return subprocess.run(command, cwd=ROOT, env=environment, timeout=300, check=False).returncode
 
 
@@ -378,7 +372,7 @@ def test_an_event_whose_worker_was_killed_is_learnt_by_the_next(
     send()
     assert taught(learner) == ["1"]
     assert learner.queue.size() == 0
-    assert learner.memory.index(KEY).changes == 1
+    assert learner.lessons.index(KEY).changes == 1
 
 
 def test_an_event_that_takes_its_workers_down_is_set_aside(learner, send, corrected, caplog):

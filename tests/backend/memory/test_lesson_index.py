@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.memory.lesson_index import Index, LessonRef, Limits, Taught, entry_order
+from backend.memory.lesson_index import LessonIndex, LessonRef, Limits, Taught, entry_order
 
 
 def taught(updated_us: int, task="t", digest: str | None = None, labels=("Cat",)) -> Taught:
@@ -12,7 +12,7 @@ def taught(updated_us: int, task="t", digest: str | None = None, labels=("Cat",)
     return Taught(updated_us, task, (LessonRef("tag", 0, name, "space", labels, 1000),))
 
 
-def teach(index: Index, annotation: str, updated_us: int, queued_as="", **more) -> bool:
+def teach(index: LessonIndex, annotation: str, updated_us: int, queued_as="", **more) -> bool:
     return index.teach(annotation, taught(updated_us, **more), queued_as=queued_as, now_s=0.0)
 
 
@@ -24,7 +24,7 @@ EVENTS = st.tuples(
 )
 
 
-def apply(index: Index, event) -> None:
+def apply(index: LessonIndex, event) -> None:
     what, number, moment = event
     annotation, task = f"a{number}", f"t{number % 2}"
     # Two events of one moment would be one event: what they say then is a function of it.
@@ -42,7 +42,7 @@ def apply(index: Index, event) -> None:
         index.publish(0.0)
 
 
-def known(index: Index) -> dict:
+def known(index: LessonIndex) -> dict:
     return {key: one for key, one in index.annotations.items() if one.lessons}
 
 
@@ -51,7 +51,7 @@ def test_any_order_and_any_repetition_of_events_leads_to_the_same(events, data):
     shuffled = data.draw(
         st.permutations(events + data.draw(st.lists(st.sampled_from(events or [("train", 0, 1)]))))
     )
-    one, two = Index(), Index()
+    one, two = LessonIndex(), LessonIndex()
     for event in events:
         apply(one, event)
     for event in shuffled:
@@ -70,7 +70,7 @@ def test_any_order_and_any_repetition_of_events_leads_to_the_same(events, data):
 
 @given(events=st.lists(EVENTS, max_size=15))
 def test_what_was_deleted_is_in_no_version(events):
-    index = Index()
+    index = LessonIndex()
     for event in events:
         apply(index, event)
         gone = set(index.deleted)
@@ -81,10 +81,10 @@ def test_what_was_deleted_is_in_no_version(events):
 
 @given(events=st.lists(EVENTS, max_size=15))
 def test_what_is_written_reads_back(events):
-    index = Index()
+    index = LessonIndex()
     for event in events:
         apply(index, event)
-    again = Index.from_json(index.to_json())
+    again = LessonIndex.from_json(index.to_json())
     assert again == index
     assert [v.annotations for v in again.versions] == [v.annotations for v in index.versions]
 
@@ -94,11 +94,11 @@ def test_what_is_written_reads_back(events):
 )
 def test_what_is_no_index_is_refused(foreign):
     with pytest.raises(ValueError, match=r".+"):
-        Index.from_json(foreign)
+        LessonIndex.from_json(foreign)
 
 
 def test_a_version_is_made_once_for_what_it_holds():
-    index = Index()
+    index = LessonIndex()
     teach(index, "1", 10)
     assert index.publish(0.0)
     assert not index.publish(0.0)
@@ -110,7 +110,7 @@ def test_a_version_is_made_once_for_what_it_holds():
 
 
 def test_a_version_keeps_what_it_was_made_of_and_changes_its_name_with_a_deletion():
-    index = Index()
+    index = LessonIndex()
     teach(index, "1", 10)
     teach(index, "2", 10)
     index.publish(0.0)
@@ -125,7 +125,7 @@ def test_a_version_keeps_what_it_was_made_of_and_changes_its_name_with_a_deletio
 
 
 def test_an_annotation_that_stood_before_start_training_joins_it_when_it_comes_later():
-    index = Index()
+    index = LessonIndex()
     index.trained = "50-0"
     teach(index, "late", 10, queued_as="49-3")
     assert index.changes == 0
@@ -136,7 +136,7 @@ def test_an_annotation_that_stood_before_start_training_joins_it_when_it_comes_l
 
 
 def test_a_skipped_annotation_teaches_again_when_it_is_updated():
-    index = Index()
+    index = LessonIndex()
     teach(index, "1", 10)
     assert index.cancel("1", taught(20))
     assert known(index) == {}
@@ -146,7 +146,7 @@ def test_a_skipped_annotation_teaches_again_when_it_is_updated():
 
 
 def test_limits_forget_what_was_untouched_for_longest():
-    index = Index()
+    index = LessonIndex()
     for number in range(10):
         teach(index, str(number), 100 - number)
         index.cancel(f"skipped {number}", taught(number))
@@ -166,7 +166,7 @@ def test_limits_forget_what_was_untouched_for_longest():
 
 
 def test_counts_are_annotations_by_label():
-    index = Index()
+    index = LessonIndex()
     teach(index, "1", 1, labels=("Cat", "Dog"))
     teach(index, "2", 2, labels=("Cat",))
     assert index.counts() == {"Cat": 2, "Dog": 1}

@@ -9,27 +9,27 @@ import pytest
 
 from backend.errors import StoreError
 from backend.label_studio.project_settings import ProjectSettings
-from backend.memory.active_version import Recall
+from backend.memory.active_version import ActiveVersions
 from backend.memory.lesson_index import Limits
-from backend.memory.lesson_store import MemoryStore, NewLesson, memory_key
+from backend.memory.lesson_store import LessonStore, NewLesson, memory_key
 from backend.store.servers import ServerConfig
 from backend.store.store import StoreConfig, open_store
 from model import SegmentSettings, TaughtMask, Vocabulary
 
 WORDS = Vocabulary.of(["Cat", "Dog"])
-SETTINGS = SegmentSettings()
+METHOD = SegmentSettings().resolve()
 
 
 @pytest.fixture(scope="module")
 def lesson(tiny_segmenter, photo):
     """Make a lesson: a mask of so many rows for this label."""
-    (features,) = tiny_segmenter.encode([photo], SETTINGS)
+    (features,) = tiny_segmenter.encode([photo], METHOD)
 
-    def make(label="Cat", rows=20, settings=SETTINGS):
+    def make(label="Cat", rows=20, method=METHOD):
         mask = np.zeros(photo.shape[:2], dtype=bool)
         mask[:rows] = True
-        found = tiny_segmenter.encode([photo], settings)[0] if settings != SETTINGS else features
-        return tiny_segmenter.learn(found, photo, [TaughtMask(label, mask)], WORDS, settings)
+        found = features if method == METHOD else tiny_segmenter.encode([photo], method)[0]
+        return tiny_segmenter.learn(found, [TaughtMask(label, mask)], WORDS, method)
 
     return make
 
@@ -47,83 +47,83 @@ def teach(memory, project, annotation, lesson, updated_us=1, task="t", **more):
 
 @pytest.fixture
 def space(tiny_segmenter):
-    return tiny_segmenter.space(SETTINGS)
+    return tiny_segmenter.space(METHOD)
 
 
 def test_predictions_use_it_after_so_many_changes_and_not_before(store, project, lesson, space):
-    memory, recall = MemoryStore(store, learn_every=3), Recall(store, MemoryStore(store))
+    memory, active = LessonStore(store, learn_every=3), ActiveVersions(store, LessonStore(store))
     for n in range(2):
         assert teach(memory, project, str(n), lesson(rows=10 + n))
-    assert recall.name(project, "newest", space) == ""
+    assert active.name(project, "newest", space) == ""
     teach(memory, project, "2", lesson(rows=30))
-    name = recall.name(project, "newest", space)
+    name = active.name(project, "newest", space)
     assert name.startswith("1-")
-    learnt = recall.learnt(project, "newest", space)
+    learnt = active.learnt(project, "newest", space)
     assert learnt.name == name
     assert learnt.memories["tag"].counts == {"Cat": 3}
 
     teach(memory, project, "3", lesson("Dog"))  # the fourth waits
-    assert recall.learnt(project, "newest", space) is learnt
-    assert recall.head(project).changes == 1
+    assert active.learnt(project, "newest", space) is learnt
+    assert active.head(project).changes == 1
 
 
 def test_start_training_uses_it_at_once_and_twice_is_once(store, project, lesson, space):
-    memory, recall = MemoryStore(store), Recall(store, MemoryStore(store))
+    memory, active = LessonStore(store), ActiveVersions(store, LessonStore(store))
     assert not memory.train(project)
     teach(memory, project, "1", lesson())
     assert memory.train(project)
     assert not memory.train(project)
-    assert recall.name(project, "newest", space).startswith("1-")
+    assert active.name(project, "newest", space).startswith("1-")
 
 
 def test_an_earlier_version_predicts_as_it_did(store, project, lesson, space):
-    memory, recall = MemoryStore(store), Recall(store, MemoryStore(store))
+    memory, active = LessonStore(store), ActiveVersions(store, LessonStore(store))
     for n, rows in enumerate((10, 20, 30), 1):
         teach(memory, project, "same annotation", lesson(rows=rows), updated_us=n)
         memory.train(project)
     versions = [
-        Recall(store, memory).learnt(project, pinned, space).memories["tag"].version
+        ActiveVersions(store, memory).learnt(project, pinned, space).memories["tag"].version
         for pinned in ("1", "2", "3", "newest")
     ]
     assert len(set(versions)) == 3
     assert versions[2] == versions[3]
-    assert recall.learnt(project, "none", space).memories == {}
-    assert recall.head(project).trouble("2", space) is None
-    assert "memory_version 9 is not kept" in recall.head(project).trouble("9", space)
+    assert active.learnt(project, "none", space).memories == {}
+    assert active.head(project).trouble("2", space) is None
+    assert "memory_version 9 is not kept" in active.head(project).trouble("9", space)
 
 
 def test_a_deletion_is_out_of_every_version_at_once(store, project, lesson, space):
-    memory, recall = MemoryStore(store), Recall(store, MemoryStore(store))
+    memory, active = LessonStore(store), ActiveVersions(store, LessonStore(store))
     teach(memory, project, "good", lesson("Cat"))
     teach(memory, project, "bad", lesson("Dog"))
     memory.train(project)
-    before = recall.learnt(project, "newest", space)
+    before = active.learnt(project, "newest", space)
     assert memory.delete(project, annotations=["bad"])
-    after = recall.learnt(project, "newest", space)
+    after = active.learnt(project, "newest", space)
     assert after.name != before.name
     assert after.memories["tag"].counts == {"Cat": 1}
     kept = store.run("look", lambda c: c.hlen(memory_key(project, "lessons")))
     assert kept == 1  # its bytes are gone too
 
     assert memory.delete(project, tasks=["t"])
-    assert recall.learnt(project, "newest", space).memories == {}
+    assert active.learnt(project, "newest", space).memories == {}
     assert store.run("look", lambda c: c.hlen(memory_key(project, "lessons"))) == 0
     assert not teach(memory, project, "late", lesson())  # of the deleted task
 
 
 def test_lessons_of_other_features_are_not_used_and_said(store, project, lesson, tiny_segmenter):
-    memory, recall = MemoryStore(store), Recall(store, MemoryStore(store))
-    other = SegmentSettings(method="clip")
-    teach(memory, project, "1", lesson(settings=other))
+    memory, active = LessonStore(store), ActiveVersions(store, LessonStore(store))
+    other = SegmentSettings(method="clip").resolve()
+    teach(memory, project, "1", lesson(method=other))
     memory.train(project)
-    ours, theirs = tiny_segmenter.space(SETTINGS), tiny_segmenter.space(other)
+    ours, theirs = tiny_segmenter.space(METHOD), tiny_segmenter.space(other)
     assert ours != theirs
-    assert recall.name(project, "newest", ours) == ""
-    assert recall.name(project, "newest", theirs).startswith("1-")
-    assert "1 of 1 corrections were learnt with another" in recall.head(project).trouble(
+    assert active.name(project, "newest", ours) == ""
+    assert active.name(project, "newest", theirs).startswith("1-")
+    assert "1 of 1 corrections were learnt with another" in active.head(project).trouble(
         "newest", ours
     )
-    assert recall.head(project).trouble("newest", theirs) is None
+    assert active.head(project).trouble("newest", theirs) is None
 
 
 def test_many_workers_at_once_lose_nothing(settings, store, project, lesson):
@@ -138,16 +138,16 @@ def test_many_workers_at_once_lose_nothing(settings, store, project, lesson):
             n = next(numbers)
             teach(memory, project, str(n), lessons[n])
 
-    threads = [threading.Thread(target=work, args=(MemoryStore(one, 4),)) for one in stores]
+    threads = [threading.Thread(target=work, args=(LessonStore(one, 4),)) for one in stores]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    index = MemoryStore(store).index(project)
+    index = LessonStore(store).index(project)
     assert len(index.annotations) == 40
     assert [version.number for version in index.versions] == list(range(1, 11))
     refs = [ref for one in index.annotations.values() for ref in one.lessons]
-    assert len(MemoryStore(store).lessons(project, refs)) == len({ref.digest for ref in refs})
+    assert len(LessonStore(store).lessons(project, refs)) == len({ref.digest for ref in refs})
     for one in stores:
         one.close()
 
@@ -155,11 +155,11 @@ def test_many_workers_at_once_lose_nothing(settings, store, project, lesson):
 def test_it_is_there_after_a_restart(tmp_path, project, lesson, space):
     for n in (1, 2):
         store = open_store(None, tmp_path)
-        memory = MemoryStore(store)
+        memory = LessonStore(store)
         assert len(memory.index(project).annotations) == n - 1
         teach(memory, project, str(n), lesson(rows=n))
         memory.train(project)
-        assert Recall(store, memory).name(project, "newest", space).startswith(f"{n}-")
+        assert ActiveVersions(store, memory).name(project, "newest", space).startswith(f"{n}-")
         store.close()
 
 
@@ -167,35 +167,35 @@ def test_without_the_store_nothing_is_taught_and_what_is_loaded_stays(
     tmp_path, project, lesson, space
 ):
     store = open_store(None, tmp_path)
-    memory = MemoryStore(store)
-    recall = Recall(store, memory)
+    memory = LessonStore(store)
+    active = ActiveVersions(store, memory)
     teach(memory, project, "1", lesson())
     memory.train(project)
-    learnt = recall.learnt(project, "newest", space)
+    learnt = active.learnt(project, "newest", space)
     store.close()
-    assert recall.learnt(project, "newest", space) is learnt
+    assert active.learnt(project, "newest", space) is learnt
     with pytest.raises(StoreError):
         teach(memory, project, "2", lesson())
-    assert Recall(store, memory).learnt(project, "newest", space).memories == {}
+    assert ActiveVersions(store, memory).learnt(project, "newest", space).memories == {}
 
 
 def test_a_damaged_lesson_costs_itself_alone(store, project, lesson, space, caplog):
-    memory = MemoryStore(store)
+    memory = LessonStore(store)
     teach(memory, project, "1", lesson("Cat"))
     teach(memory, project, "2", lesson("Dog"))
     memory.train(project)
     digest = lesson("Dog").digest
     key = memory_key(project, "lessons")
     store.run("spoil", lambda client: client.hset(key, digest, b"nonsense"))
-    assert Recall(store, memory).learnt(project, "newest", space).memories["tag"].counts == {
-        "Cat": 1
-    }
+    assert ActiveVersions(store, memory).learnt(project, "newest", space).memories[
+        "tag"
+    ].counts == {"Cat": 1}
     assert "a lesson is lost" in caplog.text
 
 
 def test_what_another_program_wrote_is_not_overwritten(store, project, lesson):
     store.set_many({memory_key(project, "index"): b'{"format": 99}'})
-    memory = MemoryStore(store)
+    memory = LessonStore(store)
     with pytest.raises(StoreError, match=f"memory forget {project}"):
         teach(memory, project, "1", lesson())
     assert memory.forget(project)
@@ -203,14 +203,14 @@ def test_what_another_program_wrote_is_not_overwritten(store, project, lesson):
 
 
 def test_the_oldest_is_forgotten_when_there_is_no_room(store, project, lesson):
-    memory = MemoryStore(store, limits=Limits(max_annotations=2))
+    memory = LessonStore(store, limits=Limits(max_annotations=2))
     for n in range(3):
         teach(memory, project, str(n), lesson(rows=n + 5), updated_us=n)
     assert sorted(memory.index(project).annotations) == ["1", "2"]
 
 
 def test_forgetting_a_project_leaves_no_key(store, project, lesson):
-    memory = MemoryStore(store)
+    memory = LessonStore(store)
     teach(memory, project, "1", lesson())
     assert project in memory.projects()
     assert memory.forget(project)

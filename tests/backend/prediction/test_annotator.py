@@ -42,9 +42,15 @@ def area_px(regions) -> int:
 def encodes(annotator, store):
     """The annotator that has seen nothing yet, and a list that grows by each batch's images."""
     sizes = []
-    batcher = Batcher(annotator.segmenter.encode, on_batch=sizes.append)
-    yield replace(annotator, batcher=batcher, features=FeatureCache(store)), sizes
+    batcher = Batcher(annotator.painter.segmenter.encode, on_batch=sizes.append)
+    yield with_pages(annotator, encode=batcher, cache=FeatureCache(store)), sizes
     batcher.close()
+
+
+def with_pages(annotator, **changes):
+    """The annotator with another way to load images, or to encode or keep them."""
+    painter = annotator.painter
+    return replace(annotator, painter=replace(painter, pages=replace(painter.pages, **changes)))
 
 
 def predict_one(annotator, config, data, settings=EVERY_PIXEL, **more):
@@ -111,7 +117,7 @@ def test_labels_may_come_from_the_task(annotator, photo_uri):
 
 
 def test_masks_under_the_projects_size_are_left_out(annotator, photo_uri):
-    settings = replace(EVERY_PIXEL, min_region_px=48 * 64 + 1)
+    settings = EVERY_PIXEL.model_copy(update={"min_region_px": 48 * 64 + 1})
     assert predict_one(annotator, ANIMALS, {"image": photo_uri}, settings)["result"] == []
 
 
@@ -149,7 +155,7 @@ def test_a_host_that_is_down_is_one_line_in_the_log(annotator, caplog):
         raise ImageNotFound(f"{uri} is gone")
 
     tasks = [{"id": n, "data": {"image": f"http://x/{n}"}} for n in range(20)]
-    predictions = replace(annotator, load_image=gone).predict(tasks, ANIMALS, EVERY_PIXEL)
+    predictions = with_pages(annotator, load_image=gone).predict(tasks, ANIMALS, EVERY_PIXEL)
     assert all(p["error"]["code"] == "image_not_found" for p in predictions)
     assert [record.getMessage() for record in caplog.records] == [
         "task 0: http://x/0 is gone (and 19 more: image_not_found)"
@@ -160,7 +166,7 @@ def test_an_unexpected_failure_is_logged_with_its_place_and_told_without(annotat
     def fail(uri, **_):
         raise ZeroDivisionError("secret detail")
 
-    (prediction,) = replace(annotator, load_image=fail).predict(
+    (prediction,) = with_pages(annotator, load_image=fail).predict(
         [{"id": 1, "data": {"image": "x"}}], ANIMALS, EVERY_PIXEL
     )
     assert prediction["error"]["code"] == "internal"
@@ -238,7 +244,7 @@ def test_a_click_on_what_was_just_predicted_loads_and_encodes_nothing(encodes, p
     def gone(uri, **_):
         raise ImageNotFound(f"{uri} is gone")
 
-    assert ask(replace(annotator, load_image=gone), {"image": photo_uri}, click(50, 40))
+    assert ask(with_pages(annotator, load_image=gone), {"image": photo_uri}, click(50, 40))
     assert sizes == [1]
 
 
@@ -269,19 +275,3 @@ def test_the_version_tells_settings_and_words_apart(annotator):
     assert annotator.version(ProjectSettings(method="clip")) != plain
     assert annotator.version(ProjectSettings(background=("sky",))) != plain
     assert annotator.version(ProjectSettings()) == plain
-
-
-def test_warming_embeds_the_words_of_a_config(annotator, monkeypatch):
-    asked = []
-    encode = annotator.segmenter.encode_text
-
-    class Recorder:
-        embed_dim, fingerprint = encode.embed_dim, encode.fingerprint
-
-        def __call__(self, texts, templates="imagenet80"):
-            asked.extend(texts)
-            return encode(texts, templates)
-
-    watched = replace(annotator, segmenter=replace(annotator.segmenter, encode_text=Recorder()))
-    watched.warm(view(brush("tag", "Zebra")), ProjectSettings())
-    assert "zebra" in asked

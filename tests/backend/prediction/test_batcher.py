@@ -8,9 +8,10 @@ import pytest
 
 from backend.errors import Overloaded
 from backend.prediction.batcher import Batcher
-from model import SegmentSettings
+from model import METHODS, MethodConfig, Vocabulary
 
-PLAIN = SegmentSettings()
+PLAIN, CLIP = METHODS["firstpass"], METHODS["clip"]
+WORDS = Vocabulary.of(["cat"])
 
 
 def picture(number: int) -> np.ndarray:
@@ -21,16 +22,17 @@ class Encoder:
     """Answers each image's number; holds its batches until told to go on."""
 
     def __init__(self, *, is_open: bool = True) -> None:
-        self.batches: list[tuple[list[int], SegmentSettings]] = []
+        self.batches: list[tuple[list[int], MethodConfig]] = []
         self.is_busy, self.may_go = threading.Event(), threading.Event()
         if is_open:
             self.may_go.set()
 
-    def __call__(self, images, settings):
+    def __call__(self, images, method, vocabularies):
+        assert [*vocabularies] == [WORDS] * len(images)
         self.is_busy.set()
         assert self.may_go.wait(20)
         numbers = [int(image[0, 0, 0]) for image in images]
-        self.batches.append((numbers, settings))
+        self.batches.append((numbers, method))
         if 13 in numbers:
             raise ValueError(f"cannot encode {numbers}")
         return numbers
@@ -42,7 +44,7 @@ def held():
     encoder = Encoder(is_open=False)
     batcher = Batcher(encoder, max_images=4, max_waiting=5)
     with ThreadPoolExecutor(16) as threads:
-        first = threads.submit(batcher, picture(0), PLAIN)
+        first = threads.submit(batcher, picture(0), PLAIN, WORDS)
         assert encoder.is_busy.wait(20)
         yield encoder, batcher, threads
         encoder.may_go.set()
@@ -60,7 +62,7 @@ def wait_in_line(batcher: Batcher, length: int) -> None:
 
 def test_waiting_images_become_one_batch_and_each_gets_its_own_answer(held):
     encoder, batcher, threads = held
-    answers = [threads.submit(batcher, picture(n), PLAIN) for n in (1, 2, 3)]
+    answers = [threads.submit(batcher, picture(n), PLAIN, WORDS) for n in (1, 2, 3)]
     wait_in_line(batcher, 3)
     encoder.may_go.set()
     assert [answer.result(20) for answer in answers] == [1, 2, 3]
@@ -69,27 +71,28 @@ def test_waiting_images_become_one_batch_and_each_gets_its_own_answer(held):
 
 def test_a_batch_holds_no_more_than_its_limit(held):
     encoder, batcher, threads = held
-    answers = [threads.submit(batcher, picture(n), PLAIN) for n in (1, 2, 3, 4, 5)]
+    answers = [threads.submit(batcher, picture(n), PLAIN, WORDS) for n in (1, 2, 3, 4, 5)]
     wait_in_line(batcher, 5)
     encoder.may_go.set()
     assert [answer.result(20) for answer in answers] == [1, 2, 3, 4, 5]
     assert max(len(numbers) for numbers, _ in encoder.batches) == 4
 
 
-def test_images_of_other_settings_are_never_in_the_same_batch(held):
+def test_images_of_other_methods_are_never_in_the_same_batch(held):
     encoder, batcher, threads = held
-    other = SegmentSettings(method="clip")
-    answers = [threads.submit(batcher, picture(n), other if n % 2 else PLAIN) for n in (1, 2, 3, 4)]
+    answers = [
+        threads.submit(batcher, picture(n), CLIP if n % 2 else PLAIN, WORDS) for n in (1, 2, 3, 4)
+    ]
     wait_in_line(batcher, 4)
     encoder.may_go.set()
     assert [answer.result(20) for answer in answers] == [1, 2, 3, 4]
-    for numbers, settings in encoder.batches:
-        assert all((n % 2 == 1) == (settings == other) for n in numbers)
+    for numbers, method in encoder.batches:
+        assert all((n % 2 == 1) == (method == CLIP) for n in numbers)
 
 
 def test_one_bad_image_fails_alone(held):
     encoder, batcher, threads = held
-    answers = [threads.submit(batcher, picture(n), PLAIN) for n in (1, 13, 2)]
+    answers = [threads.submit(batcher, picture(n), PLAIN, WORDS) for n in (1, 13, 2)]
     wait_in_line(batcher, 3)
     encoder.may_go.set()
     assert answers[0].result(20) == 1
@@ -101,24 +104,24 @@ def test_one_bad_image_fails_alone(held):
 def test_a_full_line_refuses_at_once(held):
     _, batcher, threads = held
     for n in range(1, 6):
-        threads.submit(batcher, picture(n), PLAIN)
+        threads.submit(batcher, picture(n), PLAIN, WORDS)
     wait_in_line(batcher, 5)
     with pytest.raises(Overloaded, match="5 images are waiting"):
-        batcher(picture(9), PLAIN)
+        batcher(picture(9), PLAIN, WORDS)
 
 
 def test_an_image_whose_time_is_over_is_not_encoded(held):
     encoder, batcher, _ = held
     with pytest.raises(Overloaded, match="did not reach this image"):
-        batcher(picture(7), PLAIN, timeout_s=0.01)
+        batcher(picture(7), PLAIN, WORDS, timeout_s=0.01)
     encoder.may_go.set()
-    assert batcher(picture(8), PLAIN) == 8
+    assert batcher(picture(8), PLAIN, WORDS) == 8
     assert 7 not in [n for numbers, _ in encoder.batches for n in numbers]
 
 
 def test_the_size_of_each_batch_is_told():
     sizes = []
     batcher = Batcher(Encoder(), max_images=4, on_batch=sizes.append)
-    batcher(picture(1), PLAIN)
+    batcher(picture(1), PLAIN, WORDS)
     batcher.close()
     assert sizes == [1]

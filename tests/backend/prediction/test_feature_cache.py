@@ -7,12 +7,12 @@ import torch
 from backend.prediction.feature_cache import (
     FeatureCache,
     FeatureCacheConfig,
-    FeatureCounters,
     pack,
     store_key,
     unpack,
 )
 from model import DenseFeatures, SegmentSettings
+from tests.support.counting import counted
 
 
 def image(seed: int, side=32) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_the_same_pixels_are_encoded_once_wherever_they_come_from(store, encode)
     assert encode.calls == 1
     assert cache.features("here", image(0), "another space", encode) is not one
     assert cache.features("here", image(1), "space", encode) is not one
-    assert cache.counters == FeatureCounters(hits_process=1, misses=3)
+    assert counted(cache.counts) == {"hits_process": 1, "misses": 3}
 
 
 def test_an_image_of_the_same_bytes_but_another_shape_is_another(store, encode):
@@ -85,11 +85,11 @@ def test_bytes_are_bounded_and_the_latest_stay(store, encode):
 
 
 def test_workers_share_features_through_the_store_when_told_to(store, encode, tiny_segmenter):
-    settings = SegmentSettings()
+    method = SegmentSettings().resolve()
     photo = image(99, side=48)
-    (features,) = tiny_segmenter.encode([photo], settings)
+    (features,) = tiny_segmenter.encode([photo], method)
     config = FeatureCacheConfig(store_s=60)
-    space = tiny_segmenter.space(settings)
+    space = tiny_segmenter.space(method)
     FeatureCache(store, config).features("here", photo, space, lambda: features)
     cache = FeatureCache(store, config)
     found = cache.features("here", photo, space, encode)
@@ -97,7 +97,7 @@ def test_workers_share_features_through_the_store_when_told_to(store, encode, ti
     assert torch.equal(found.patch_tokens, features.patch_tokens)
     assert torch.equal(found.cls_token, features.cls_token)
     assert found.image_hw == features.image_hw
-    assert cache.counters == FeatureCounters(hits_store=1)
+    assert counted(cache.counts) == {"hits_store": 1}
 
 
 FOREIGN = {

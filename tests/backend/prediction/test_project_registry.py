@@ -3,7 +3,7 @@
 import pytest
 
 from backend.label_studio.project_settings import ProjectSettings
-from backend.prediction.project_registry import Projects, store_key
+from backend.prediction.project_registry import ProjectRegistry, store_key
 from backend.store.store import open_store
 
 CLIP = ProjectSettings(method="clip", background=("sky",))
@@ -18,34 +18,34 @@ def gone(tmp_path):
 
 
 def test_another_process_recalls_it(store):
-    Projects(store).remember("1.100", CLIP)
-    assert Projects(store).recall("1.100") == CLIP
+    ProjectRegistry(store).remember("1.100", CLIP)
+    assert ProjectRegistry(store).settings_of("1.100") == CLIP
 
 
 def test_the_newest_wins_in_all_processes(store):
-    one, two = Projects(store), Projects(store)
+    one, two = ProjectRegistry(store), ProjectRegistry(store)
     one.remember("2.100", CLIP)
     two.remember("2.100", ProjectSettings())
-    assert one.recall("2.100") == ProjectSettings()
+    assert one.settings_of("2.100") == ProjectSettings()
 
 
 def test_a_project_that_set_nothing_has_the_defaults(store):
-    assert Projects(store).recall("3.100") == ProjectSettings()
+    assert ProjectRegistry(store).settings_of("3.100") == ProjectSettings()
 
 
 def test_projects_of_the_same_number_are_told_apart_by_their_birth(store):
-    projects = Projects(store)
+    projects = ProjectRegistry(store)
     projects.remember("4.100", CLIP)
-    assert projects.recall("4.200") == ProjectSettings()
+    assert projects.settings_of("4.200") == ProjectSettings()
 
 
 def test_without_a_store_this_process_still_knows(gone):
-    projects = Projects(gone)
+    projects = ProjectRegistry(gone)
     projects.remember("5.100", CLIP)
-    assert projects.recall("5.100") == CLIP
+    assert projects.settings_of("5.100") == CLIP
 
 
 @pytest.mark.parametrize("foreign", [b"\xff\xfe", b"[]", b"{", b'{"method": "of a later version"}'])
 def test_what_cannot_be_read_back_is_not_used(store, foreign):
     store.set_many({store_key("6.100"): foreign})
-    assert Projects(store).recall("6.100") == ProjectSettings()
+    assert ProjectRegistry(store).settings_of("6.100") == ProjectSettings()

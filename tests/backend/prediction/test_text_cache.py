@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.prediction.embed_codec import HEADER, key_prefix, pack_row, text_part, unpack_row
-from backend.prediction.text_cache import CacheCounters, CachedTextEncoder, TextCacheConfig
+from backend.prediction.text_cache import CachedTextEncoder, TextCacheConfig
 from backend.store.servers import ServerConfig
 from backend.store.store import StoreConfig, open_store
 from model import MethodError, ModelError
+from tests.support.counting import counted
 
 ROOT = Path(__file__).parents[3]
 DIM = 16
@@ -81,37 +82,45 @@ def test_rows_are_the_encoders_own_from_every_layer(store):
     assert is_right(first(WORDS), WORDS)
     assert is_right(first(WORDS[::-1]), WORDS[::-1])
     assert encoder.calls == [WORDS]
-    assert first.counters == CacheCounters(hits_process=8, misses=8)
+    assert counted(first.counts) == {"hits_process": 8, "misses": 8}
 
     restarted = CachedTextEncoder(CountingEncoder(), store)
     assert is_right(restarted(WORDS), WORDS)
-    assert restarted.counters == CacheCounters(hits_store=8)
+    assert counted(restarted.counts) == {"hits_store": 8}
 
 
-def commands_of(store, work) -> dict[str, int]:
-    """How often the server was asked what while the work was done."""
-    store.run("reset", lambda client: client.config_resetstat())
-    work()
-    stats = store.run("look", lambda client: client.info("commandstats"))
-    return {
-        name.removeprefix("cmdstat_"): row["calls"]
-        for name, row in stats.items()
-        if not name.startswith(("cmdstat_config", "cmdstat_client"))
-    }
-
-
-def test_one_read_and_one_batch_and_one_write_serve_a_vocabulary(store):
+def test_what_is_known_is_neither_encoded_nor_asked_for_again(store):
     CachedTextEncoder(CountingEncoder(), store)(WORDS[:3])
-    known = CachedTextEncoder(CountingEncoder(), store)
-    assert commands_of(store, lambda: known(WORDS[:3])) == {"mget": 1}
-    assert commands_of(store, lambda: known(WORDS[:3])) == {}
-
     encoder = CountingEncoder()
     partly = CachedTextEncoder(encoder, store)
-    commands = commands_of(store, lambda: partly([*WORDS, *WORDS]))  # each asked for twice
+    assert is_right(partly([*WORDS, *WORDS]), [*WORDS, *WORDS])  # each asked for twice
     assert encoder.calls == [WORDS[3:]]
-    # Of the five missing: a lock and a row each; the second MGET looks again under the locks.
-    assert commands == {"mget": 2, "set": 5 + 5, "del": 1}
+    store.close()
+    assert is_right(partly(WORDS), WORDS)
+    assert len(encoder.calls) == 1
+
+
+def test_many_texts_are_encoded_in_chunks_between_which_others_get_a_turn(store):
+    class Paced(CountingEncoder):
+        def __call__(self, texts, templates="imagenet80"):
+            if len(self.calls) == 1:
+                has_begun.set()
+                assert is_waiting.wait(20)
+            return super().__call__(texts, templates)
+
+    has_begun, is_waiting = threading.Event(), threading.Event()
+    encoder = Paced(pause_s=0.05)
+    cached = CachedTextEncoder(encoder, store, TextCacheConfig(chunk_prompts=160))
+    many = [f"word {i}" for i in range(20)]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cached, many)
+        assert has_begun.wait(20)
+        second = pool.submit(cached, ["cat"])
+        is_waiting.set()
+        assert is_right(second.result(), ["cat"])
+        assert is_right(first.result(), many)
+    assert encoder.encoded == sorted([*many, "cat"])
+    assert max(map(len, encoder.calls)) == 2
 
 
 def test_other_weights_and_other_templates_share_nothing(store):
@@ -149,11 +158,11 @@ def test_the_process_remembers_no_more_than_its_limit(store):
     cached(["a", "b", "c"])
     cached(["a"])
     cached(["d"])  # b was used longest ago
-    before = cached.counters
+    before = cached.counts.as_dict()
     cached(["a", "c", "d"])
-    assert cached.counters.hits_process == before.hits_process + 3
+    assert cached.counts["hits_process"] == before["hits_process"] + 3
     cached(["b"])
-    assert cached.counters.hits_store == before.hits_store + 1
+    assert cached.counts["hits_store"] == before["hits_store"] + 1
 
 
 def test_what_the_store_holds_can_be_evicted(store):
@@ -191,11 +200,11 @@ def test_a_spoilt_value_is_encoded_again_and_put_right(store, kind):
     cached = CachedTextEncoder(encoder, store)
     assert is_right(cached(["cat", "dog"]), ["cat", "dog"])
     assert encoder.encoded == ["cat"]
-    assert cached.counters.corrupt >= 1
+    assert cached.counts["corrupt"] >= 1
 
     healed = CachedTextEncoder(CountingEncoder(), store)
     healed(["cat", "dog"])
-    assert healed.counters == CacheCounters(hits_store=2)
+    assert counted(healed.counts) == {"hits_store": 2}
 
 
 @pytest.mark.parametrize("other", ["set", "list"])
@@ -272,15 +281,6 @@ def test_a_failure_of_one_thread_is_not_that_of_those_who_waited(store):
         assert sorted(map(str, pool.map(ask, range(4)))) == ["True"] * 3 + ["failed"]
 
 
-def test_who_encodes_for_longer_than_a_lock_lasts_is_still_waited_for(store):
-    config = TextCacheConfig(lock_s=1.0)
-    encoders = [CountingEncoder(pause_s=2.5) for _ in range(2)]
-    with ThreadPoolExecutor(2) as pool:  # two caches of one process know as little as two processes
-        rows = pool.map(lambda e: CachedTextEncoder(e, store, config)(WORDS), encoders)
-        assert all(is_right(found, WORDS) for found in rows)
-    assert sorted(encoders[0].encoded + encoders[1].encoded) == sorted(WORDS)
-
-
 def test_who_takes_too_long_is_not_waited_for(store):
     class Waits(CountingEncoder):
         def __call__(self, texts, templates="imagenet80"):
@@ -294,24 +294,9 @@ def test_who_takes_too_long_is_not_waited_for(store):
         assert is_encoding.wait(20)
         impatient = CachedTextEncoder(CountingEncoder(), store, TextCacheConfig(wait_s=0.2))
         assert is_right(impatient(WORDS), WORDS)
-        assert impatient.counters.misses == len(WORDS)
+        assert impatient.counts["misses"] == len(WORDS)
         may_go_on.set()
         assert is_right(slow.result(), WORDS)
-
-
-def test_warming_encodes_and_never_raises(store, caplog):
-    encoder = CountingEncoder()
-    cached = CachedTextEncoder(encoder, store)
-    cached.warm(["cat"])
-    cached(["cat"])
-    assert encoder.encoded == ["cat"]
-
-    class Broken(CountingEncoder):
-        def __call__(self, texts, templates="imagenet80"):
-            raise RuntimeError("out of memory")
-
-    CachedTextEncoder(Broken(), store).warm(["bird"])
-    assert "cannot be encoded ahead" in caplog.text
 
 
 def test_without_a_store_it_still_encodes_each_text_once(tmp_path):
@@ -364,7 +349,7 @@ def fork(job, data_dir, *arguments) -> int:
 def ask_and_note(store, note: Path) -> None:
     cached = CachedTextEncoder(CountingEncoder(pause_s=0.5), store, TextCacheConfig(wait_s=60))
     assert is_right(cached(FIFTY), FIFTY)
-    note.write_text(str(cached.counters.misses))
+    note.write_text(str(cached.counts["misses"]))
 
 
 def three_at_once(data_dir: Path) -> None:
@@ -388,7 +373,7 @@ def one_is_killed(data_dir: Path) -> None:
     os.waitpid(child, 0)
     cached = CachedTextEncoder(CountingEncoder(), store, TextCacheConfig(lock_s=0.5))
     assert is_right(cached(FIFTY), FIFTY)
-    assert cached.counters.misses == 50
+    assert cached.counts["misses"] == 50
     store.close()
 
 

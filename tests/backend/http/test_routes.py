@@ -3,14 +3,13 @@
 import base64
 import json
 import threading
-from concurrent.futures import Future
-from dataclasses import replace
 
 import pytest
 
 from backend.errors import SettingsError
 from backend.http.app import create_app
 from backend.http.degradations import model_degradations
+from backend.http.serving import Serving
 
 CONFIG = """<View><Image name="image" value="$image"/>
 <BrushLabels name="tag" toName="image">
@@ -29,10 +28,15 @@ def predict_body(*uris: str, **params) -> dict:
     }
 
 
+@pytest.fixture
+def loading(make_service):
+    """The client of a service whose model is not loaded yet."""
+    return create_app(make_service(is_loaded=False)).test_client()
+
+
 @pytest.mark.parametrize("path", ["/", "/health"])
-def test_health_is_up_even_while_the_model_loads(parts, path):
-    parts.annotator = Future()
-    answer = create_app(parts).test_client().get(path)
+def test_health_is_up_even_while_the_model_loads(loading, path):
+    answer = loading.get(path)
     assert answer.status_code == 200
     assert answer.json["status"] == "UP"
 
@@ -54,16 +58,15 @@ def test_the_starter_is_called_what_it_is():
     assert model_degradations({"model": "ViT-B-16/openai-1a2b3c4d", "device": "cuda"}) == []
 
 
-def test_ready_is_503_while_the_model_loads(parts):
-    parts.annotator = Future()
-    answer = create_app(parts).test_client().get("/ready")
+def test_ready_is_503_while_the_model_loads(loading):
+    answer = loading.get("/ready")
     assert (answer.status_code, answer.json["status"]) == (503, "loading")
 
 
-def test_ready_says_why_when_the_model_could_not_be_loaded(parts):
-    parts.annotator = Future()
-    parts.annotator.set_exception(SettingsError("no such weights"))
-    answer = create_app(parts).test_client().get("/ready")
+def test_ready_says_why_when_the_model_could_not_be_loaded(make_service):
+    service = make_service(is_loaded=False)
+    service.model_loaded.set_exception(SettingsError("no such weights"))
+    answer = create_app(service).test_client().get("/ready")
     assert (answer.status_code, answer.json["status"]) == (503, "failed")
     assert "no such weights" in answer.json["message"]
 
@@ -107,10 +110,9 @@ def test_what_a_project_set_up_is_used_and_named_by_its_predictions(client, phot
     assert "/firstpass/" in versions["firstpass"]
 
 
-def test_setup_answers_503_while_the_model_loads(parts, monkeypatch):
-    parts.annotator = Future()
-    monkeypatch.setattr("backend.http.app.SETUP_WAITS_S", 0.01)
-    answer = create_app(parts).test_client().post("/setup", json={"project": "1.1"})
+def test_setup_answers_503_while_the_model_loads(loading, monkeypatch):
+    monkeypatch.setattr("backend.http.routes.SETUP_WAITS_S", 0.01)
+    answer = loading.post("/setup", json={"project": "1.1"})
     assert answer.status_code == 503
     assert "still loading" in answer.status
 
@@ -227,19 +229,20 @@ def test_unknown_paths_and_methods_are_json_too(client):
     assert "POST" in wrong.headers["Allow"]
 
 
-def test_a_body_over_the_limit_is_413(parts):
-    parts.settings = replace(parts.settings, max_body_mb=1)
-    answer = create_app(parts).test_client().post("/predict", data=b" " * (2**20 + 1))
+def test_a_body_over_the_limit_is_413(make_service):
+    client = create_app(make_service(max_body_mb=1)).test_client()
+    answer = client.post("/predict", data=b" " * (2**20 + 1))
     assert answer.status_code == 413
     assert answer.is_json
 
 
-def test_an_unexpected_error_shows_no_traceback(parts, monkeypatch):
-    def fail(*_, **__):
-        raise RuntimeError("secret detail")
+def test_an_unexpected_error_shows_no_traceback(service):
+    class Failing:
+        def projects(self):
+            raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(type(parts.annotator.result()), "version_with", fail)
-    answer = create_app(parts).test_client().get("/versions")
+    service.lessons = Failing()
+    answer = create_app(service).test_client().get("/versions")
     assert answer.status_code == 500
     assert "secret" not in answer.text + answer.status
     assert "Traceback" not in answer.text
@@ -254,10 +257,12 @@ def test_metrics_count_requests_tasks_and_failures(client, photo_uri):
     assert 'firstpass_stage_seconds_count{stage="encode"}' in text
 
 
-def test_predictions_never_take_every_thread(parts, photo_uri):
-    while parts.free_predictions.acquire(blocking=False):
+def test_predictions_never_take_every_thread(service, photo_uri):
+    app = create_app(service)
+    serving: Serving = app.extensions["serving"]
+    while serving.free_predictions.acquire(blocking=False):
         pass
-    client = create_app(parts).test_client()
+    client = app.test_client()
     answer = client.post("/predict", json=predict_body(photo_uri))
     assert answer.status_code == 503
     assert answer.json["error"] == "overloaded"
@@ -266,9 +271,9 @@ def test_predictions_never_take_every_thread(parts, photo_uri):
 
 class TestPassword:
     @pytest.fixture
-    def guarded(self, parts):
-        parts.settings = replace(parts.settings, basic_auth_user="u", basic_auth_pass="päss")
-        return create_app(parts).test_client()
+    def guarded(self, make_service):
+        service = make_service(basic_auth_user="u", basic_auth_pass="päss")
+        return create_app(service).test_client()
 
     @pytest.mark.parametrize(
         "path", ["/", "/health", "/ready", "/metrics", "/versions", "/nowhere"]
@@ -289,19 +294,18 @@ class TestPassword:
         assert guarded.post("/webhook", json=event).status_code == 201
         assert guarded.post("/webhook", json=event, headers=WRONG).status_code == 401
 
-    def test_webhooks_may_be_made_to_carry_it(self, parts):
-        parts.settings = replace(
-            parts.settings, basic_auth_user="u", basic_auth_pass="päss", webhook_auth="required"
-        )
-        client = create_app(parts).test_client()
+    def test_webhooks_may_be_made_to_carry_it(self, make_service):
+        client = create_app(
+            make_service(basic_auth_user="u", basic_auth_pass="päss", webhook_auth="required")
+        ).test_client()
         event = {"action": "START_TRAINING", "project": {"id": 1}}
         assert client.post("/webhook", json=event).status_code == 401
         assert client.post("/webhook", json=event, headers=GIVEN).status_code == 201
 
 
-def test_two_projects_at_once_do_not_mix(parts, photo_uri):
+def test_two_projects_at_once_do_not_mix(service, photo_uri):
     """One client a thread, each with its own project and method, many times over."""
-    app = create_app(parts)
+    app = create_app(service)
     wrong = []
 
     def ask(project: str, method: str) -> None:

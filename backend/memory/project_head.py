@@ -1,0 +1,68 @@
+"""The short of a project's lesson index: what each request needs to know of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+from pydantic import TypeAdapter
+
+from backend.memory.lesson_index import LessonIndex
+
+NEWEST, NONE = "newest", "none"  # what a project may want instead of a version's number
+
+
+@dataclass(frozen=True)
+class ProjectHead:
+    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()  # names and spaces, oldest first
+    changes: int = 0  # annotations that no version holds yet as they are
+    annotations: int = 0  # that teach something
+    spaces: Mapping[str, int] = field(default_factory=dict)  # how many of them in each
+
+    def wanted(self, pinned: str) -> tuple[str, tuple[str, ...]]:
+        """Name and spaces of the version that is asked for, or the newest; ("", ()) for none."""
+        if pinned == NONE or not self.versions:
+            return "", ()
+        by_number = {name.split("-")[0]: (name, spaces) for name, spaces in self.versions}
+        return by_number.get(pinned.split("-")[0], self.versions[-1])
+
+    def trouble(self, pinned: str, space: str) -> str | None:
+        """A sentence on what of this is not used as one would think, or None."""
+        name, _ = self.wanted(pinned)
+        if pinned not in (NEWEST, NONE) and name.split("-")[0] != pinned.split("-")[0]:
+            kept = ", ".join(name for name, _ in self.versions) or "none"
+            return (
+                f"memory_version {pinned} is not kept (kept: {kept}): the newest is used. "
+                'Set extra_params {"memory_version": "newest"}, or one that is kept.'
+            )
+        foreign = sum(count for other, count in self.spaces.items() if other != space)
+        if foreign and pinned != NONE:
+            return (
+                f"{foreign} of {self.annotations} corrections were learnt with another checkpoint "
+                "or method, and are not used now. They count again when that is set again; "
+                "pressing Update on their annotations teaches them anew."
+            )
+        return None
+
+    def to_json(self) -> bytes:
+        return orjson.dumps(self)
+
+    @staticmethod
+    def from_json(data: bytes) -> "ProjectHead":
+        """ValueError for what is none of ours."""
+        return STORED_HEAD.validate_json(data)
+
+
+STORED_HEAD = TypeAdapter(ProjectHead)
+
+
+def head_of(index: LessonIndex) -> ProjectHead:
+    spaces: dict[str, int] = {}
+    for taught in index.annotations.values():
+        for space in {ref.space for ref in taught.lessons}:
+            spaces[space] = spaces.get(space, 0) + 1
+    return ProjectHead(
+        versions=tuple((version.name, tuple(sorted(version.spaces))) for version in index.versions),
+        changes=index.changes,
+        annotations=sum(bool(taught.lessons) for taught in index.annotations.values()),
+        spaces=spaces,
+    )

@@ -1,0 +1,192 @@
+"""The composition root: every part of Firstpass, made once, when it is first asked for.
+
+The server, the commands and the plugin for label-studio-ml make a `Service` of the settings and
+take from it what they need; a command that needs no model loads none.
+"""
+
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import cached_property
+from threading import BoundedSemaphore
+from typing import cast
+
+from backend.concurrency import Concurrency
+from backend.images.loader import ImageConfig, ImageLoader
+from backend.label_studio.client import LabelStudio
+from backend.learning.event_queue import EventQueue
+from backend.learning.worker import LearningWorker
+from backend.memory.active_version import ActiveVersions
+from backend.memory.lesson_store import LessonStore
+from backend.memory.shown_predictions import ShownPredictions
+from backend.metrics import Metrics
+from backend.prediction.annotator import Annotator
+from backend.prediction.batcher import Batcher
+from backend.prediction.feature_cache import FeatureCache, FeatureCacheConfig
+from backend.prediction.page_loader import PageLoader
+from backend.prediction.project_context import ContextResolver
+from backend.prediction.project_registry import ProjectRegistry
+from backend.prediction.task_painter import TaskPainter
+from backend.prediction.text_cache import CachedTextEncoder
+from backend.settings import Settings
+from backend.store.store import Store, open_store
+from model import CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
+
+
+class Service:
+    """The parts without a model come first; `load_model` makes those that need one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.model_loaded: Future[None] = Future()
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return Metrics()
+
+    @cached_property
+    def store(self) -> Store:
+        return open_store(self.settings.redis_url or None, self.settings.data_dir)
+
+    @cached_property
+    def label_studio(self) -> LabelStudio:
+        return LabelStudio(
+            self.settings.label_studio_url, self.settings.label_studio_api_key or None
+        )
+
+    @cached_property
+    def projects(self) -> ProjectRegistry:
+        return ProjectRegistry(self.store)
+
+    @cached_property
+    def lessons(self) -> LessonStore:
+        return LessonStore(self.store, self.settings.learn_every)
+
+    @cached_property
+    def events(self) -> EventQueue:
+        return EventQueue(self.store, self.settings.data_dir)
+
+    @cached_property
+    def active_versions(self) -> ActiveVersions | None:
+        return ActiveVersions(self.store, self.lessons) if self.is_learning else None
+
+    @cached_property
+    def shown(self) -> ShownPredictions | None:
+        return ShownPredictions(self.store) if self.is_learning else None
+
+    @property
+    def is_learning(self) -> bool:
+        return self.settings.learn == "on"
+
+    @property
+    def default_choices(self) -> SegmentSettings:
+        """What a project gets that chooses nothing."""
+        return SegmentSettings(self.settings.method, self.settings.refiner or None)
+
+    # --- what needs the model
+
+    @property
+    def is_model_loaded(self) -> bool:
+        return self.model_loaded.done() and self.model_loaded.exception() is None
+
+    def load_model(self) -> None:
+        """Make all parts that need the model; `model_loaded` tells how that ended."""
+        try:
+            self.annotator, self.learning_worker  # noqa: B018, made by being asked for
+            self._watch_counts()
+        except Exception as error:
+            self.model_loaded.set_exception(error)
+            raise
+        self.model_loaded.set_result(None)
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """Its text embeds are kept in the store. Raises ModelError."""
+        settings = self.settings
+        segmenter = build_segmenter(
+            CheckpointConfig(
+                settings.clip_model, settings.clip_pretrained, settings.device, settings.precision
+            )
+        )
+        self.default_choices.resolve()  # an unknown METHOD or REFINER is told now
+        return replace(segmenter, encode_text=CachedTextEncoder(segmenter.encode_text, self.store))
+
+    @cached_property
+    def concurrency(self) -> Concurrency:
+        is_gpu = self.segmenter.encode_image.device.type != "cpu"
+        return Concurrency.of(self.settings, is_gpu=is_gpu)
+
+    @cached_property
+    def pages(self) -> PageLoader:
+        settings, limits = self.settings, self.concurrency
+        images = ImageConfig(
+            max_bytes=settings.image_max_mb * 2**20,
+            max_pixels=settings.image_max_mpx * 1_000_000,
+            timeout_s=settings.image_timeout_s,
+            local_root=settings.local_files_root,
+            allowed_hosts=settings.image_hosts_allowed,
+        )
+        features = FeatureCacheConfig(settings.feature_cache_mb * 2**20, settings.feature_store_s)
+        return PageLoader(
+            load_image=ImageLoader(images, self.label_studio),
+            encode=Batcher(
+                self.segmenter.encode,
+                max_images=limits.batch_images,
+                wait_s=limits.batch_wait_s,
+                max_waiting=limits.waiting_images,
+                on_batch=self.metrics.batch_images.observe,
+            ),
+            cache=FeatureCache(self.store, features),
+            metrics=self.metrics,
+        )
+
+    @cached_property
+    def resolve(self) -> ContextResolver:
+        return ContextResolver(self.segmenter, self.default_choices)
+
+    @cached_property
+    def annotator(self) -> Annotator:
+        painter = TaskPainter(
+            segmenter=self.segmenter,
+            pages=self.pages,
+            metrics=self.metrics,
+            segment_turn=BoundedSemaphore(self.concurrency.segmentations),
+            shown=self.shown,
+        )
+        return Annotator(
+            resolve=self.resolve,
+            painter=painter,
+            metrics=self.metrics,
+            budget_s=self.settings.predict_budget_s,
+            tasks_at_once=self.concurrency.tasks_a_request,
+            active_versions=self.active_versions,
+        )
+
+    @cached_property
+    def learning_worker(self) -> LearningWorker:
+        return LearningWorker(
+            segmenter=self.segmenter,
+            resolve=self.resolve,
+            pages=self.pages,
+            queue=self.events,
+            lessons=self.lessons,
+            projects=self.projects,
+            metrics=self.metrics,
+            shown=self.shown,
+            is_learning=self.is_learning,
+        )
+
+    def _watch_counts(self) -> None:
+        """Have /metrics show what the parts count by themselves."""
+        texts = cast(CachedTextEncoder, self.segmenter.encode_text)
+        features, metrics = self.pages.cache, self.metrics
+        metrics.watch("firstpass_queue", "Corrections taken in", self.events.counts)
+        metrics.watch_value("firstpass_queue_size", "Corrections waiting", self.events.size)
+        metrics.watch("firstpass_learning", "Corrections worked off", self.learning_worker.counts)
+        metrics.watch("firstpass_text_cache", "Texts, by where their embed was", texts.counts)
+        metrics.watch("firstpass_feature_cache", "Images, by where features were", features.counts)
+        metrics.watch_value(
+            "firstpass_images_waiting", "Images in line for the model", self.pages.encode.waiting
+        )
+        metrics.watch_value(
+            "firstpass_feature_cache_bytes", "Images and features in memory", features.size_bytes
+        )

@@ -1,0 +1,89 @@
+"""`python -m backend serve` as a process of its own, asked over its socket."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
+    from model import CheckpointConfig
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
+RECORDED = FIXTURES / "label_studio_1.23"
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """A request that Label Studio 1.23.2 really sent: method, path, headers, body, raw_body."""
+    return json.loads((RECORDED / f"{name}.json").read_text())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class RunningService:
+    url: str
+    process: subprocess.Popen
+    log: Path
+
+    def ask(self, method: str, path: str, **what: Any) -> requests.Response:
+        return requests.request(method, self.url + path, timeout=60, **what)
+
+    def replay(self, name: str) -> requests.Response:
+        """Send a recorded request, byte for byte."""
+        request = recorded(name)
+        headers = {key: value for key, value in request["headers"] if key != "Host"}
+        return self.ask(
+            request["method"], request["path"], headers=headers, data=request["raw_body"].encode()
+        )
+
+    def wait_until_ready(self, timeout_s: float = 300) -> None:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                if self.ask("GET", "/ready").status_code == 200:
+                    return
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"the service did not come up:\n{self.log.read_text()}")
+
+
+def start_service(
+    folder: Path, checkpoint: "CheckpointConfig", **environment: str
+) -> RunningService:
+    port = free_port()
+    log = folder / "service.log"
+    settings = {
+        "PORT": str(port),
+        "DATA_DIR": str(folder / "data"),
+        "CLIP_MODEL": checkpoint.model,
+        "CLIP_PRETRAINED": checkpoint.pretrained,
+        "DEVICE": "cpu",
+        **environment,
+    }
+    ours = {
+        name: os.environ[name] for name in ("PATH", "HOME", "OMP_NUM_THREADS") if name in os.environ
+    }
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "backend", "serve"],
+            cwd=ROOT,
+            env={**ours, **settings},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    return RunningService(f"http://127.0.0.1:{port}", process, log)
