@@ -10,7 +10,7 @@ import requests
 
 CONFIG = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
 <Label value="Cat"/><Label value="Dog"/></BrushLabels></View>"""
-PROJECT = {"id": 1, "created_at": "1970-01-01T00:01:40.5Z", "label_config": CONFIG}
+PROJECT = {"id": 1, "created_at": "1970-01-01T00:01:40.500000Z", "label_config": CONFIG}
 SETUP = {"project": "1.100", "schema": CONFIG, "extra_params": {"auto_negatives": False}}
 
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 RECORDED = ROOT / "tests" / "fixtures" / "label_studio_1.23"
 CONFIG = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
 <Label value="Cat" alias="c"/><Label value="Dog"/></BrushLabels></View>"""
-PROJECT = {"id": 1, "created_at": "1970-01-01T00:01:40.5Z", "label_config": CONFIG}
+PROJECT = {"id": 1, "created_at": "1970-01-01T00:01:40.500000Z", "label_config": CONFIG}
 KEY = "1.100"
 EVERY_PIXEL = ProjectSettings(auto_negatives=False, min_region_px=1)
 AT_ONCE = QueueConfig(claim_after_s=0.0)
