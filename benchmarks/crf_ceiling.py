@@ -14,9 +14,10 @@ import argparse
 import torch
 from torch import Tensor
 
+from benchmarks.blocky import blocky_probs
 from benchmarks.crf_peers import pydensecrf
 from benchmarks.lattice import lattice_mean_field
-from benchmarks.refining import SETS, blocky_probs
+from benchmarks.refining import SETS
 from model.refine.crf import SMALLEST_PROB, CrfConfig, mean_field
 from model.refine.refiners import ABSENT_PROB
 from model.refine.tiles import above, resize

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.support.running_service import FIXTURES, RunningService, start_service
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
 TINY_CONFIG = FIXTURES / "tiny_clip.json"
 
 # No test may fail because the machine is busy.
-settings.register_profile("firstpass", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("firstpass")
+hypothesis.settings.register_profile(
+    "firstpass", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("firstpass")
 
 
 @pytest.fixture(scope="session")

@@ -62,8 +62,8 @@ def web():
 
 
 def loader(server: WebServer | None = None, api_key: str | None = LEGACY, **config) -> ImageLoader:
-    config = ImageConfig(**{"timeout_s": 10, **config})
-    return ImageLoader(config, LabelStudio(server.url if server else None, api_key))
+    image_config = ImageConfig(**{"timeout_s": 10, **config})
+    return ImageLoader(image_config, LabelStudio(server.url if server else None, api_key))
 
 
 def is_the_image(image: np.ndarray) -> bool:

@@ -27,7 +27,8 @@ UNSURE = torch.full((8, 12), 0.5)
 
 
 def answered(*prompts):
-    return answer(*scene()[:1], scene()[1], prompts, UNSURE)
+    tokens, image = scene()
+    return answer(tokens, image, prompts, UNSURE)
 
 
 def iou(mask, truth):

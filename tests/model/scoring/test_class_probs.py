@@ -79,8 +79,9 @@ def test_the_strongest_class_survives_any_threshold():
 
 
 def test_an_unknown_purifier_lists_the_known():
+    probs, tokens = halves()
     with pytest.raises(MethodError, match="peak, coherence"):
-        purify(*halves(), "oracle", 0.5)
+        purify(probs, tokens, "oracle", 0.5)
 
 
 def test_of_many_classes_the_winners_and_the_nearest_to_winning_stay():
