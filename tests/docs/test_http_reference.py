@@ -1,0 +1,108 @@
+"""docs/http.md says what the service does: its routes, answers, settings and metrics."""
+
+import inspect
+import json
+import re
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import FirstpassError, SettingsError, StoreError
+from backend.label_studio.project_settings import ProjectSettings
+from tests.docs.fenced_blocks import Block, blocks_of
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "http.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+BLOCKS = blocks_of(PAGE)
+EXAMPLES = [
+    (command, answer)
+    for command, answer in pairwise(BLOCKS)
+    if (command.language, answer.language) == ("sh", "json")
+]
+
+
+def section(heading: str) -> str:
+    return re.split(r"(?m)^#+ ", TEXT.partition(f"# {heading}\n")[2])[0]
+
+
+def first_column(table: str) -> set[str]:
+    """The names in code style in the first cells of a table's rows."""
+    cells = re.findall(r"(?m)^\|([^|]+)\|", table)
+    return {name for cell in cells for name in re.findall(r"`([\w/]+)`", cell)}
+
+
+def run(block: Block, url: str) -> str:
+    if shutil.which("curl") is None:
+        pytest.skip("the examples need curl")
+    command = block.text.replace("http://127.0.0.1:9090", url)
+    return subprocess.run(
+        ["bash", "-euc", command], cwd=ROOT, check=True, capture_output=True, text=True, timeout=120
+    ).stdout
+
+
+def differences(documented: Any, real: Any, where: str = "answer") -> list[str]:
+    """Where the keys or JSON types differ; lists as far as both go, never an empty one."""
+    if documented is None or real is None:  # a value that may be absent
+        return []
+    if type(documented) is not type(real):
+        return [f"{where}: {type(documented).__name__} is {type(real).__name__}"]
+    if isinstance(documented, dict):
+        found = [f"{where}.{key}" for key in sorted(documented.keys() ^ real.keys())]
+        for key in documented.keys() & real.keys():
+            found += differences(documented[key], real[key], f"{where}.{key}")
+        return found
+    if isinstance(documented, list) and documented:
+        pairs = enumerate(zip(documented, real, strict=False))
+        found = [line for n, both in pairs for line in differences(*both, f"{where}[{n}]")]
+        return found if real else [f"{where} is empty"]
+    return []
+
+
+def test_every_route_is_described(client):
+    rules = client.application.url_map.iter_rules()
+    routes = {
+        f"{method} {rule.rule}"
+        for rule in rules
+        if rule.endpoint != "static"
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    headings = "\n".join(re.findall(r"(?m)^## .*", TEXT))
+    assert set(re.findall(r"(?:GET|POST) /\w*", headings)) == routes
+    assert first_column(TEXT.partition("\n**Bodies**")[0]) >= {r.split()[1] for r in routes}
+
+
+def test_every_project_setting_is_described():
+    described = first_column(section("extra_params"))
+    assert described == set(inspect.signature(ProjectSettings).parameters)
+
+
+def test_every_metric_is_described(starter_service):
+    families = re.findall(r"(?m)^# TYPE (\S+)", starter_service.ask("GET", "/metrics").text)
+    assert first_column(section("GET /metrics")) == set(families)
+
+
+def test_every_error_code_of_a_task_is_described():
+    def codes(error: type[FirstpassError]) -> set[str]:
+        return {error.code}.union(*map(codes, error.__subclasses__()))
+
+    raised = codes(FirstpassError) - {FirstpassError.code, SettingsError.code, StoreError.code}
+    named = re.search(r"`error.code` is one of(.*?)\.\n", section("POST /predict"), re.DOTALL)
+    assert named
+    assert set(re.findall(r"`([a-z_]+)`", named[1])) - {"model", "internal"} == raised - {"image"}
+
+
+@pytest.mark.parametrize(("command", "answer"), EXAMPLES, ids=lambda block: str(block.line))
+def test_an_example_is_answered_as_described(starter_service, command, answer):
+    described = json.loads(re.sub(r",\s*…", "", answer.text))
+    real = json.loads(run(command, starter_service.url))
+    assert differences(described, real) == []
+
+
+def test_each_route_has_an_example():
+    asked = {re.search(r"9090(/\w*)", command.text)[1] for command, _ in EXAMPLES}
+    assert asked == {"/health", "/setup", "/predict", "/webhook", "/versions", "/ready"}
