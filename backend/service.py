@@ -17,7 +17,7 @@ from backend.learning.event_queue import EventQueue
 from backend.learning.worker import LearningWorker
 from backend.memory.active_version import ActiveVersions
 from backend.memory.lesson_store import LessonStore
-from backend.memory.shown_predictions import ShownPredictions
+from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
 from backend.prediction.annotator import Annotator
 from backend.prediction.batcher import Batcher
@@ -70,8 +70,8 @@ class Service:
         return ActiveVersions(self.store, self.lessons) if self.is_learning else None
 
     @cached_property
-    def shown(self) -> ShownPredictions | None:
-        return ShownPredictions(self.store) if self.is_learning else None
+    def predicted_masks(self) -> PredictedMasks | None:
+        return PredictedMasks(self.store) if self.is_learning else None
 
     @property
     def is_learning(self) -> bool:
@@ -150,7 +150,7 @@ class Service:
             pages=self.pages,
             metrics=self.metrics,
             segment_turn=BoundedSemaphore(self.concurrency.segmentations),
-            shown=self.shown,
+            predicted_masks=self.predicted_masks,
         )
         return Annotator(
             resolve=self.resolve,
@@ -171,7 +171,7 @@ class Service:
             lessons=self.lessons,
             projects=self.projects,
             metrics=self.metrics,
-            shown=self.shown,
+            predicted_masks=self.predicted_masks,
             is_learning=self.is_learning,
         )
 

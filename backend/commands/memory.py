@@ -5,7 +5,7 @@ import datetime
 from collections.abc import Callable
 
 from backend.errors import SettingsError, StoreError
-from backend.memory.export_file import export_memory, import_memory
+from backend.memory.export_file import export_lessons, import_lessons
 from backend.memory.lesson_store import LessonStore
 from backend.service import Service
 
@@ -61,12 +61,12 @@ def line_of(memory: LessonStore, name: str) -> str:
 
 
 def run_export(memory: LessonStore, options: argparse.Namespace) -> str:
-    count = export_memory(memory, options.project, options.file, options.version)
+    count = export_lessons(memory, options.project, options.file, options.version)
     return f"{options.file}: {count} annotations of project {options.project}"
 
 
 def run_import(memory: LessonStore, options: argparse.Namespace) -> str:
-    count = import_memory(memory, options.project, options.file)
+    count = import_lessons(memory, options.project, options.file)
     return f"project {options.project}: {count} annotations learnt from {options.file}"
 
 

@@ -17,7 +17,7 @@ LABEL_KEYS = (
 )  # fmt: skip
 DRAWN_KEYS = ("rle", "imageDataURL", "points")  # outlines of the thing itself
 COARSE_KEYS = ("width", "radiusX")  # rectangles and ellipses only lie around it
-WEAK = 0.3  # weight of what is coarse, and of what nobody looked at
+WEAK_WEIGHT = 0.3  # weight of what is coarse, and of what nobody looked at
 
 
 def taught_masks(
@@ -26,7 +26,7 @@ def taught_masks(
     labels: Sequence[LabelSpec],
     page: int,
     image_hw: tuple[int, int],
-    shown: Mapping[str, np.ndarray] | None = None,
+    predicted: Mapping[str, np.ndarray] | None = None,
 ) -> list[TaughtMask] | None:
     """Masks (H, W) by label for one image; None when the annotation says nothing of it.
 
@@ -36,36 +36,38 @@ def taught_masks(
     """
     drawn: dict[str, np.ndarray] = {}
     coarse: dict[str, np.ndarray] = {}
-    left: dict[str, list[bool]] = {}  # by label: were its regions left as they were predicted?
+    is_unchanged: dict[
+        str, list[bool]
+    ] = {}  # by label: were its regions left as they were predicted?
     for item in annotation.result:
-        if not _is_on(item, control, page):
+        if not _is_on_page(item, control, page):
             continue
         value = item["value"]
         is_drawn = any(key in value for key in DRAWN_KEYS)
         if "keypointlabels" in value or not (is_drawn or any(key in value for key in COARSE_KEYS)):
             continue
         masks = drawn if is_drawn else coarse
-        for label in _labels_of(value, labels):
-            mask = _mask_of(item, image_hw)
+        for label in _label_words(value, labels):
+            mask = _decode_mask(item, image_hw)
             masks[label] = masks[label] | mask if label in masks else mask
-            left.setdefault(label, []).append(item.get("origin") == "prediction")
+            is_unchanged.setdefault(label, []).append(item.get("origin") == "prediction")
     if not drawn and not coarse and not annotation.saw_prediction and annotation.result:
         return None  # work on something else, such as a choice
-    known = shown or {label: drawn[label] for label in drawn if all(left[label])}
-    strength = WEAK if annotation.is_bulk else 1.0
-    found = [(label, mask, strength) for label, mask in drawn.items()]
+    baseline = predicted or {label: drawn[label] for label in drawn if all(is_unchanged[label])}
+    weight = WEAK_WEIGHT if annotation.is_bulk else 1.0
+    found = [(label, mask, weight) for label, mask in drawn.items()]
     found += [
-        (label, mask, WEAK * strength) for label, mask in coarse.items() if label not in drawn
+        (label, mask, WEAK_WEIGHT * weight) for label, mask in coarse.items() if label not in drawn
     ]
-    if shown is not None:
-        nothing = np.zeros(image_hw, dtype=bool)
-        gone = [label for label in shown if label not in drawn and label not in coarse]
-        found += [(label, nothing, strength) for label in gone]
-        known = {label: shown.get(label, nothing) for label, _, _ in found}
-    return [TaughtMask(label, mask, known.get(label), weight) for label, mask, weight in found]
+    if predicted is not None:
+        empty = np.zeros(image_hw, dtype=bool)
+        deleted = [label for label in predicted if label not in drawn and label not in coarse]
+        found += [(label, empty, weight) for label in deleted]
+        baseline = {label: predicted.get(label, empty) for label, _, _ in found}
+    return [TaughtMask(label, mask, baseline.get(label), weight) for label, mask, weight in found]
 
 
-def _is_on(item: Mapping[str, Any], control: Control, page: int) -> bool:
+def _is_on_page(item: Mapping[str, Any], control: Control, page: int) -> bool:
     return (
         isinstance(item.get("value"), Mapping)
         and item.get("to_name") == control.to_name
@@ -73,7 +75,7 @@ def _is_on(item: Mapping[str, Any], control: Control, page: int) -> bool:
     )
 
 
-def _labels_of(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[str]:
+def _label_words(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[str]:
     """The words of this control's labels that a region carries, by alias or by value."""
     words = {label.value: label.value for label in labels}
     words |= {label.name: label.value for label in labels}
@@ -83,7 +85,7 @@ def _labels_of(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[st
     return [words[name] for name in names if isinstance(name, str) and name in words]
 
 
-def _mask_of(item: Mapping[str, Any], image_hw: tuple[int, int]) -> np.ndarray:
+def _decode_mask(item: Mapping[str, Any], image_hw: tuple[int, int]) -> np.ndarray:
     mask = decode_region(item)
     if mask.shape != image_hw:
         raise RequestError(

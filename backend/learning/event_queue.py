@@ -28,13 +28,13 @@ from backend.store.store import Store
 log = logging.getLogger(__name__)
 
 # The braces keep both keys on one node of a Redis cluster.
-STREAM, STREAM_BYTES = "firstpass:{corrections}", "firstpass:{corrections}:bytes"
-GROUP = WORKER = "firstpass"  # one name for all workers: an event goes to one of them either way
-COMPRESS_FROM_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
-WARN_EVERY_S = 60.0
+STREAM_KEY, STREAM_SIZE_KEY = "firstpass:{corrections}", "firstpass:{corrections}:bytes"
+GROUP = CONSUMER = "firstpass"  # one name for all workers: an event goes to one of them either way
+MIN_COMPRESSED_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
+WARNING_INTERVAL_S = 60.0
 
 # Both scripts keep the sum of the values' sizes; a new stream starts the sum anew.
-PUSH = """
+PUSH_SCRIPT = """
 redis.call('XADD', KEYS[1], '*', 'event', ARGV[1])
 local bytes
 if redis.call('XLEN', KEYS[1]) == 1 then
@@ -54,7 +54,7 @@ while length > 1 and (length > tonumber(ARGV[2]) or bytes > tonumber(ARGV[3])) d
 end
 return dropped
 """
-DONE = """
+ACKNOWLEDGE_SCRIPT = """
 for i = 2, #ARGV do
     local found = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
     redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
@@ -95,10 +95,10 @@ class EventQueue:
         self._spool = Spool(
             data_dir / "corrections" / "waiting.jsonl", self._config.max_spool_bytes
         )
-        self._warned_s = -WARN_EVERY_S
+        self._last_warning_s = -WARNING_INTERVAL_S
         self._lock = threading.Lock()
-        store.when_up(self._empty_spool)
-        self._empty_spool()
+        store.on_reconnect(self._drain_spool)
+        self._drain_spool()
 
     def push(self, event: Mapping[str, Any]) -> None:
         """Take in an event, which is in a file when this returns; a few ms.
@@ -118,14 +118,14 @@ class EventQueue:
                     f"{disk_error}. Make room on the disk of DATA_DIR."
                 ) from disk_error
             self.counts.add(pushed=1, spooled=1)
-        self._warn_of_dropped(dropped)
+        self._report_dropped(dropped)
 
     def take(self, n: int) -> list[QueuedEvent]:
         """Up to n events, each for this caller alone until it is `done` or given up as dead.
 
         Nothing while the store is away.
         """
-        self._empty_spool()
+        self._drain_spool()
         try:
             entries = self._store.run("take corrections", lambda client: self._claim(client, n))
         except StoreError:
@@ -138,47 +138,51 @@ class EventQueue:
                 unreadable.append(entry_id)
         if unreadable:
             log.warning("%d corrections in the store cannot be read: dropped.", len(unreadable))
-            self.done(unreadable)
+            self.acknowledge(unreadable)
         return events
 
-    def done(self, ids: Sequence[str]) -> None:
+    def acknowledge(self, ids: Sequence[str]) -> None:
         """Forget these events. Without the store they come again: working off is idempotent."""
         if ids:
             with contextlib.suppress(StoreError):
                 self._store.run(
                     "forget corrections",
-                    lambda client: client.eval(DONE, 2, STREAM, STREAM_BYTES, GROUP, *ids),
+                    lambda client: client.eval(
+                        ACKNOWLEDGE_SCRIPT, 2, STREAM_KEY, STREAM_SIZE_KEY, GROUP, *ids
+                    ),
                 )
 
     def size(self) -> int:
         """Events waiting or being worked off; those in the file alone while the store is away."""
         try:
-            in_store = self._store.run("count corrections", lambda client: client.xlen(STREAM))
+            in_store = self._store.run("count corrections", lambda client: client.xlen(STREAM_KEY))
         except StoreError:
             in_store = 0
         return int(in_store) + len(self._spool)
 
     def _push_to_store(self, record: bytes) -> int:
-        value = zlib.compress(record, 1) if len(record) >= COMPRESS_FROM_BYTES else record
+        value = zlib.compress(record, 1) if len(record) >= MIN_COMPRESSED_BYTES else record
         limits = (self._config.max_events, self._config.max_bytes)
         dropped = self._store.run(
             "queue a correction",
-            lambda client: client.eval(PUSH, 2, STREAM, STREAM_BYTES, value, *limits),
+            lambda client: client.eval(PUSH_SCRIPT, 2, STREAM_KEY, STREAM_SIZE_KEY, value, *limits),
         )
         return int(dropped)
 
     def _claim(self, client: redis.Redis, n: int) -> list[tuple[str, bytes, int]]:
         """(id, value, deliveries): first those of dead workers, then new ones."""
         with contextlib.suppress(redis.ResponseError):  # BUSYGROUP: it is there already
-            client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+            client.xgroup_create(STREAM_KEY, GROUP, id="0", mkstream=True)
         idle_ms = int(1000 * self._config.claim_after_s)
-        waiting: Any = client.xpending_range(STREAM, GROUP, "-", "+", n, idle=idle_ms)
+        waiting: Any = client.xpending_range(STREAM_KEY, GROUP, "-", "+", n, idle=idle_ms)
         deliveries = {row["message_id"]: row["times_delivered"] + 1 for row in waiting}
         entries: list[Any] = []
         if deliveries:
-            entries += client.xclaim(STREAM, GROUP, WORKER, idle_ms, list(deliveries))
+            entries += client.xclaim(STREAM_KEY, GROUP, CONSUMER, idle_ms, list(deliveries))
         if len(entries) < n:
-            fresh: Any = client.xreadgroup(GROUP, WORKER, {STREAM: ">"}, count=n - len(entries))
+            fresh: Any = client.xreadgroup(
+                GROUP, CONSUMER, {STREAM_KEY: ">"}, count=n - len(entries)
+            )
             entries += [entry for _, of_stream in fresh for entry in of_stream]
         return [
             (entry_id.decode(), fields.get(b"event", b""), deliveries.get(entry_id, 1))
@@ -186,24 +190,24 @@ class EventQueue:
             if fields is not None  # dropped for room since it was taken
         ]
 
-    def _empty_spool(self) -> None:
+    def _drain_spool(self) -> None:
         """Move what waits in the file to the store, if that takes it."""
         if not (self._store.is_up() and self._spool):
             return
         try:
-            self._spool.drain(lambda record: self._warn_of_dropped(self._push_to_store(record)))
+            self._spool.drain(lambda record: self._report_dropped(self._push_to_store(record)))
         except (StoreError, OSError) as error:
             log.warning("Corrections stay in %s for now: %s", self._spool.path, error)
         else:
             log.info("The corrections that waited in %s are in the store.", self._spool.path)
 
-    def _warn_of_dropped(self, dropped: int) -> None:
+    def _report_dropped(self, dropped: int) -> None:
         self.counts.add(dropped=dropped)
         with self._lock:
-            is_news = dropped and time.monotonic() - self._warned_s > WARN_EVERY_S
-            if is_news:
-                self._warned_s = time.monotonic()
-        if is_news:
+            is_due = dropped and time.monotonic() - self._last_warning_s > WARNING_INTERVAL_S
+            if is_due:
+                self._last_warning_s = time.monotonic()
+        if is_due:
             log.warning(
                 "The queue of corrections is full: %d of the oldest dropped so far. "
                 "Is anything working it off?",

@@ -26,7 +26,7 @@ class Spool:
         """Add a record; return how many of the oldest made room for it. Raises OSError."""
         line = b"\n%08x %s\n" % (zlib.crc32(record), record)
         with self._lock():
-            dropped = self._make_room(len(line))
+            dropped = self._drop_oldest(len(line))
             is_new = not self.path.exists()
             with self.path.open("ab") as file:
                 file.write(line)
@@ -36,7 +36,7 @@ class Spool:
                 _sync_folder(self.path.parent)
         return dropped
 
-    def drain(self, take: Callable[[bytes], None]) -> None:
+    def drain(self, consume: Callable[[bytes], None]) -> None:
         """Hand each record to `take`, oldest first, and forget those that it took.
 
         When `take` raises, that record and the rest stay, and the error goes on. A crash in
@@ -46,14 +46,14 @@ class Spool:
             return
         with self._lock():
             records = self._records()
-            taken = 0
+            n_consumed = 0
             try:
                 for record in records:
-                    take(record)
-                    taken += 1
+                    consume(record)
+                    n_consumed += 1
             finally:
-                if taken:
-                    self._replace(records[taken:])
+                if n_consumed:
+                    self._rewrite(records[n_consumed:])
 
     def __len__(self) -> int:
         return len(self._records()) if self else 0
@@ -82,28 +82,28 @@ class Spool:
             )
         return records
 
-    def _make_room(self, needed_bytes: int) -> int:
+    def _drop_oldest(self, needed_bytes: int) -> int:
         if not self or self.path.stat().st_size + needed_bytes <= self.max_bytes:
             return 0
         records = self._records()
         # Down to three quarters, so that the file is not written anew for each record.
-        room = self.max_bytes * 3 // 4 - needed_bytes
+        free_bytes = self.max_bytes * 3 // 4 - needed_bytes
         kept: list[bytes] = []
         for record in reversed(records):
-            room -= len(record) + 11
-            if room < 0:
+            free_bytes -= len(record) + 11
+            if free_bytes < 0:
                 break
             kept.append(record)
-        self._replace(kept[::-1])
+        self._rewrite(kept[::-1])
         return len(records) - len(kept)
 
-    def _replace(self, records: list[bytes]) -> None:
-        fresh = self.path.with_suffix(".new")
-        with fresh.open("wb") as file:
+    def _rewrite(self, records: list[bytes]) -> None:
+        new_path = self.path.with_suffix(".new")
+        with new_path.open("wb") as file:
             file.writelines(b"\n%08x %s\n" % (zlib.crc32(r), r) for r in records)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(self.path)
+        new_path.replace(self.path)
         _sync_folder(self.path.parent)
 
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from backend.errors import SettingsError
-from backend.memory.lesson_index import TAUGHT_BY_ANNOTATION, LessonIndex, Taught
+from backend.memory.lesson_index import LESSONS_BY_ANNOTATION, AnnotationLessons, LessonIndex
 from backend.memory.lesson_store import LessonStore, NewLesson
 from model import Lesson, ModelError
 
@@ -23,55 +23,59 @@ FORMAT = "firstpass memory 1"
 
 
 @dataclass(frozen=True)
-class MemoryFile:
+class LessonExport:
     project: str
-    annotations: Mapping[str, Taught]
+    annotations: Mapping[str, AnnotationLessons]
     lessons: Mapping[str, Lesson]  # by digest
 
 
-def export_memory(memory: LessonStore, project: str, path: Path, number: str | None = None) -> int:
+def export_lessons(
+    store: LessonStore, project: str, path: Path, version_name: str | None = None
+) -> int:
     """Write what the project knows now, or one version; the number of annotations in it.
 
     Raises SettingsError when there is nothing to write, StoreError while the store is away.
     """
-    annotations = annotations_to_export(memory.index(project), project, number)
+    annotations = select_annotations(store.index(project), project, version_name)
     refs = [ref for taught in annotations.values() for ref in taught.lessons]
-    lessons = memory.lessons(project, refs)
+    lessons = store.lessons(project, refs)
     tensors = {
         digest: np.frombuffer(lesson.to_bytes(), np.uint8) for digest, lesson in lessons.items()
     }
-    head = {"format": FORMAT, "project": project}
+    header = {"format": FORMAT, "project": project}
     try:
-        save_file(tensors, path, {**head, "annotations": orjson.dumps(annotations).decode()})
+        save_file(tensors, path, {**header, "annotations": orjson.dumps(annotations).decode()})
     except (OSError, SafetensorError) as error:
         raise SettingsError(f"{path} cannot be written: {error}.") from error
     return len(annotations)
 
 
-def annotations_to_export(
-    index: LessonIndex, project: str, number: str | None
-) -> dict[str, Taught]:
+def select_annotations(
+    index: LessonIndex, project: str, version_name: str | None
+) -> dict[str, AnnotationLessons]:
     """Those that teach something, now or in one version."""
-    if number is None:
+    if version_name is None:
         found = {key: one for key, one in index.annotations.items() if one.lessons}
     else:
-        version = index.version(number) if number.split("-")[0].isdigit() else None
+        version = index.version(version_name) if version_name.split("-")[0].isdigit() else None
         if version is None:
             kept = ", ".join(version.name for version in index.versions) or "none"
-            raise SettingsError(f"Project {project} keeps no version {number}. Kept are: {kept}.")
+            raise SettingsError(
+                f"Project {project} keeps no version {version_name}. Kept are: {kept}."
+            )
         found = version.annotations
     if not found:
         raise SettingsError(f"Project {project} has learnt nothing yet.")
     return found
 
 
-def import_memory(memory: LessonStore, project: str, path: Path) -> int:
+def import_lessons(store: LessonStore, project: str, path: Path) -> int:
     """Teach a project what a file holds, and make a version of it; the annotations taken in.
 
     Lessons of the same project count as its annotations', so a newer update stays; those of
     another are kept beside the project's own. Raises SettingsError when it is no such file.
     """
-    found = read_memory(path)
+    found = read_export(path)
     is_own = found.project == project
     taken = 0
     for annotation, taught in found.annotations.items():
@@ -80,20 +84,20 @@ def import_memory(memory: LessonStore, project: str, path: Path) -> int:
         lessons = [
             NewLesson(ref.control, ref.page, found.lessons[ref.digest]) for ref in taught.lessons
         ]
-        taken += memory.teach(project, name, task, taught.updated_us, lessons)
-    memory.train(project)
+        taken += store.teach(project, name, task, taught.updated_us, lessons)
+    store.train(project)
     return taken
 
 
-def read_memory(path: Path) -> MemoryFile:
+def read_export(path: Path) -> LessonExport:
     """What a file holds, checked through and through before any of it is used."""
     try:
         with safe_open(path, "numpy") as file:
-            head: dict[str, Any] = file.metadata() or {}
-            if head.get("format") != FORMAT:
-                raise ValueError(f"its format is {head.get('format')!r}, not {FORMAT!r}")
-            annotations = TAUGHT_BY_ANNOTATION.validate_json(head["annotations"])
-            lessons = _lessons((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
+            header: dict[str, Any] = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                raise ValueError(f"its format is {header.get('format')!r}, not {FORMAT!r}")
+            annotations = LESSONS_BY_ANNOTATION.validate_json(header["annotations"])
+            lessons = _parse_lessons((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
         for taught in annotations.values():
             for ref in taught.lessons:
                 if lessons[ref.digest].space != ref.space:
@@ -108,8 +112,8 @@ def read_memory(path: Path) -> MemoryFile:
         AttributeError,
     ) as error:
         raise SettingsError(f"{path} cannot be read as a memory: {error!s:.300}") from error
-    return MemoryFile(str(head["project"]), annotations, lessons)
+    return LessonExport(str(header["project"]), annotations, lessons)
 
 
-def _lessons(tensors: Iterable[tuple[str, np.ndarray]]) -> dict[str, Lesson]:
+def _parse_lessons(tensors: Iterable[tuple[str, np.ndarray]]) -> dict[str, Lesson]:
     return {name: Lesson.from_bytes(tensor.tobytes()) for name, tensor in tensors}

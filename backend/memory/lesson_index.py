@@ -30,7 +30,7 @@ class LessonRef:
 
 
 @dataclass(frozen=True)
-class Taught:
+class AnnotationLessons:
     """What an annotation taught last."""
 
     updated_us: int  # Label Studio's updated_at
@@ -44,7 +44,7 @@ class Version:
 
     number: int
     made_s: float
-    annotations: dict[str, Taught] = field(compare=False)
+    annotations: dict[str, AnnotationLessons] = field(compare=False)
 
     @property
     def refs(self) -> list[LessonRef]:
@@ -72,7 +72,7 @@ class Limits:
 
 @dataclass
 class LessonIndex:
-    annotations: dict[str, Taught] = field(default_factory=dict)
+    annotations: dict[str, AnnotationLessons] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)  # oldest first
     deleted: dict[str, float] = field(default_factory=dict)  # annotation -> when, in s
     deleted_tasks: dict[str, float] = field(default_factory=dict)
@@ -80,7 +80,9 @@ class LessonIndex:
     trained: str = ""  # the queue's id of the newest START_TRAINING
     last_number: int = 0
 
-    def teach(self, annotation: str, taught: Taught, *, queued_as: str, now_s: float) -> bool:
+    def teach(
+        self, annotation: str, taught: AnnotationLessons, *, queued_as: str, now_s: float
+    ) -> bool:
         """Take in what an annotation teaches; False when something newer is known of it.
 
         Makes a version when a START_TRAINING stood behind this one in the queue.
@@ -90,7 +92,7 @@ class LessonIndex:
         known = self.annotations.get(annotation)
         self.annotations[annotation] = taught
         self.changes += known is None or known.lessons != taught.lessons
-        if self.trained and entry_order(queued_as) < entry_order(self.trained):
+        if self.trained and stream_id_sort_key(queued_as) < stream_id_sort_key(self.trained):
             self.publish(now_s)
         return True
 
@@ -100,27 +102,27 @@ class LessonIndex:
         is_old = known is not None and known.updated_us >= updated_us
         return is_old or annotation in self.deleted or task in self.deleted_tasks
 
-    def cancel(self, annotation: str, taught: Taught) -> bool:
+    def cancel(self, annotation: str, taught: AnnotationLessons) -> bool:
         """Take a skipped annotation out; a later update may bring it back."""
         if self.is_known(annotation, taught.task, taught.updated_us):
             return False
-        changed = self._withdraw({annotation})
+        changed = self._remove_annotations({annotation})
         self.annotations[annotation] = replace(taught, lessons=())
         return changed
 
     def delete(self, annotations: Iterable[str], now_s: float) -> bool:
         """Take these out of everything, the kept versions too, for good."""
-        gone = dict.fromkeys(annotations, now_s)
-        self.deleted |= gone
-        return self._withdraw(set(gone))
+        deleted = dict.fromkeys(annotations, now_s)
+        self.deleted |= deleted
+        return self._remove_annotations(set(deleted))
 
     def delete_tasks(self, tasks: Iterable[str], now_s: float) -> bool:
         """The same for all annotations of these tasks."""
-        gone = dict.fromkeys(tasks, now_s)
-        self.deleted_tasks |= gone
+        deleted = dict.fromkeys(tasks, now_s)
+        self.deleted_tasks |= deleted
         everywhere = [self.annotations, *(version.annotations for version in self.versions)]
-        return self._withdraw(
-            {key for found in everywhere for key, taught in found.items() if taught.task in gone}
+        return self._remove_annotations(
+            {key for found in everywhere for key, taught in found.items() if taught.task in deleted}
         )
 
     def publish(self, now_s: float) -> bool:
@@ -139,25 +141,27 @@ class LessonIndex:
     def trim(self, limits: Limits) -> None:
         """Keep within the limits; older versions keep what they have."""
         oldest_first = sorted(self.annotations, key=lambda one: self.annotations[one].updated_us)
-        silent = [one for one in oldest_first if not self.annotations[one].lessons]
-        for one in silent[: -limits.max_annotations]:
+        without_lessons = [one for one in oldest_first if not self.annotations[one].lessons]
+        for one in without_lessons[: -limits.max_annotations]:
             del self.annotations[one]
-        teaching = [one for one in oldest_first if one in self.annotations and one not in silent]
+        teaching = [
+            one for one in oldest_first if one in self.annotations and one not in without_lessons
+        ]
         n_bytes = sum(ref.n_bytes for one in teaching for ref in self.annotations[one].lessons)
         for n_left, one in zip(range(len(teaching), 0, -1), teaching, strict=True):
             if n_left <= limits.max_annotations and n_bytes <= limits.max_bytes:
                 break
             n_bytes -= sum(ref.n_bytes for ref in self.annotations.pop(one).lessons)
         del self.versions[: -limits.max_versions]
-        for gone in (self.deleted, self.deleted_tasks):
-            for key in sorted(gone, key=gone.__getitem__)[: -limits.max_deleted or None]:
-                del gone[key]
+        for deleted in (self.deleted, self.deleted_tasks):
+            for key in sorted(deleted, key=deleted.__getitem__)[: -limits.max_deleted or None]:
+                del deleted[key]
 
-    def version(self, wanted: str | None = None) -> Version | None:
+    def version(self, name: str | None = None) -> Version | None:
         """The newest, or that of a number ("3") or a name ("3-1a2b3c"); None if it is not kept."""
-        if wanted is None:
+        if name is None:
             return self.versions[-1] if self.versions else None
-        number = int(wanted.split("-")[0])
+        number = int(name.split("-")[0])
         return next((one for one in self.versions if one.number == number), None)
 
     def digests(self) -> set[str]:
@@ -178,10 +182,10 @@ class LessonIndex:
                 found[label] = found.get(label, 0) + 1
         return found
 
-    def _withdraw(self, gone: set[str]) -> bool:
+    def _remove_annotations(self, deleted: set[str]) -> bool:
         changed = False
         for found in (self.annotations, *(version.annotations for version in self.versions)):
-            for annotation in gone & found.keys():
+            for annotation in deleted & found.keys():
                 changed |= bool(found.pop(annotation).lessons)
         return changed
 
@@ -199,10 +203,10 @@ class StoredIndex(BaseModel):
     index: LessonIndex
 
 
-TAUGHT_BY_ANNOTATION = TypeAdapter(dict[str, Taught])
+LESSONS_BY_ANNOTATION = TypeAdapter(dict[str, AnnotationLessons])
 
 
-def entry_order(entry_id: str) -> tuple[int, int]:
+def stream_id_sort_key(entry_id: str) -> tuple[int, int]:
     """The order of the queue's ids, "milliseconds-count"; the lowest for what is none."""
     found = re.fullmatch(r"(\d+)-(\d+)", entry_id)
     return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import redis
 
 from backend.errors import StoreError
-from backend.memory.lesson_index import LessonIndex, LessonRef, Limits, Taught
-from backend.memory.project_head import head_of
-from backend.store.store import Store, execute
+from backend.memory.lesson_index import AnnotationLessons, LessonIndex, LessonRef, Limits
+from backend.memory.project_summary import summarize
+from backend.store.store import Store, execute_pipeline
 from model import Lesson, ModelError
 
 log = logging.getLogger(__name__)
 
-PROJECTS = "firstpass:memory:projects"
+PROJECTS_KEY = "firstpass:memory:projects"
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,22 @@ class LessonStore:
             for one in lessons
         )
 
-        def act(index: LessonIndex) -> bool:
-            taught = Taught(updated_us, task, refs)
+        def change(index: LessonIndex) -> bool:
+            taught = AnnotationLessons(updated_us, task, refs)
             changed = index.teach(annotation, taught, queued_as=queued_as, now_s=time.time())
             if index.changes >= self._learn_every:
                 index.publish(time.time())
             return changed
 
-        return self._change(project, act, data)
+        return self._update_index(project, change, data)
 
     def is_known(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
         """Whether teaching this would change nothing, so that it need not be worked out."""
         return self.index(project).is_known(annotation, task, updated_us)
 
     def cancel(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
-        taught = Taught(updated_us, task, ())
-        return self._change(project, lambda index: index.cancel(annotation, taught))
+        taught = AnnotationLessons(updated_us, task, ())
+        return self._update_index(project, lambda index: index.cancel(annotation, taught))
 
     def delete(
         self, project: str, annotations: Iterable[str] = (), tasks: Iterable[str] = ()
@@ -91,36 +91,36 @@ class LessonStore:
         """Take annotations, or all those of tasks, out of the newest and the kept versions."""
         annotations, tasks, now_s = list(annotations), list(tasks), time.time()
 
-        def act(index: LessonIndex) -> bool:
+        def change(index: LessonIndex) -> bool:
             by_task = index.delete_tasks(tasks, now_s)
             return index.delete(annotations, now_s) or by_task
 
-        return self._change(project, act)
+        return self._update_index(project, change)
 
     def train(self, project: str, *, queued_as: str = "") -> bool:
         """Make a version of all that is known, and of what stands before this in the queue."""
 
-        def act(index: LessonIndex) -> bool:
+        def change(index: LessonIndex) -> bool:
             index.trained = queued_as or index.trained
             return index.publish(time.time())
 
-        return self._change(project, act)
+        return self._update_index(project, change)
 
     def forget(self, project: str) -> bool:
         """Everything about the project; whether there was anything."""
         keys = [memory_key(project, part) for part in ("index", "lessons", "head")]
 
-        def act(client: redis.Redis) -> bool:
-            client.srem(PROJECTS, project)
+        def change(client: redis.Redis) -> bool:
+            client.srem(PROJECTS_KEY, project)
             return bool(client.delete(*keys))
 
-        return self._store.run("forget a project", act)
+        return self._store.run("forget a project", change)
 
     # --- what reads it
 
     def projects(self) -> list[str]:
         """Those that taught something, sorted. StoreError while the store is away."""
-        found = self._store.run("list projects", lambda client: client.smembers(PROJECTS))
+        found = self._store.run("list projects", lambda client: client.smembers(PROJECTS_KEY))
         return sorted(name.decode() for name in found)  # type: ignore[union-attr]
 
     def index(self, project: str) -> LessonIndex:
@@ -128,7 +128,7 @@ class LessonStore:
         data = self._store.run(
             "read a memory", lambda client: client.get(memory_key(project, "index"))
         )
-        return read_index(project, data)  # type: ignore[arg-type]
+        return parse_index(project, data)  # type: ignore[arg-type]
 
     def lessons(self, project: str, refs: Sequence[LessonRef]) -> dict[str, Lesson]:
         """Lessons by digest, without those that are gone or damaged."""
@@ -146,10 +146,10 @@ class LessonStore:
                 log.warning("project %s: a lesson is lost: %s", project, error)
         return lessons
 
-    def _change(
+    def _update_index(
         self,
         project: str,
-        act: Callable[[LessonIndex], bool],
+        change: Callable[[LessonIndex], bool],
         data: Mapping[str, bytes] | None = None,
     ) -> bool:
         """Change the index and what hangs on it, all or nothing; what `act` returned."""
@@ -158,37 +158,37 @@ class LessonStore:
             memory_key(project, part) for part in ("index", "lessons", "head")
         )
 
-        def attempt(client: redis.Redis) -> bool:
-            client.sadd(PROJECTS, project)
+        def update(client: redis.Redis) -> bool:
+            client.sadd(PROJECTS_KEY, project)
             with client.pipeline(transaction=True) as pipeline:
                 while True:
                     pipeline.watch(index_key)
-                    index = read_index(project, pipeline.get(index_key))  # type: ignore[arg-type]
+                    index = parse_index(project, pipeline.get(index_key))  # type: ignore[arg-type]
                     known = index.digests()
-                    changed = act(index)
+                    changed = change(index)
                     index.trim(self._limits)
                     digests = index.digests()
                     pipeline.multi()
                     pipeline.set(index_key, index.to_json())
-                    pipeline.set(head_key, head_of(index).to_json())
+                    pipeline.set(head_key, summarize(index).to_json())
                     if new := {key: data[key] for key in (digests - known) & data.keys()}:
                         pipeline.hset(lessons_key, mapping=new)  # type: ignore[arg-type]
                     if gone := known - digests:
                         pipeline.hdel(lessons_key, *gone)
                     try:
-                        execute(pipeline)
+                        execute_pipeline(pipeline)
                     except redis.WatchError:  # another worker was quicker
                         continue
                     return changed
 
-        return self._store.run("keep what was learnt", attempt)
+        return self._store.run("keep what was learnt", update)
 
 
 def memory_key(project: str, part: str) -> str:
     return f"firstpass:{{memory:{project}}}:{part}"
 
 
-def read_index(project: str, data: bytes | None) -> LessonIndex:
+def parse_index(project: str, data: bytes | None) -> LessonIndex:
     try:
         return LessonIndex.from_json(data)
     except ValueError as error:

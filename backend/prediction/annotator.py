@@ -15,7 +15,7 @@ import torch
 from backend.label_studio.controls import read_controls
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.smart_prompts import read_prompts
-from backend.memory.active_version import ActiveVersions, Learnt
+from backend.memory.active_version import ActiveVersions, LoadedVersion
 from backend.metrics import Metrics
 from backend.prediction.answers import Answer, failure, log_failures, success
 from backend.prediction.predict_request import PredictRequest
@@ -49,8 +49,8 @@ class Annotator:
         """
         deadline_s = time.monotonic() + self.budget_s
         project = self.resolve(project_id, settings)
-        learnt = self.learnt(project)
-        version = project.model_version(learnt.name)
+        active = self.active_version(project)
+        version = project.model_version(active.name)
         if context is not None and not context.get("result"):
             return [success([], version) for _ in tasks]  # prompts were taken back
 
@@ -59,7 +59,7 @@ class Annotator:
                 project=project,
                 controls=read_controls(label_config),
                 prompts=read_prompts(context),
-                memories=learnt.memories,
+                memories=active.memories,
                 auth=auth,
                 deadline_s=deadline_s,
                 budget_s=self.budget_s,
@@ -91,12 +91,12 @@ class Annotator:
         with ThreadPoolExecutor(self.tasks_at_once, thread_name_prefix="task") as threads:
             return list(threads.map(answer, tasks))
 
-    def learnt(self, project: ProjectContext) -> Learnt:
+    def active_version(self, project: ProjectContext) -> LoadedVersion:
         """What the project has learnt, of the version that it uses."""
         if self.active_versions is None:
-            return Learnt()
+            return LoadedVersion()
         pinned = project.settings.memory_version
-        return self.active_versions.learnt(project.id, pinned, project.space)
+        return self.active_versions.load(project.id, pinned, project.space)
 
     def version(self, settings: ProjectSettings, project_id: str = "") -> str:
         """model_version: checkpoint, method, settings and what was learnt; never empty."""
@@ -104,7 +104,9 @@ class Annotator:
         if self.active_versions is None:
             return project.untaught_version
         pinned = project.settings.memory_version
-        return project.model_version(self.active_versions.name(project.id, pinned, project.space))
+        return project.model_version(
+            self.active_versions.active_name(project.id, pinned, project.space)
+        )
 
     def describe(self) -> dict[str, str]:
         """What predicts, for /ready and people."""

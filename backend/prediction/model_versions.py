@@ -22,7 +22,7 @@ def model_versions(annotator: Annotator, projects: ProjectRegistry, of: Iterable
         if annotator.active_versions is not None:
             found += [
                 context.model_version(name)
-                for name, spaces in reversed(annotator.active_versions.head(project).versions)
+                for name, spaces in reversed(annotator.active_versions.summary(project).versions)
                 if context.space in spaces
             ]
     return list(dict.fromkeys(found))[:MAX_VERSIONS]
@@ -33,4 +33,4 @@ def unused_lessons(annotator: Annotator, project: str, settings: ProjectSettings
     if annotator.active_versions is None:
         return None
     space = annotator.resolve(project, settings).space
-    return annotator.active_versions.head(project).trouble(settings.memory_version, space)
+    return annotator.active_versions.summary(project).unused_warning(settings.memory_version, space)

@@ -12,7 +12,7 @@ from backend.errors import Overloaded, RequestError
 from backend.label_studio.controls import image_uris, labels_for
 from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
 from backend.masks.regions import encode_regions
-from backend.memory.shown_predictions import ShownPredictions
+from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
 from backend.prediction.feature_cache import Page
 from backend.prediction.label_vocabulary import vocabulary_of
@@ -29,7 +29,7 @@ class TaskPainter:
     pages: PageLoader
     metrics: Metrics
     segment_turn: Semaphore
-    shown: ShownPredictions | None  # None: what is shown is not remembered
+    predicted_masks: PredictedMasks | None  # None: what is shown is not remembered
 
     def paint(self, task: Any, request: PredictRequest) -> list[Region]:
         """The regions of one task. Raises FirstpassError or ModelError."""
@@ -88,8 +88,10 @@ class TaskPainter:
                     place.control, label, mask, float(score),
                     region_id=place.region_id(label.name), item_index=place.item_index,
                 )  # fmt: skip
-        if self.shown is not None:
-            self.shown.keep(project.id, place.task_id, place.control.from_name, place.page, found)
+        if self.predicted_masks is not None:
+            self.predicted_masks.save(
+                project.id, place.task_id, place.control.from_name, place.page, found
+            )
         return regions
 
     def answer_prompts(

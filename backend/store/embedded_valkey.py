@@ -32,9 +32,9 @@ from backend.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.01
+POLL_INTERVAL_S = 0.01
 # A socket's address holds 108 bytes on Linux, 104 on macOS, its closing zero included.
-SOCKET_PATH_BYTES = 103
+MAX_SOCKET_PATH_BYTES = 103
 
 
 @dataclass(frozen=True)
@@ -50,43 +50,43 @@ class SharedValkey:
     def __init__(self, folder: Path, config: ValkeyConfig | None = None) -> None:
         self.folder = folder.resolve()
         self.config = config or ValkeyConfig()
-        self._lease: int | None = None
+        self._users_lock: int | None = None
 
-    def join(self) -> Path:
+    def acquire(self) -> Path:
         """Return the path of the socket of a server that answers, started here if none lives.
 
         Raises StoreError that says why there is none. May be called again after a loss.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._take_lease()
-            return self._wait_for_answer()
+            self._lock_as_user()
+            return self._start_and_wait()
         except OSError as error:
             raise StoreError(
                 f"The embedded Valkey cannot work in {self.folder}: {error}. "
                 "Give DATA_DIR a folder on a local disk that can be written, or set REDIS_URL."
             ) from error
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Let go of the server; when nobody else uses it, wait until its guard has stopped it."""
-        if self._lease is None:
+        if self._users_lock is None:
             return
-        os.close(self._lease)
-        self._lease = None
+        os.close(self._users_lock)
+        self._users_lock = None
         if not self.folder.exists():  # removed under a running server, such as a folder of a test
             return
         deadline = time.monotonic() + self.config.stop_timeout_s
-        while not self._others_use_it():
-            with _locked(self.folder / "server.lock") as nobody_serves:
-                if nobody_serves is not None:
+        while not self._has_other_users():
+            with _locked(self.folder / "server.lock") as server_lock:
+                if server_lock is not None:
                     self._remove_socket()
                     return
             if time.monotonic() > deadline:
                 log.warning("The embedded Valkey in %s is slow to stop.", self.folder)
                 return
-            time.sleep(POLL_S)
+            time.sleep(POLL_INTERVAL_S)
 
-    def _others_use_it(self) -> bool:
+    def _has_other_users(self) -> bool:
         descriptor = os.open(self.folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             # Not to be had alone, but shared; the guard, once it has it, shares it with nobody.
@@ -95,39 +95,39 @@ class SharedValkey:
         finally:
             os.close(descriptor)
 
-    def _take_lease(self) -> None:
-        if self._lease is not None:
+    def _lock_as_user(self) -> None:
+        if self._users_lock is not None:
             return
-        lease = os.open(self.folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        users_lock = os.open(self.folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
         # Held alone only while the guard stops the server of the last users, which is soon over.
         deadline = time.monotonic() + 2 * self.config.stop_timeout_s
-        while not _try_lock(lease, fcntl.LOCK_SH):
+        while not _try_lock(users_lock, fcntl.LOCK_SH):
             if time.monotonic() > deadline:
-                os.close(lease)
+                os.close(users_lock)
                 raise StoreError(f"The embedded Valkey in {self.folder} is stuck in its stop.")
-            time.sleep(POLL_S)
-        self._lease = lease
+            time.sleep(POLL_INTERVAL_S)
+        self._users_lock = users_lock
 
-    def _wait_for_answer(self) -> Path:
+    def _start_and_wait(self) -> Path:
         deadline = time.monotonic() + self.config.start_timeout_s
         process: subprocess.Popen[bytes] | None = None
         while True:
-            with _locked(self.folder / "server.lock") as nobody_serves:
-                if nobody_serves is not None and process is not None:
+            with _locked(self.folder / "server.lock") as server_lock:
+                if server_lock is not None and process is not None:
                     raise StoreError(f"The embedded Valkey stopped at once: {self._log_tail()}")
-                if nobody_serves is not None:
-                    process = self._spawn(nobody_serves)
-            refusal = self._ask()
-            if refusal is None:
+                if server_lock is not None:
+                    process = self._spawn(server_lock)
+            failure = self._ping()
+            if failure is None:
                 return self._socket_path()
             if time.monotonic() > deadline:
                 raise StoreError(
-                    f"The embedded Valkey in {self.folder} does not answer ({refusal}): "
+                    f"The embedded Valkey in {self.folder} does not answer ({failure}): "
                     f"{self._log_tail()}"
                 )
-            time.sleep(POLL_S)
+            time.sleep(POLL_INTERVAL_S)
 
-    def _ask(self) -> str | None:
+    def _ping(self) -> str | None:
         """None when the server answers, else why not."""
         try:
             with _client(self._socket_path()) as client:
@@ -141,7 +141,7 @@ class SharedValkey:
 
     def _spawn(self, lock: int) -> "subprocess.Popen[bytes]":
         self._remove_socket()
-        socket_path = _place_for_socket(self.folder)
+        socket_path = _choose_socket_path(self.folder)
         new_address = self.folder / "address.new"
         new_address.write_text(str(socket_path), encoding="utf-8")
         new_address.replace(self.folder / "address")
@@ -214,14 +214,14 @@ def _binary() -> Path:
         ) from error
 
 
-def _place_for_socket(folder: Path) -> Path:
+def _choose_socket_path(folder: Path) -> Path:
     """The data folder where it can hold a socket, else a short private folder.
 
     Its path may be too long for a socket, and some shared folders of containers and
     virtual machines take files only.
     """
     path = folder / "valkey.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.bind(str(path))
             path.unlink()

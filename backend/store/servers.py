@@ -26,7 +26,7 @@ class Server(Protocol):
     address: str  # for people: never with a password
 
     def connect(self) -> redis.Redis: ...
-    def leave(self) -> None: ...
+    def release(self) -> None: ...
 
 
 class RedisServer:
@@ -52,7 +52,7 @@ class RedisServer:
     def connect(self) -> redis.Redis:
         return self._client
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """It is not ours to stop."""
 
 
@@ -67,11 +67,11 @@ class EmbeddedServer:
         self.address = str(self._valkey.folder)
 
     def connect(self) -> redis.Redis:
-        socket_path = self._valkey.join()
+        socket_path = self._valkey.acquire()
         return redis.Redis(unix_socket_path=str(socket_path), **_client_options(self._config))
 
-    def leave(self) -> None:
-        self._valkey.leave()
+    def release(self) -> None:
+        self._valkey.release()
 
 
 def _client_options(config: ServerConfig) -> dict[str, Any]:

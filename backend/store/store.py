@@ -58,26 +58,26 @@ class Store:
         self._server = server
         self._config = config
         self._client: redis.Redis | None = None
-        self._about: dict[str, Any] = {"version": None, "advice": []}
+        self._server_info: dict[str, Any] = {"version": None, "advice": []}
         self._outage: str | None = None
-        self._refusals: dict[str, str] = {}  # purpose -> why the server that is up said no
+        self._rejections: dict[str, str] = {}  # purpose -> why the server that is up said no
         self._pause_s = config.first_pause_s
         self._up_since_s = -math.inf
-        self._when_up: list[Callable[[], None]] = []
+        self._on_reconnect: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._seeker: threading.Thread | None = None
+        self._reconnector: threading.Thread | None = None
         atexit.register(self.close)
         try:
             self._connect()
         except (StoreError, redis.RedisError, OSError) as error:
-            self._lose(error)
+            self._mark_lost(error)
 
     @property
     def client(self) -> redis.Redis:
         """The client itself, for commands inside `run`; StoreError while the store is down."""
         if self._outage is not None or self._client is None:
-            self._seek()
+            self._start_reconnecting()
             raise StoreError(self._outage or "The store is closed.")
         return self._client
 
@@ -86,18 +86,18 @@ class Store:
 
     def describe(self) -> dict[str, Any]:
         """For /ready and people: kind, address, up, version, degraded (why, or None), advice."""
-        troubles = [self._outage] if self._outage else list(self._refusals.values())
+        reasons = [self._outage] if self._outage else list(self._rejections.values())
         return {
             "kind": self._server.kind,
             "address": self._server.address,
             "up": self.is_up(),
-            "degraded": " ".join(troubles) or None,
-            **self._about,
+            "degraded": " ".join(reasons) or None,
+            **self._server_info,
         }
 
-    def when_up(self, action: Callable[[], None]) -> None:
+    def on_reconnect(self, action: Callable[[], None]) -> None:
         """Call this each time a lost store is back, in the thread that found it."""
-        self._when_up.append(action)
+        self._on_reconnect.append(action)
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """One MGET, in the order of the keys; None for what is missing."""
@@ -116,7 +116,7 @@ class Store:
             pipeline = client.pipeline(transaction=False)
             for key, value in values.items():
                 pipeline.set(key, value, ex=ttl_s)
-            execute(pipeline)
+            execute_pipeline(pipeline)
 
         if values:
             with contextlib.suppress(StoreError):
@@ -137,10 +137,10 @@ class Store:
         try:
             value = action(client)
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            raise self._lose(error) from error
+            raise self._mark_lost(error) from error
         except redis.RedisError as error:
-            raise self._refuse(purpose, error) from error
-        if self._refusals.pop(purpose, None):
+            raise self._record_rejection(purpose, error) from error
+        if self._rejections.pop(purpose, None):
             log.info("The store at %s can %s again.", self._server.address, purpose)
         return value
 
@@ -152,28 +152,28 @@ class Store:
                 return
             self._closed.set()
             client, self._client = self._client, None
-        if self._seeker is not None:
+        if self._reconnector is not None:
             # It may be starting the embedded server, which nobody would stop.
-            self._seeker.join(timeout=self._config.server.valkey.start_timeout_s)
+            self._reconnector.join(timeout=self._config.server.valkey.start_timeout_s)
         if client is not None:
             client.close()
-        self._server.leave()
+        self._server.release()
 
     def _connect(self) -> None:
         client = self._server.connect()
         client.ping()
-        about = inspect_server(client, self._server)
+        server_info = inspect_server(client, self._server)
         with self._lock:
             if self._closed.is_set():
                 return
-            former, self._client, self._about = self._client, client, about
+            previous, self._client, self._server_info = self._client, client, server_info
             self._up_since_s = time.monotonic()
             self._outage = None
-        if former is not None and former is not client:
-            former.close()
+        if previous is not None and previous is not client:
+            previous.close()
 
-    def _lose(self, error: Exception) -> StoreError:
-        reason = self._explain(error)
+    def _mark_lost(self, error: Exception) -> StoreError:
+        reason = self._outage_message(error)
         with self._lock:
             is_new = self._outage is None and not self._closed.is_set()
             self._outage = reason
@@ -183,31 +183,35 @@ class Store:
                 self._pause_s = self._config.first_pause_s if was_steady else longer_s
         if is_new:
             log.warning("%s Predictions go on without the store.", reason)
-        self._seek()
+        self._start_reconnecting()
         return StoreError(reason)
 
-    def _refuse(self, purpose: str, error: redis.RedisError) -> StoreError:
+    def _record_rejection(self, purpose: str, error: redis.RedisError) -> StoreError:
         reason = f"The store at {self._server.address} refuses to {purpose}: {error}."
-        if purpose not in self._refusals:
+        if purpose not in self._rejections:
             log.warning("%s", reason)
-        self._refusals[purpose] = reason
+        self._rejections[purpose] = reason
         return StoreError(reason)
 
-    def _seek(self) -> None:
+    def _start_reconnecting(self) -> None:
         """Have one thread look for the lost store; a forked process needs its own."""
         with self._lock:
-            if self._closed.is_set() or (self._seeker is not None and self._seeker.is_alive()):
+            if self._closed.is_set() or (
+                self._reconnector is not None and self._reconnector.is_alive()
+            ):
                 return
-            self._seeker = threading.Thread(target=self._look, name="store-seeker", daemon=True)
-            self._seeker.start()
+            self._reconnector = threading.Thread(
+                target=self._reconnect, name="store-reconnector", daemon=True
+            )
+            self._reconnector.start()
 
-    def _look(self) -> None:
+    def _reconnect(self) -> None:
         lost_s = time.monotonic()
         while not self._closed.wait(self._pause_s):
             try:
                 self._connect()
             except (StoreError, redis.RedisError, OSError) as error:
-                self._outage = self._explain(error)
+                self._outage = self._outage_message(error)
                 self._pause_s = min(2 * self._pause_s, self._config.longest_pause_s)
                 continue
             log.info(
@@ -215,14 +219,14 @@ class Store:
                 self._server.address,
                 time.monotonic() - lost_s,
             )
-            for action in self._when_up:
+            for action in self._on_reconnect:
                 action()
             with self._lock:
                 if self._outage is None:
-                    self._seeker = None
+                    self._reconnector = None
                     return
 
-    def _explain(self, error: Exception) -> str:
+    def _outage_message(self, error: Exception) -> str:
         """A sentence with the cure."""
         address = self._server.address
         if isinstance(error, StoreError):
@@ -237,7 +241,7 @@ class Store:
         return f"The store at {address} cannot be reached ({error}): see that it runs."
 
 
-def execute(pipeline: Pipeline) -> list[Any]:
+def execute_pipeline(pipeline: Pipeline) -> list[Any]:
     """Its answers; raises the first error in the server's words alone.
 
     redis-py's own raising quotes the command, and so the bytes of a value.

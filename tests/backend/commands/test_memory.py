@@ -5,7 +5,7 @@ import pytest
 
 from backend.commands.cli import main
 from backend.errors import SettingsError
-from backend.memory.export_file import export_memory, import_memory, read_memory
+from backend.memory.export_file import export_lessons, import_lessons, read_export
 from backend.memory.lesson_store import LessonStore, NewLesson
 from backend.store.store import open_store
 from model import SegmentSettings, TaughtMask, Vocabulary
@@ -91,10 +91,10 @@ def test_one_annotation_can_be_forgotten(run, memory):
 
 def test_a_newer_update_stays_when_an_older_file_is_read(memory, lessons, tmp_path):
     path = tmp_path / "old.safetensors"
-    export_memory(memory, "7.100", path)
+    export_lessons(memory, "7.100", path)
     memory.teach("7.100", "0", "task 0", 99, [lessons[2]])
     memory.delete("7.100", annotations=["1"])
-    import_memory(memory, "7.100", path)
+    import_lessons(memory, "7.100", path)
     index = memory.index("7.100")
     assert index.annotations["0"].updated_us == 99
     assert "1" not in index.annotations
@@ -112,7 +112,7 @@ def test_what_is_no_memory_is_refused_whole(memory, tmp_path, spoil):
     from safetensors.numpy import save_file
 
     path = tmp_path / "file.safetensors"
-    export_memory(memory, "7.100", path)
+    export_lessons(memory, "7.100", path)
     data = path.read_bytes()
     if spoil == "gone":
         path.unlink()
@@ -121,13 +121,13 @@ def test_what_is_no_memory_is_refused_whole(memory, tmp_path, spoil):
     else:
         path.write_bytes({"empty": b"", "cut": data[:-100], "text": b"hello" * 100}[spoil])
     with pytest.raises(SettingsError, match="cannot be read as a memory"):
-        import_memory(memory, "9.1", path)
+        import_lessons(memory, "9.1", path)
     assert "9.1" not in memory.projects()
 
 
 def test_a_file_whose_bytes_were_changed_is_refused_or_read_never_worse(memory, tmp_path):
     path = tmp_path / "file.safetensors"
-    export_memory(memory, "7.100", path)
+    export_lessons(memory, "7.100", path)
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
     for _ in range(60):
@@ -138,6 +138,6 @@ def test_a_file_whose_bytes_were_changed_is_refused_or_read_never_worse(memory, 
             spoilt[place] ^= int(rng.integers(1, 256))
         path.write_bytes(spoilt)
         try:
-            read_memory(path)
+            read_export(path)
         except SettingsError:
             continue

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from backend.errors import RequestError
 from backend.label_studio.controls import read_controls
 from backend.label_studio.webhook_events import annotations_in, matters, moment_us, project_key
-from backend.learning.annotation_masks import WEAK, taught_masks
+from backend.learning.annotation_masks import WEAK_WEIGHT, taught_masks
 from backend.masks.regions import encode_regions
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
@@ -58,8 +58,8 @@ def annotation(*result: dict, bulk=False, parent=None):
     return annotations_in(event)[0]
 
 
-def taught(*result: dict, shown=None, **more):
-    found = taught_masks(annotation(*result, **more), CONTROL, CONTROL.labels, 0, HW, shown)
+def taught(*result: dict, predicted=None, **more):
+    found = taught_masks(annotation(*result, **more), CONTROL, CONTROL.labels, 0, HW, predicted)
     return None if found is None else {one.label: one for one in found}
 
 
@@ -120,7 +120,7 @@ def test_masks_of_a_label_join_whether_named_by_alias_or_word():
 
 
 def test_a_rectangle_is_weak_and_silent_beside_a_drawn_mask():
-    assert taught(rectangle())["Dog"].weight == WEAK
+    assert taught(rectangle())["Dog"].weight == WEAK_WEIGHT
     assert taught(rectangle())["Dog"].mask[:24, :32].all()
     found = taught(rectangle(), region(1, square(0, 0)))["Dog"]
     assert found.weight == 1
@@ -128,12 +128,12 @@ def test_a_rectangle_is_weak_and_silent_beside_a_drawn_mask():
 
 
 def test_what_was_shown_is_compared_and_what_was_deleted_counts_as_wrong():
-    shown = {"Cat": square(0, 0), "Dog": square(30, 30)}
-    found = taught(region(0, square(2, 2)), shown=shown, parent=3)
-    assert (found["Cat"].predicted == shown["Cat"]).all()
+    predicted = {"Cat": square(0, 0), "Dog": square(30, 30)}
+    found = taught(region(0, square(2, 2)), predicted=predicted, parent=3)
+    assert (found["Cat"].predicted == predicted["Cat"]).all()
     assert not found["Dog"].mask.any()
-    assert (found["Dog"].predicted == shown["Dog"]).all()
-    only_new = taught(region(0, square(2, 2)), shown={}, parent=3)["Cat"]
+    assert (found["Dog"].predicted == predicted["Dog"]).all()
+    only_new = taught(region(0, square(2, 2)), predicted={}, parent=3)["Cat"]
     assert not only_new.predicted.any()
 
 
@@ -148,7 +148,7 @@ def test_without_what_was_shown_untouched_regions_still_say_it():
 
 
 def test_bulk_annotations_teach_weakly():
-    assert taught(region(0, square(0, 0)), bulk=True)["Cat"].weight == WEAK
+    assert taught(region(0, square(0, 0)), bulk=True)["Cat"].weight == WEAK_WEIGHT
 
 
 def test_an_empty_annotation_says_none_of_them_and_other_work_says_nothing():

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from backend.errors import StoreError
 from backend.learning.event_queue import (
-    STREAM,
-    STREAM_BYTES,
+    STREAM_KEY,
+    STREAM_SIZE_KEY,
     EventQueue,
     QueueConfig,
 )
@@ -61,11 +61,11 @@ def numbers(events) -> list[int]:
 
 
 def bytes_counted(store) -> int:
-    return int(store.run("look", lambda client: client.get(STREAM_BYTES)))
+    return int(store.run("look", lambda client: client.get(STREAM_SIZE_KEY)))
 
 
 def bytes_held(store) -> int:
-    entries = store.run("look", lambda client: client.xrange(STREAM))
+    entries = store.run("look", lambda client: client.xrange(STREAM_KEY))
     return sum(len(fields[b"event"]) for _, fields in entries)
 
 
@@ -89,11 +89,11 @@ def test_events_come_out_as_they_went_in_and_are_gone_when_done(store, tmp_path)
     taken = queue.take(10)
     assert [queued.event for queued in taken] == events
     assert [queued.deliveries for queued in taken] == [1, 1, 1]
-    queue.done([queued.id for queued in taken[:2]])
-    queue.done([queued.id for queued in taken[:2]])  # twice does no harm
+    queue.acknowledge([queued.id for queued in taken[:2]])
+    queue.acknowledge([queued.id for queued in taken[:2]])  # twice does no harm
     assert queue.size() == 1
     assert bytes_counted(store) == bytes_held(store) == len(b'{"n":2}')
-    queue.done([taken[2].id])
+    queue.acknowledge([taken[2].id])
     assert queue.size() == 0
     assert queue.take(10) == []
     assert counted(queue.counts) == {"pushed": 3}
@@ -115,7 +115,7 @@ def test_events_not_done_in_time_are_delivered_again_before_new_ones(store, tmp_
     assert numbers(queue.take(2)) == [0, 1]
     again = queue.take(3)
     assert [(q.event["n"], q.deliveries) for q in again] == [(0, 2), (1, 2), (2, 1)]
-    queue.done([q.id for q in again])
+    queue.acknowledge([q.id for q in again])
     assert numbers(queue.take(10)) == [3]
 
 
@@ -123,8 +123,8 @@ def test_an_entry_that_is_no_event_is_dropped_and_told(store, tmp_path, caplog):
     queue = EventQueue(store, tmp_path)
     queue.push({"n": 0})
     for value in (b"nonsense", b"{", b'["a list"]', b"\x80\x04N."):
-        store.run("spoil", lambda client, value=value: client.xadd(STREAM, {"event": value}))
-    store.run("spoil", lambda client: client.xadd(STREAM, {"other": b"field"}))
+        store.run("spoil", lambda client, value=value: client.xadd(STREAM_KEY, {"event": value}))
+    store.run("spoil", lambda client: client.xadd(STREAM_KEY, {"other": b"field"}))
     assert numbers(queue.take(10)) == [0]
     assert queue.size() == 1
     assert "5 corrections in the store cannot be read" in caplog.text
@@ -189,7 +189,7 @@ def test_events_left_in_the_file_move_at_the_next_start(tmp_path):
         queue.push({"n": n})
     assert queue.size() == 3
     assert queue.take(3) == []
-    queue.done(["0-1"])  # nothing to do it with, and no error
+    queue.acknowledge(["0-1"])  # nothing to do it with, and no error
     away.close()
 
     store = open_quick(tmp_path)

@@ -63,7 +63,7 @@ def send(learner):
     def send(*events: dict) -> None:
         for event in events:
             learner.queue.push(event)
-        while learner.work_off_one():
+        while learner.process_one():
             pass
 
     return send
@@ -230,7 +230,7 @@ def test_a_deleted_task_takes_its_annotations_with_it(learner, service, send, co
     send({"action": "TASKS_DELETED", "project": PROJECT, "tasks": [{"id": 5}]})
     assert taught(learner) == ["2"]
     assert list(learner.lessons.index(KEY).versions[0].annotations) == ["2"]
-    assert learner.shown.masks_of(KEY, 5, "tag", 0) is None
+    assert learner.predicted_masks.load(KEY, 5, "tag", 0) is None
 
 
 def test_a_skipped_annotation_teaches_nothing_and_no_longer(learner, send, corrected):
@@ -291,8 +291,8 @@ def test_a_store_that_takes_nothing_is_waited_for_however_long(learner, correcte
         patched.setattr(learner.lessons, "teach", full)
         learner.queue.push(corrected())
         for _ in range(6):
-            assert learner.work_off_one()
-    assert learner.work_off_one()
+            assert learner.process_one()
+    assert learner.process_one()
     assert taught(learner) == ["1"]
 
 
@@ -321,7 +321,7 @@ def test_its_thread_works_off_what_comes_and_stops(learner, corrected):
     for _ in range(3000):
         if taught(learner):
             break
-        learner._is_over.wait(0.01)
+        learner._stopping.wait(0.01)
     learner.stop()
     assert taught(learner) == ["1"]
 
@@ -347,7 +347,7 @@ service.events = Dying()
 if die_at == "learn":
     load = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
     service.pages = replace(service.pages, load_image=load)
-while service.learning_worker.work_off_one():
+while service.learning_worker.process_one():
     pass
 """
 
@@ -360,7 +360,7 @@ def work_in_a_process(folder, checkpoint, die_at: str) -> int:
     return subprocess.run(command, cwd=ROOT, env=environment, timeout=300, check=False).returncode
 
 
-@pytest.mark.parametrize("die_at", ["learn", "done"])
+@pytest.mark.parametrize("die_at", ["learn", "acknowledge"])
 def test_an_event_whose_worker_was_killed_is_learnt_by_the_next(
     learner, send, corrected, tmp_path, tiny_checkpoint, die_at
 ):

@@ -147,7 +147,7 @@ def test_a_killed_server_is_started_again_with_what_it_knew(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     with store_in(tmp_path) as store:
         came_back = threading.Event()
-        store.when_up(came_back.set)
+        store.on_reconnect(came_back.set)
         store.set_many({"a": b"1"})
         pid = server_pid(store)
         os.kill(pid, signal.SIGKILL)

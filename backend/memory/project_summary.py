@@ -12,22 +12,22 @@ NEWEST, NONE = "newest", "none"  # what a project may want instead of a version'
 
 
 @dataclass(frozen=True)
-class ProjectHead:
+class ProjectSummary:
     versions: tuple[tuple[str, tuple[str, ...]], ...] = ()  # names and spaces, oldest first
     changes: int = 0  # annotations that no version holds yet as they are
     annotations: int = 0  # that teach something
     spaces: Mapping[str, int] = field(default_factory=dict)  # how many of them in each
 
-    def wanted(self, pinned: str) -> tuple[str, tuple[str, ...]]:
+    def select_version(self, pinned: str) -> tuple[str, tuple[str, ...]]:
         """Name and spaces of the version that is asked for, or the newest; ("", ()) for none."""
         if pinned == NONE or not self.versions:
             return "", ()
         by_number = {name.split("-")[0]: (name, spaces) for name, spaces in self.versions}
         return by_number.get(pinned.split("-")[0], self.versions[-1])
 
-    def trouble(self, pinned: str, space: str) -> str | None:
+    def unused_warning(self, pinned: str, space: str) -> str | None:
         """A sentence on what of this is not used as one would think, or None."""
-        name, _ = self.wanted(pinned)
+        name, _ = self.select_version(pinned)
         if pinned not in (NEWEST, NONE) and name.split("-")[0] != pinned.split("-")[0]:
             kept = ", ".join(name for name, _ in self.versions) or "none"
             return (
@@ -47,20 +47,20 @@ class ProjectHead:
         return orjson.dumps(self)
 
     @staticmethod
-    def from_json(data: bytes) -> "ProjectHead":
+    def from_json(data: bytes) -> "ProjectSummary":
         """ValueError for what is none of ours."""
-        return STORED_HEAD.validate_json(data)
+        return SUMMARY_JSON.validate_json(data)
 
 
-STORED_HEAD = TypeAdapter(ProjectHead)
+SUMMARY_JSON = TypeAdapter(ProjectSummary)
 
 
-def head_of(index: LessonIndex) -> ProjectHead:
+def summarize(index: LessonIndex) -> ProjectSummary:
     spaces: dict[str, int] = {}
     for taught in index.annotations.values():
         for space in {ref.space for ref in taught.lessons}:
             spaces[space] = spaces.get(space, 0) + 1
-    return ProjectHead(
+    return ProjectSummary(
         versions=tuple((version.name, tuple(sorted(version.spaces))) for version in index.versions),
         changes=index.changes,
         annotations=sum(bool(taught.lessons) for taught in index.annotations.values()),

@@ -14,42 +14,46 @@ import orjson
 import redis
 
 from backend.errors import StoreError
-from backend.store.store import Store, execute
+from backend.store.store import Store, execute_pipeline
 from model import Segmentation
 
-KEPT_S = 7 * 24 * 3600
+TTL_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
-class ShownPredictions:
+class PredictedMasks:
     store: Store
-    kept_s: int = KEPT_S
+    ttl_s: int = TTL_S
 
-    def keep(
-        self, project: str, task: object, control: str, page: int, found: Segmentation
+    def save(
+        self, project: str, task: object, control: str, page: int, segmentation: Segmentation
     ) -> None:
         """Remember what is shown for this image. Nothing is kept while the store is away."""
-        n_classes, label_map = len(found.class_names), found.label_map
+        n_classes, label_map = len(segmentation.class_names), segmentation.label_map
         dtype = np.uint8 if n_classes < 255 else np.uint16
-        head = {"hw": label_map.shape, "labels": found.class_names, "dtype": np.dtype(dtype).name}
+        header = {
+            "hw": label_map.shape,
+            "labels": segmentation.class_names,
+            "dtype": np.dtype(dtype).name,
+        }
         body = zlib.compress((label_map + 1).astype(dtype).tobytes(), 1)
-        value = orjson.dumps(head) + b"\n" + body
-        key = shown_key(project, task)
+        value = orjson.dumps(header) + b"\n" + body
+        key = predicted_masks_key(project, task)
 
         def write(client: redis.Redis) -> None:
             pipeline = client.pipeline(transaction=False)
             pipeline.hset(key, f"{control}:{page}", value)
-            pipeline.expire(key, self.kept_s)
-            execute(pipeline)
+            pipeline.expire(key, self.ttl_s)
+            execute_pipeline(pipeline)
 
         with contextlib.suppress(StoreError):
             self.store.run("keep what was shown", write)
 
-    def masks_of(
+    def load(
         self, project: str, task: object, control: str, page: int
     ) -> dict[str, np.ndarray] | None:
         """Masks (H, W) bool of the labels that were shown; None when it is not known."""
-        key, name = shown_key(project, task), f"{control}:{page}"
+        key, name = predicted_masks_key(project, task), f"{control}:{page}"
         try:
             value = self.store.run("read what was shown", lambda client: client.hget(key, name))
         except StoreError:
@@ -57,19 +61,19 @@ class ShownPredictions:
         if not isinstance(value, bytes):
             return None
         try:
-            head, _, body = value.partition(b"\n")
-            about = orjson.loads(head)
-            label_map = np.frombuffer(zlib.decompress(body), np.dtype(about["dtype"]))
-            label_map = label_map.reshape(about["hw"])
+            header, _, body = value.partition(b"\n")
+            header = orjson.loads(header)
+            label_map = np.frombuffer(zlib.decompress(body), np.dtype(header["dtype"]))
+            label_map = label_map.reshape(header["hw"])
         except (ValueError, KeyError, TypeError, zlib.error):
             return None  # not ours: as good as not known
         present = np.unique(label_map)
-        return {about["labels"][i - 1]: label_map == i for i in present if i > 0}
+        return {header["labels"][i - 1]: label_map == i for i in present if i > 0}
 
-    def forget(self, project: str, tasks: Iterable[object]) -> None:
+    def delete(self, project: str, tasks: Iterable[object]) -> None:
         """Remove what was shown of these tasks."""
-        self.store.remove([shown_key(project, task) for task in tasks])
+        self.store.remove([predicted_masks_key(project, task) for task in tasks])
 
 
-def shown_key(project: str, task: object) -> str:
+def predicted_masks_key(project: str, task: object) -> str:
     return f"firstpass:shown:{project}:{task}"
