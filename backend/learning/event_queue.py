@@ -23,12 +23,12 @@ import redis
 from backend.errors import StoreError
 from backend.learning.spool import Spool
 from backend.metrics import Counts
+from backend.store.keys import CORRECTIONS_BYTES_KEY, CORRECTIONS_KEY
 from backend.store.store import Store
 
 log = logging.getLogger(__name__)
 
-# The braces keep both keys on one node of a Redis cluster.
-STREAM_KEY, STREAM_SIZE_KEY = "firstpass:{corrections}", "firstpass:{corrections}:bytes"
+KEYS = (CORRECTIONS_KEY, CORRECTIONS_BYTES_KEY)
 GROUP = CONSUMER = "firstpass"  # one name for all workers: an event goes to one of them either way
 MIN_COMPRESSED_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
 WARNING_INTERVAL_S = 60.0
@@ -147,15 +147,15 @@ class EventQueue:
             with contextlib.suppress(StoreError):
                 self._store.run(
                     "forget corrections",
-                    lambda client: client.eval(
-                        ACKNOWLEDGE_SCRIPT, 2, STREAM_KEY, STREAM_SIZE_KEY, GROUP, *ids
-                    ),
+                    lambda client: client.eval(ACKNOWLEDGE_SCRIPT, len(KEYS), *KEYS, GROUP, *ids),
                 )
 
     def size(self) -> int:
         """Events waiting or being worked off; those in the file alone while the store is away."""
         try:
-            in_store = self._store.run("count corrections", lambda client: client.xlen(STREAM_KEY))
+            in_store = self._store.run(
+                "count corrections", lambda client: client.xlen(CORRECTIONS_KEY)
+            )
         except StoreError:
             in_store = 0
         return int(in_store) + len(self._spool)
@@ -165,23 +165,25 @@ class EventQueue:
         limits = (self._config.max_events, self._config.max_bytes)
         dropped = self._store.run(
             "queue a correction",
-            lambda client: client.eval(PUSH_SCRIPT, 2, STREAM_KEY, STREAM_SIZE_KEY, value, *limits),
+            lambda client: client.eval(
+                PUSH_SCRIPT, 2, CORRECTIONS_KEY, CORRECTIONS_BYTES_KEY, value, *limits
+            ),
         )
         return int(dropped)
 
     def _claim(self, client: redis.Redis, n: int) -> list[tuple[str, bytes, int]]:
         """(id, value, deliveries): first those of dead workers, then new ones."""
         with contextlib.suppress(redis.ResponseError):  # BUSYGROUP: it is there already
-            client.xgroup_create(STREAM_KEY, GROUP, id="0", mkstream=True)
+            client.xgroup_create(CORRECTIONS_KEY, GROUP, id="0", mkstream=True)
         idle_ms = int(1000 * self._config.claim_after_s)
-        waiting: Any = client.xpending_range(STREAM_KEY, GROUP, "-", "+", n, idle=idle_ms)
+        waiting: Any = client.xpending_range(CORRECTIONS_KEY, GROUP, "-", "+", n, idle=idle_ms)
         deliveries = {row["message_id"]: row["times_delivered"] + 1 for row in waiting}
         entries: list[Any] = []
         if deliveries:
-            entries += client.xclaim(STREAM_KEY, GROUP, CONSUMER, idle_ms, list(deliveries))
+            entries += client.xclaim(CORRECTIONS_KEY, GROUP, CONSUMER, idle_ms, list(deliveries))
         if len(entries) < n:
             fresh: Any = client.xreadgroup(
-                GROUP, CONSUMER, {STREAM_KEY: ">"}, count=n - len(entries)
+                GROUP, CONSUMER, {CORRECTIONS_KEY: ">"}, count=n - len(entries)
             )
             entries += [entry for _, of_stream in fresh for entry in of_stream]
         return [

@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from backend.store.atomic_file import replace_file, sync_folder
+
 log = logging.getLogger(__name__)
 
 
@@ -24,7 +26,7 @@ class Spool:
 
     def append(self, record: bytes) -> int:
         """Add a record; return how many of the oldest made room for it. Raises OSError."""
-        line = b"\n%08x %s\n" % (zlib.crc32(record), record)
+        line = _line(record)
         with self._lock():
             dropped = self._drop_oldest(len(line))
             is_new = not self.path.exists()
@@ -33,7 +35,7 @@ class Spool:
                 file.flush()
                 os.fsync(file.fileno())
             if is_new:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         return dropped
 
     def drain(self, consume: Callable[[bytes], None]) -> None:
@@ -98,19 +100,8 @@ class Spool:
         return len(records) - len(kept)
 
     def _rewrite(self, records: list[bytes]) -> None:
-        new_path = self.path.with_suffix(".new")
-        with new_path.open("wb") as file:
-            file.writelines(b"\n%08x %s\n" % (zlib.crc32(r), r) for r in records)
-            file.flush()
-            os.fsync(file.fileno())
-        new_path.replace(self.path)
-        _sync_folder(self.path.parent)
+        replace_file(self.path, b"".join(map(_line, records)))
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power cut, as fsync does for a file's bytes."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _line(record: bytes) -> bytes:
+    return b"\n%08x %s\n" % (zlib.crc32(record), record)

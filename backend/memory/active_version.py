@@ -9,8 +9,9 @@ from cachetools import LRUCache
 
 from backend.errors import StoreError
 from backend.memory.lesson_index import Version
-from backend.memory.lesson_store import LessonStore, memory_key
+from backend.memory.lesson_store import LessonStore
 from backend.memory.project_summary import ProjectSummary, summarize
+from backend.store.keys import memory_key
 from backend.store.store import Store
 from model import Lesson, Memory
 

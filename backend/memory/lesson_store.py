@@ -16,12 +16,11 @@ import redis
 from backend.errors import StoreError
 from backend.memory.lesson_index import AnnotationLessons, LessonIndex, LessonRef, Limits
 from backend.memory.project_summary import summarize
+from backend.store.keys import MEMORY_PROJECTS_KEY, memory_key
 from backend.store.store import Store, execute_pipeline
 from model import Lesson, ModelError
 
 log = logging.getLogger(__name__)
-
-PROJECTS_KEY = "firstpass:memory:projects"
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class LessonStore:
         keys = [memory_key(project, part) for part in ("index", "lessons", "head")]
 
         def change(client: redis.Redis) -> bool:
-            client.srem(PROJECTS_KEY, project)
+            client.srem(MEMORY_PROJECTS_KEY, project)
             return bool(client.delete(*keys))
 
         return self._store.run("forget a project", change)
@@ -120,7 +119,9 @@ class LessonStore:
 
     def projects(self) -> list[str]:
         """Those that taught something, sorted. StoreError while the store is away."""
-        found = self._store.run("list projects", lambda client: client.smembers(PROJECTS_KEY))
+        found = self._store.run(
+            "list projects", lambda client: client.smembers(MEMORY_PROJECTS_KEY)
+        )
         return sorted(name.decode() for name in found)  # type: ignore[union-attr]
 
     def index(self, project: str) -> LessonIndex:
@@ -159,7 +160,7 @@ class LessonStore:
         )
 
         def update(client: redis.Redis) -> bool:
-            client.sadd(PROJECTS_KEY, project)
+            client.sadd(MEMORY_PROJECTS_KEY, project)
             with client.pipeline(transaction=True) as pipeline:
                 while True:
                     pipeline.watch(index_key)
@@ -182,10 +183,6 @@ class LessonStore:
                     return changed
 
         return self._store.run("keep what was learnt", update)
-
-
-def memory_key(project: str, part: str) -> str:
-    return f"firstpass:{{memory:{project}}}:{part}"
 
 
 def parse_index(project: str, data: bytes | None) -> LessonIndex:

@@ -14,6 +14,7 @@ import orjson
 import redis
 
 from backend.errors import StoreError
+from backend.store.keys import predicted_masks_key
 from backend.store.store import Store, execute_pipeline
 from model import Segmentation
 
@@ -73,7 +74,3 @@ class PredictedMasks:
     def delete(self, project: str, tasks: Iterable[object]) -> None:
         """Remove what was shown of these tasks."""
         self.store.remove([predicted_masks_key(project, task) for task in tasks])
-
-
-def predicted_masks_key(project: str, task: object) -> str:
-    return f"firstpass:shown:{project}:{task}"

@@ -2,27 +2,12 @@
 
 import hashlib
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 
 # magic, version, dtype, dim, checksum; then dim numbers
 HEADER = struct.Struct("<4sBBH8s")
 MAGIC, VERSION, FLOAT32_LE = b"FPTE", 1, 1
-LONGEST_PLAIN_TEXT = 120  # bytes of a text that stand in its key; a longer one is hashed
-
-
-def key_prefix(fingerprint: str, templates: str, contents: Sequence[str]) -> str:
-    """What all texts share: these weights, these templates, by name and by what they say."""
-    digest = hashlib.blake2b("\0".join(contents).encode(), digest_size=8).hexdigest()
-    return f"firstpass:text:{fingerprint}:{templates}-{digest}:"
-
-
-def text_part(text: str) -> str:
-    """The exact text, or its hash where it is long or no valid Unicode (JSON may bring that)."""
-    exact = text.encode("utf-8", "surrogatepass")
-    is_plain = len(exact) <= LONGEST_PLAIN_TEXT and exact == text.encode("utf-8", "replace")
-    return f"={text}" if is_plain else "#" + hashlib.blake2b(exact, digest_size=16).hexdigest()
 
 
 def pack_row(key: str, row: np.ndarray) -> bytes:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from backend.metrics import Counts
+from backend.store.keys import features_key
 from backend.store.store import Store
 from model import DenseFeatures
 
@@ -80,7 +81,7 @@ class FeatureCache:
             self._keep_features(digest, space, features)
             if self._config.store_s:
                 self._store.set_many(
-                    {store_key(digest, space): pack(features)}, self._config.store_s
+                    {features_key(digest, space): pack(features)}, self._config.store_s
                 )
         return features
 
@@ -94,7 +95,7 @@ class FeatureCache:
             return features
         if not self._config.store_s:
             return None
-        (data,) = self._store.get_many([store_key(digest, space)])
+        (data,) = self._store.get_many([features_key(digest, space)])
         if data is not None:
             with contextlib.suppress(SafetensorError, KeyError, ValueError):  # then it is not ours
                 features = unpack(data)
@@ -116,10 +117,6 @@ class FeatureCache:
             self._kept.pop(key, None)
             if n_bytes <= self._config.max_bytes // 2:  # a larger one would evict nearly all
                 self._kept[key] = Sized(value, n_bytes)
-
-
-def store_key(digest: str, space: str) -> str:
-    return f"firstpass:features:{space}:{digest}"
 
 
 def pack(features: DenseFeatures) -> bytes:

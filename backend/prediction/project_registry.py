@@ -7,6 +7,7 @@ from cachetools import LRUCache
 
 from backend.errors import SettingsError
 from backend.label_studio.project_settings import ProjectSettings
+from backend.store.keys import project_settings_key
 from backend.store.store import Store
 
 KEPT_HERE = 1000  # projects
@@ -26,13 +27,13 @@ class ProjectRegistry:
         """Label Studio sets up before each prediction: only what changed is written."""
         with self._lock:
             self._here[project] = settings
-        key, value = store_key(project), settings.to_json()
+        key, value = project_settings_key(project), settings.to_json()
         if self._store.get_many([key]) != [value]:
             self._store.set_many({key: value})
 
     def settings_of(self, project: str) -> ProjectSettings:
         """What the project last set; the defaults for one that was never set up."""
-        (kept,) = self._store.get_many([store_key(project)])
+        (kept,) = self._store.get_many([project_settings_key(project)])
         if kept is not None:
             try:
                 return ProjectSettings.from_extra_params(kept.decode())[0]
@@ -41,7 +42,3 @@ class ProjectRegistry:
                 log.warning("kept settings of project %s cannot be used: %s", project, error)
         with self._lock:
             return self._here.get(project, ProjectSettings())
-
-
-def store_key(project: str) -> str:
-    return f"firstpass:project:{project}"

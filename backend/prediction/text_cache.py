@@ -20,7 +20,8 @@ from torch import Tensor
 
 from backend.errors import StoreError
 from backend.metrics import Counts
-from backend.prediction.embed_codec import key_prefix, pack_row, text_part, unpack_row
+from backend.prediction.embed_codec import pack_row, unpack_row
+from backend.store.keys import text_embed_key, text_embed_prefix
 from backend.store.store import Store
 from model import TEMPLATES, TextEncoder
 
@@ -62,8 +63,8 @@ class CachedTextEncoder:
         """Unit embeds (len(texts), embed_dim), float32 on the CPU."""
         if not texts or templates not in TEMPLATES:
             return self._encoder(texts, templates)  # it raises for an unknown template set
-        prefix = key_prefix(self.fingerprint, templates, TEMPLATES[templates])
-        keys = [prefix + text_part(text) for text in texts]
+        prefix = text_embed_prefix(self.fingerprint, templates, TEMPLATES[templates])
+        keys = [text_embed_key(prefix, text) for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
         rows = self._remembered(wanted)
         rows |= self._stored(without(wanted, rows))

@@ -14,13 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.errors import StoreError
-from backend.learning.event_queue import (
-    STREAM_KEY,
-    STREAM_SIZE_KEY,
-    EventQueue,
-    QueueConfig,
-)
+from backend.learning.event_queue import EventQueue, QueueConfig
 from backend.learning.spool import Spool
+from backend.store.keys import CORRECTIONS_BYTES_KEY, CORRECTIONS_KEY
 from backend.store.servers import ServerConfig
 from backend.store.store import StoreConfig, open_store
 from tests.support.counting import counted
@@ -61,11 +57,11 @@ def numbers(events) -> list[int]:
 
 
 def bytes_counted(store) -> int:
-    return int(store.run("look", lambda client: client.get(STREAM_SIZE_KEY)))
+    return int(store.run("look", lambda client: client.get(CORRECTIONS_BYTES_KEY)))
 
 
 def bytes_held(store) -> int:
-    entries = store.run("look", lambda client: client.xrange(STREAM_KEY))
+    entries = store.run("look", lambda client: client.xrange(CORRECTIONS_KEY))
     return sum(len(fields[b"event"]) for _, fields in entries)
 
 
@@ -123,8 +119,10 @@ def test_an_entry_that_is_no_event_is_dropped_and_told(store, tmp_path, caplog):
     queue = EventQueue(store, tmp_path)
     queue.push({"n": 0})
     for value in (b"nonsense", b"{", b'["a list"]', b"\x80\x04N."):
-        store.run("spoil", lambda client, value=value: client.xadd(STREAM_KEY, {"event": value}))
-    store.run("spoil", lambda client: client.xadd(STREAM_KEY, {"other": b"field"}))
+        store.run(
+            "spoil", lambda client, value=value: client.xadd(CORRECTIONS_KEY, {"event": value})
+        )
+    store.run("spoil", lambda client: client.xadd(CORRECTIONS_KEY, {"other": b"field"}))
     assert numbers(queue.take(10)) == [0]
     assert queue.size() == 1
     assert "5 corrections in the store cannot be read" in caplog.text

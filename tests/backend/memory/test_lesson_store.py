@@ -11,7 +11,8 @@ from backend.errors import StoreError
 from backend.label_studio.project_settings import ProjectSettings
 from backend.memory.active_version import ActiveVersions
 from backend.memory.lesson_index import Limits
-from backend.memory.lesson_store import LessonStore, NewLesson, memory_key
+from backend.memory.lesson_store import LessonStore, NewLesson
+from backend.store.keys import memory_key
 from backend.store.servers import ServerConfig
 from backend.store.store import StoreConfig, open_store
 from model import SegmentSettings, TaughtMask, Vocabulary

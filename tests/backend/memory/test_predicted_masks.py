@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from backend.memory.predicted_masks import PredictedMasks, predicted_masks_key
+from backend.memory.predicted_masks import PredictedMasks
+from backend.store.keys import predicted_masks_key
 from backend.store.store import open_store
 from model import Segmentation
 

@@ -8,9 +8,9 @@ from backend.prediction.feature_cache import (
     FeatureCache,
     FeatureCacheConfig,
     pack,
-    store_key,
     unpack,
 )
+from backend.store.keys import features_key
 from model import DenseFeatures, SegmentSettings
 from tests.support.counting import counted
 
@@ -112,7 +112,7 @@ FOREIGN = {
 def test_what_is_not_ours_in_the_store_is_encoded_again(store, encode, name):
     config, photo = FeatureCacheConfig(store_s=60), image(7)
     FeatureCache(store, config).features("here", photo, name, encode)
-    (key,) = store.run("look", lambda client: client.keys(store_key("*", name)))
+    (key,) = store.run("look", lambda client: client.keys(features_key("*", name)))
     store.set_many({key.decode(): FOREIGN[name]})
     FeatureCache(store, config).features("here", photo, name, encode)
     assert encode.calls == 2

@@ -3,7 +3,8 @@
 import pytest
 
 from backend.label_studio.project_settings import ProjectSettings
-from backend.prediction.project_registry import ProjectRegistry, store_key
+from backend.prediction.project_registry import ProjectRegistry
+from backend.store.keys import project_settings_key
 from backend.store.store import open_store
 
 CLIP = ProjectSettings(method="clip", background=("sky",))
@@ -47,5 +48,5 @@ def test_without_a_store_this_process_still_knows(gone):
 
 @pytest.mark.parametrize("foreign", [b"\xff\xfe", b"[]", b"{", b'{"method": "of a later version"}'])
 def test_what_cannot_be_read_back_is_not_used(store, foreign):
-    store.set_many({store_key("6.100"): foreign})
+    store.set_many({project_settings_key("6.100"): foreign})
     assert ProjectRegistry(store).settings_of("6.100") == ProjectSettings()

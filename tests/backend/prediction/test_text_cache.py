@@ -16,8 +16,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.prediction.embed_codec import HEADER, key_prefix, pack_row, text_part, unpack_row
+from backend.prediction.embed_codec import HEADER, pack_row, unpack_row
 from backend.prediction.text_cache import CachedTextEncoder, TextCacheConfig
+from backend.store.keys import text_embed_key, text_embed_prefix
 from backend.store.servers import ServerConfig
 from backend.store.store import StoreConfig, open_store
 from model import MethodError, ModelError
@@ -131,7 +132,6 @@ def test_other_weights_and_other_templates_share_nothing(store):
             rows = CachedTextEncoder(encoder, store)(texts, templates)
             assert is_right(rows, texts, templates, fingerprint)
             assert encoder.encoded == texts
-    assert key_prefix("w", "photo", ["a {}"]) != key_prefix("w", "photo", ["the {}"])
 
 
 def test_an_unknown_template_set_is_the_encoders_to_refuse(store):
@@ -219,7 +219,7 @@ def test_a_key_of_another_type_is_no_hit(store, other):
 
 @given(text=st.text(st.characters(), max_size=400), dim=st.integers(1, 40), data=st.data())
 def test_any_text_has_a_key_and_its_row_survives_only_whole(text, dim, data):
-    key = key_prefix("weights", "plain", ["{}"]) + text_part(text)
+    key = text_embed_key(text_embed_prefix("weights", "plain", ["{}"]), text)
     key.encode()  # what a client sends
     assert len(key) < 250
     row = np.random.default_rng(dim).normal(size=dim)
@@ -232,11 +232,6 @@ def test_any_text_has_a_key_and_its_row_survives_only_whole(text, dim, data):
     broken = bytearray(value)
     broken[place] ^= data.draw(st.integers(1, 255))
     assert unpack_row(key, bytes(broken), dim) is None
-
-
-@given(st.lists(st.text(st.characters(), max_size=200), min_size=2, max_size=2, unique=True))
-def test_two_texts_never_share_a_key(texts):
-    assert text_part(texts[0]) != text_part(texts[1])
 
 
 def test_a_value_is_a_small_header_and_the_numbers():
