@@ -1,4 +1,4 @@
-"""What an annotation says of one image: a mask for each label that a person drew or left."""
+"""The masks of one image in an annotation, by label, as training targets."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +11,13 @@ from backend.label_studio.webhook_events import Annotation
 from backend.masks.regions import decode_region
 from model import TaughtMask
 
-# What a region is labelled with stands under its kind in the value.
+# Keys of a region's value that hold its labels.
 LABEL_KEYS = (
     "brushlabels", "bitmasklabels", "polygonlabels", "labels", "rectanglelabels", "ellipselabels",
 )  # fmt: skip
-DRAWN_KEYS = ("rle", "imageDataURL", "points")  # outlines of the thing itself
-COARSE_KEYS = ("width", "radiusX")  # rectangles and ellipses only lie around it
-WEAK_WEIGHT = 0.3  # weight of what is coarse, and of what nobody looked at
+DRAWN_KEYS = ("rle", "imageDataURL", "points")  # of masks and polygons
+COARSE_KEYS = ("width", "radiusX")  # of rectangles and ellipses, which also cover what is around
+WEAK_WEIGHT = 0.3  # of coarse regions and of bulk annotations that nobody checked; a heuristic
 
 
 def taught_masks(
@@ -28,17 +28,16 @@ def taught_masks(
     image_hw: tuple[int, int],
     predicted: Mapping[str, np.ndarray] | None = None,
 ) -> list[TaughtMask] | None:
-    """Masks (H, W) by label for one image; None when the annotation says nothing of it.
+    """Masks (H, W) by label for one image; None if the annotation has no information on it.
 
-    `shown`: our earlier masks by label, where they are known. A label of which nothing is left has
-    an empty mask when it was shown: that it was wrong is evidence too. Regions of any control on
-    the image count, if their label is one of these. RequestError when a region is damaged.
+    `predicted`: the earlier prediction's masks by label, if they are known. A predicted label
+    without any region left gets an empty mask, since its prediction was wrong. Regions of every
+    control on the image count, if their label is one of `labels`. Raises RequestError for an
+    invalid region.
     """
     drawn: dict[str, np.ndarray] = {}
     coarse: dict[str, np.ndarray] = {}
-    is_unchanged: dict[
-        str, list[bool]
-    ] = {}  # by label: were its regions left as they were predicted?
+    is_unchanged: dict[str, list[bool]] = {}  # label -> for each region: still as predicted?
     for item in annotation.result:
         if not _is_on_page(item, control, page):
             continue
@@ -52,7 +51,7 @@ def taught_masks(
             masks[label] = masks[label] | mask if label in masks else mask
             is_unchanged.setdefault(label, []).append(item.get("origin") == "prediction")
     if not drawn and not coarse and not annotation.saw_prediction and annotation.result:
-        return None  # work on something else, such as a choice
+        return None  # only results of other kinds, such as choices
     baseline = predicted or {label: drawn[label] for label in drawn if all(is_unchanged[label])}
     weight = WEAK_WEIGHT if annotation.is_bulk else 1.0
     found = [(label, mask, weight) for label, mask in drawn.items()]
@@ -76,7 +75,7 @@ def _is_on_page(item: Mapping[str, Any], control: Control, page: int) -> bool:
 
 
 def _label_words(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[str]:
-    """The words of this control's labels that a region carries, by alias or by value."""
+    """The `value`s of those of this control's labels that a region has, by alias or value."""
     words = {label.value: label.value for label in labels}
     words |= {label.name: label.value for label in labels}
     names: list[Any] = next(

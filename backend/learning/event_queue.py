@@ -1,10 +1,9 @@
-"""What people correct: taken in durably at once, worked off later.
+"""A durable queue of webhook events in a Redis stream, with at-least-once delivery.
 
-Label Studio waits one second for a webhook's answer and never sends it again, so an event is in a
-file before `push` returns: in the store's, which a killed process does not hurt and a power cut
-robs of its last second or two; or, while the store is away, in a spool of ours, synced at once,
-which moves to the store when that is back. Delivery is at least once and in no strict order: who
-works off the events goes by their ids and times.
+Label Studio waits one second for a webhook's answer and never repeats it, so an event is in a file
+before `push` returns: in the store's append-only file, which a killed process does not damage and a
+power cut shortens by at most 2 s; or, while the store is down, in a spool file, synced at once and
+moved to the store later. The order of delivery is not strict; consumers compare ids and times.
 """
 
 import contextlib
@@ -29,11 +28,11 @@ from backend.store.store import Store
 log = logging.getLogger(__name__)
 
 KEYS = (CORRECTIONS_KEY, CORRECTIONS_BYTES_KEY)
-GROUP = CONSUMER = "firstpass"  # one name for all workers: an event goes to one of them either way
+GROUP = CONSUMER = "firstpass"  # one name for all workers; each event still goes to one of them
 MIN_COMPRESSED_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
 WARNING_INTERVAL_S = 60.0
 
-# Both scripts keep the sum of the values' sizes; a new stream starts the sum anew.
+# Both scripts maintain the sum of the sizes of the values; it starts again with a new stream.
 PUSH_SCRIPT = """
 redis.call('XADD', KEYS[1], '*', 'event', ARGV[1])
 local bytes
@@ -71,24 +70,24 @@ class QueueConfig:
     max_events: int = 10_000  # in the store; beyond it the oldest are dropped, with a warning
     max_bytes: int = 128 * 2**20  # in the store, compressed
     max_spool_bytes: int = 64 * 2**20
-    claim_after_s: float = 60.0  # an event not done by then goes to another worker
+    claim_after_s: float = 60.0  # until an event that is not acknowledged is delivered again
 
 
 @dataclass(frozen=True)
 class QueuedEvent:
-    id: str  # for `done`
+    id: str  # of the stream entry, "milliseconds-count"
     event: dict[str, Any]  # as Label Studio sent it
-    deliveries: int  # 1, or more when a worker died over it
+    deliveries: int  # more than 1 if earlier ones were not acknowledged
 
 
 class EventQueue:
-    """Events in, events out, none lost to a crash of any process. Safe between threads."""
+    """`push`, `take`, `acknowledge`; no crash of a process loses an event. Safe between threads."""
 
     def __init__(self, store: Store, data_dir: Path, config: QueueConfig | None = None) -> None:
         self.counts = Counts(
-            "pushed",  # events taken in
-            "spooled",  # of those, into the file
-            "dropped",  # the oldest, for which there was no room
+            "pushed",
+            "spooled",  # of those pushed, into the file
+            "dropped",  # the oldest, for want of room
         )
         self._store = store
         self._config = config or QueueConfig()
@@ -101,9 +100,9 @@ class EventQueue:
         self._drain_spool()
 
     def push(self, event: Mapping[str, Any]) -> None:
-        """Take in an event, which is in a file when this returns; a few ms.
+        """Queue an event, in a file when this returns after some ms.
 
-        Raises StoreError when neither the store nor the disk takes it.
+        Raises StoreError if neither the store nor the spool file takes it.
         """
         record = orjson.dumps(event)
         try:
@@ -121,9 +120,9 @@ class EventQueue:
         self._report_dropped(dropped)
 
     def take(self, n: int) -> list[QueuedEvent]:
-        """Up to n events, each for this caller alone until it is `done` or given up as dead.
+        """Up to n events, which no other caller gets before `claim_after_s` is over.
 
-        Nothing while the store is away.
+        Empty while the store is down.
         """
         self._drain_spool()
         try:
@@ -142,7 +141,7 @@ class EventQueue:
         return events
 
     def acknowledge(self, ids: Sequence[str]) -> None:
-        """Forget these events. Without the store they come again: working off is idempotent."""
+        """Remove events from the queue. While the store is down they stay, and come again."""
         if ids:
             with contextlib.suppress(StoreError):
                 self._store.run(
@@ -151,7 +150,7 @@ class EventQueue:
                 )
 
     def size(self) -> int:
-        """Events waiting or being worked off; those in the file alone while the store is away."""
+        """Number of events not acknowledged; while the store is down, of those in the spool."""
         try:
             in_store = self._store.run(
                 "count corrections", lambda client: client.xlen(CORRECTIONS_KEY)
@@ -161,6 +160,7 @@ class EventQueue:
         return int(in_store) + len(self._spool)
 
     def _push_to_store(self, record: bytes) -> int:
+        """Add an event to the stream; the number of old ones dropped for it."""
         value = zlib.compress(record, 1) if len(record) >= MIN_COMPRESSED_BYTES else record
         limits = (self._config.max_events, self._config.max_bytes)
         dropped = self._store.run(
@@ -172,8 +172,8 @@ class EventQueue:
         return int(dropped)
 
     def _claim(self, client: redis.Redis, n: int) -> list[tuple[str, bytes, int]]:
-        """(id, value, deliveries): first those of dead workers, then new ones."""
-        with contextlib.suppress(redis.ResponseError):  # BUSYGROUP: it is there already
+        """(id, value, deliveries): first entries delivered long ago, then new ones."""
+        with contextlib.suppress(redis.ResponseError):  # BUSYGROUP: the group exists
             client.xgroup_create(CORRECTIONS_KEY, GROUP, id="0", mkstream=True)
         idle_ms = int(1000 * self._config.claim_after_s)
         waiting: Any = client.xpending_range(CORRECTIONS_KEY, GROUP, "-", "+", n, idle=idle_ms)
@@ -189,11 +189,11 @@ class EventQueue:
         return [
             (entry_id.decode(), fields.get(b"event", b""), deliveries.get(entry_id, 1))
             for entry_id, fields in entries
-            if fields is not None  # dropped for room since it was taken
+            if fields is not None  # dropped for want of room since its first delivery
         ]
 
     def _drain_spool(self) -> None:
-        """Move what waits in the file to the store, if that takes it."""
+        """Move events from the spool file to the store, if that is up."""
         if not (self._store.is_up() and self._spool):
             return
         try:
@@ -204,6 +204,7 @@ class EventQueue:
             log.info("The corrections that waited in %s are in the store.", self._spool.path)
 
     def _report_dropped(self, dropped: int) -> None:
+        """Count dropped events, and warn once a minute."""
         self.counts.add(dropped=dropped)
         with self._lock:
             is_due = dropped and time.monotonic() - self._last_warning_s > WARNING_INTERVAL_S
@@ -218,7 +219,7 @@ class EventQueue:
 
 
 def unpack_event(value: bytes) -> dict[str, Any]:
-    """The event of a stored value: JSON, compressed or not. ValueError or zlib.error if neither."""
+    """The event of a stored value, JSON or compressed JSON. Raises ValueError or zlib.error."""
     event = orjson.loads(value if value.startswith(b"{") else zlib.decompress(value))
     if not isinstance(event, dict):
         raise ValueError("an event is a JSON object")

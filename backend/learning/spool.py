@@ -1,7 +1,7 @@
-"""A file that takes records in when the store cannot: appended, on the disk before it returns.
+"""A durable file of records, for the time while the store is down.
 
-One line a record, its checksum in front: a line cut short by a crash or a full disk is passed
-over, and the next one still begins on a line of its own. Processes take turns by a file lock.
+A record is a line that begins with its CRC-32. A line cut off by a crash or a full disk is skipped,
+and the next record still begins on a line of its own. A file lock orders the processes.
 """
 
 import contextlib
@@ -18,14 +18,17 @@ log = logging.getLogger(__name__)
 
 
 class Spool:
-    """Records of any bytes without a line feed, oldest first, at most `max_bytes` of them."""
+    """A FIFO of records, bytes without a line feed, in a file of at most `max_bytes`."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self.max_bytes = max_bytes
 
     def append(self, record: bytes) -> int:
-        """Add a record; return how many of the oldest made room for it. Raises OSError."""
+        """Append a record, on the disk when this returns; the number of old ones dropped for it.
+
+        Raises OSError.
+        """
         line = _line(record)
         with self._lock():
             dropped = self._drop_oldest(len(line))
@@ -39,10 +42,10 @@ class Spool:
         return dropped
 
     def drain(self, consume: Callable[[bytes], None]) -> None:
-        """Hand each record to `take`, oldest first, and forget those that it took.
+        """Call `consume` for each record, oldest first, and remove the consumed ones.
 
-        When `take` raises, that record and the rest stay, and the error goes on. A crash in
-        between keeps all of them, so that some may be handed over twice.
+        An error of `consume` is raised on; its record and those after it stay. After a crash on
+        the way all of them stay, so some may be consumed twice.
         """
         if not self:
             return
@@ -68,12 +71,13 @@ class Spool:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # A file of its own: the spool itself is replaced.
+        # A separate file, since the spool itself gets replaced.
         with self.path.with_suffix(".lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _records(self) -> list[bytes]:
+        """The whole records; a warning counts the others."""
         lines = [line for line in self.path.read_bytes().split(b"\n") if line]
         records = [line[9:] for line in lines if line[:9] == b"%08x " % zlib.crc32(line[9:])]
         if len(records) < len(lines):
@@ -85,10 +89,11 @@ class Spool:
         return records
 
     def _drop_oldest(self, needed_bytes: int) -> int:
+        """Make room for so many bytes; the number of records dropped."""
         if not self or self.path.stat().st_size + needed_bytes <= self.max_bytes:
             return 0
         records = self._records()
-        # Down to three quarters, so that the file is not written anew for each record.
+        # Down to three quarters of the limit, so that not every record rewrites the file.
         free_bytes = self.max_bytes * 3 // 4 - needed_bytes
         kept: list[bytes] = []
         for record in reversed(records):

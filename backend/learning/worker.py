@@ -1,8 +1,8 @@
-"""Works off what people correct: one thread of each worker, one event at a time.
+"""The thread that processes queued webhook events: makes, deletes and publishes lessons.
 
-An event is done when what it says is in the store, so one whose worker was killed comes again; all
-that is done here may be done twice. One that cannot be learnt from is set aside with a line in the
-log: at once when it is damaged, and at its third coming when the reason may pass.
+An event is acknowledged after its lessons are stored, so the event of a killed worker is delivered
+again; every step is idempotent. An event that cannot be processed is dropped with a warning: at
+once if it is invalid, at its third delivery if the reason may be temporary.
 """
 
 import logging
@@ -26,17 +26,17 @@ from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.project_registry import ProjectRegistry
 from model import ModelError, Segmenter
 
-MAX_DELIVERIES = 3  # at this one an event is set aside: it failed, or took its worker down, twice
+MAX_DELIVERIES = 3  # at the third an event is dropped: it failed, or crashed its worker, twice
 
 log = logging.getLogger(__name__)
 
 
 def new_counts() -> Counts:
     return Counts(
-        "lessons",  # of annotations, one for each control and page
-        "events",  # done
-        "failures",  # tries that failed
-        "set_aside",
+        "lessons",  # stored, one for each control and page of an annotation
+        "events",  # processed without an error
+        "failures",  # errors, one for each attempt
+        "set_aside",  # events, or annotations of one, that are not tried again
     )
 
 
@@ -50,13 +50,13 @@ class LearningWorker:
     projects: ProjectRegistry
     metrics: Metrics
     predicted_masks: PredictedMasks | None = None
-    is_learning: bool = True  # False: only deletions are worked off
-    image_budget_s: float = 90.0  # for the model to reach an image
-    poll_s: float = 1.0  # between looks at the queue, which other workers fill too
+    is_learning: bool = True  # False: only deletions are processed
+    image_budget_s: float = 90.0  # for one image to wait for the model
+    poll_s: float = 1.0  # between reads of the queue, which other workers fill as well
     counts: Counts = field(default_factory=new_counts)
 
     def __post_init__(self) -> None:
-        self._store_failures: dict[str, int] = {}  # deliveries that failed for want of the store
+        self._store_failures: dict[str, int] = {}  # event id -> deliveries that met a lost store
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
 
@@ -64,11 +64,11 @@ class LearningWorker:
         self._thread.start()
 
     def wake(self) -> None:
-        """There is something in the queue: look now."""
+        """Read the queue now, without waiting for `poll_s`."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Finish the event at hand, and no more."""
+        """Finish the current event, then end the thread."""
         self._stopping.set()
         self._wake.set()
         self._thread.join()
@@ -84,40 +84,40 @@ class LearningWorker:
             self._wake.wait(self.poll_s)
 
     def process_one(self) -> bool:
-        """Whether there was an event. What it says is in the store when this returns."""
+        """Process the next event; False if the queue is empty. Expected errors are logged."""
         queued = next(iter(self.queue.take(1)), None)
         if queued is None:
             return False
-        action = queued.event.get("action")
+        action = str(queued.event.get("action"))
+        what = f"{action} of {describe_event(queued.event)}"
         try:
             if queued.deliveries - self._store_failures.get(queued.id, 0) >= MAX_DELIVERIES:
                 raise RequestError(
                     f"It failed {queued.deliveries - 1} times, for the reasons in the log. When "
                     "they are gone, press Update on the annotation to have it learnt."
                 )
-            HANDLERS.get(str(action), LearningWorker.ignore)(self, queued)
+            HANDLERS.get(action, LearningWorker.ignore)(self, queued)
         except StoreError as error:
             self._store_failures[queued.id] = self._store_failures.get(queued.id, 0) + 1
-            self._report_failure(f"{action} of {describe_event(queued.event)} waits", error)
+            self._report_failure(f"{what} waits", error)
         except (RequestError, ModelError) as error:
-            self._report_failure(
-                f"{action} of {describe_event(queued.event)} is set aside", error, set_aside=1
-            )
+            self._report_failure(f"{what} is set aside", error, set_aside=1)
             self._finish(queued)
         except FirstpassError as error:
-            self._report_failure(f"{action} of {describe_event(queued.event)} comes again", error)
+            self._report_failure(f"{what} comes again", error)
         except Exception as error:
-            log.error(
-                "%s of %s: unexpected error", action, describe_event(queued.event), exc_info=error
-            )
-            self._report_failure(f"{action} of {describe_event(queued.event)} comes again", error)
+            log.error("%s: unexpected error", what, exc_info=error)
+            self._report_failure(f"{what} comes again", error)
         else:
             self._finish(queued)
             self.counts.add(events=1)
         return True
 
-    def learn(self, queued: QueuedEvent) -> None:
-        """From each annotation of the event, unless something newer is known of it."""
+    def learn_event(self, queued: QueuedEvent) -> None:
+        """Store lessons of each annotation of the event; one invalid annotation stops no other.
+
+        A temporary error is raised after all of them were tried, so that the event comes again.
+        """
         if not self.is_learning:
             return
         transient_error: FirstpassError | None = None
@@ -143,7 +143,7 @@ class LearningWorker:
             self.counts.add(lessons=len(lessons))
 
     def make_lessons(self, annotation: Annotation, project: Mapping[str, Any]) -> list[NewLesson]:
-        """One for each control and page that the annotation says something about."""
+        """A lesson for each control and page on which the annotation has information."""
         key = project_key(project)
         context = self.resolve(key, self.projects.settings_of(key))
         login, password = project.get("task_data_login"), project.get("task_data_password")
@@ -200,7 +200,7 @@ class LearningWorker:
             self.lessons.train(project_key(queued.event["project"]), queued_as=queued.id)
 
     def ignore(self, _queued: QueuedEvent) -> None:
-        """PROJECT_UPDATED and what else says nothing of masks."""
+        """For PROJECT_UPDATED and other events without masks."""
 
     def _finish(self, queued: QueuedEvent) -> None:
         self.queue.acknowledge([queued.id])
@@ -213,9 +213,9 @@ class LearningWorker:
 
 
 HANDLERS: dict[str, Callable[[LearningWorker, QueuedEvent], None]] = {
-    "ANNOTATION_CREATED": LearningWorker.learn,
-    "ANNOTATION_UPDATED": LearningWorker.learn,
-    "ANNOTATIONS_CREATED": LearningWorker.learn,
+    "ANNOTATION_CREATED": LearningWorker.learn_event,
+    "ANNOTATION_UPDATED": LearningWorker.learn_event,
+    "ANNOTATIONS_CREATED": LearningWorker.learn_event,
     "ANNOTATIONS_DELETED": LearningWorker.forget_annotations,
     "TASKS_DELETED": LearningWorker.forget_tasks,
     "START_TRAINING": LearningWorker.train,
@@ -223,7 +223,7 @@ HANDLERS: dict[str, Callable[[LearningWorker, QueuedEvent], None]] = {
 
 
 def describe_event(event: Mapping[str, Any]) -> str:
-    """Which annotations and tasks an event is about, for the log."""
+    """Project, annotations and tasks of an event, for the log: "project 1, annotation 7"."""
     project = event.get("project")
     parts = [f"project {project.get('id') if isinstance(project, Mapping) else '?'}"]
     for key in ("annotation", "annotations", "tasks"):

@@ -1,4 +1,4 @@
-"""What predictions use of what was learnt: one frozen version, loaded once a process."""
+"""The version of a project's lessons that predictions use, cached in each process."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ from backend.store.keys import memory_key
 from backend.store.store import Store
 from model import Lesson, Memory
 
-MAX_CACHED_VERSIONS = 16  # whose memory this process keeps
+MAX_CACHED_VERSIONS = 16  # of all projects, each with its predictors in memory
 MAX_CACHED_SUMMARIES = 1000
 
 log = logging.getLogger(__name__)
@@ -23,14 +23,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadedVersion:
-    """A version as predictions of one feature space use it."""
+    """A version's predictors for one feature space."""
 
-    name: str = ""  # "" when there is nothing to use
-    memories: Mapping[str, Memory] = field(default_factory=dict)  # by control
+    name: str = ""  # "" for no version
+    memories: Mapping[str, Memory] = field(default_factory=dict)  # by from_name of the control
 
 
 class ActiveVersions:
-    """Safe between threads. Without the store: what this process saw last, or nothing."""
+    """Cache of project summaries and loaded versions. Safe between threads.
+
+    While the store is down it answers with what this process read last.
+    """
 
     def __init__(self, store: Store, lessons: LessonStore) -> None:
         self._store = store
@@ -43,7 +46,7 @@ class ActiveVersions:
         self._loading_lock = threading.Lock()
 
     def summary(self, project: str) -> ProjectSummary:
-        """One small read."""
+        """Versions and counts of a project: one GET; an empty summary if it has no lessons."""
         (data,) = self._store.get_many([memory_key(project, "head")])
         summary = ProjectSummary() if data is None else self._parse_summary(project, data)
         with self._summaries_lock:
@@ -52,12 +55,15 @@ class ActiveVersions:
             return self._summaries.get(project, summary)
 
     def active_name(self, project: str, pinned: str, space: str) -> str:
-        """The version that predictions use; "" for none, or none made of these features."""
+        """Name of the version that predictions use; "" if none has lessons of this feature space.
+
+        `pinned`: the setting `memory_version`, that is "newest", "none" or a number.
+        """
         name, spaces = self.summary(project).select_version(pinned)
         return name if space in spaces else ""
 
     def load(self, project: str, pinned: str, space: str) -> LoadedVersion:
-        """The version to predict with; nothing, said in the log, when it cannot be had."""
+        """The version that predictions use; an empty one, with a warning, if the store is down."""
         name = self.active_name(project, pinned, space)
         if not name:
             return LoadedVersion()
@@ -67,7 +73,9 @@ class ActiveVersions:
                 try:
                     version = self._lessons.index(project).version(name)
                     if version is None or version.name != name:
-                        return LoadedVersion()  # deleted from this instant: the next request knows
+                        return (
+                            LoadedVersion()
+                        )  # changed since `active_name`: the next request sees it
                     self._versions[key] = self._load_version(project, version, space)
                 except StoreError as error:
                     log.warning("project %s: what it learnt is not used: %s", project, error)
@@ -75,7 +83,7 @@ class ActiveVersions:
             return self._versions[key]
 
     def _parse_summary(self, project: str, data: bytes) -> ProjectSummary:
-        """The head of these bytes; made anew of the index where another version wrote them."""
+        """The stored summary; computed from the index if another release wrote it."""
         try:
             return ProjectSummary.from_json(data)
         except ValueError:

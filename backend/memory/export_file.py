@@ -1,7 +1,7 @@
-"""What a project was taught, as one safetensors file: to keep, to move, to teach another project.
+"""A project's lessons as one safetensors file, for a backup or another project.
 
-Each lesson is a tensor of its bytes, named by its digest; which annotation taught it stands in the
-header. There are no images, no masks and no names of people in it.
+Each lesson is a uint8 tensor of its bytes, named by its digest. The file's metadata holds the
+annotations that refer to them. It contains no images, no masks and no names of people.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,9 +32,10 @@ class LessonExport:
 def export_lessons(
     store: LessonStore, project: str, path: Path, version_name: str | None = None
 ) -> int:
-    """Write what the project knows now, or one version; the number of annotations in it.
+    """Write the present lessons of a project, or one version of them; the number of annotations.
 
-    Raises SettingsError when there is nothing to write, StoreError while the store is away.
+    Raises SettingsError if there are none or the file cannot be written, StoreError while the
+    store is down.
     """
     annotations = select_annotations(store.index(project), project, version_name)
     refs = [ref for taught in annotations.values() for ref in taught.lessons]
@@ -53,9 +54,9 @@ def export_lessons(
 def select_annotations(
     index: LessonIndex, project: str, version_name: str | None
 ) -> dict[str, AnnotationLessons]:
-    """Those that teach something, now or in one version."""
+    """Annotations with lessons: the present ones, or those of one version."""
     if version_name is None:
-        found = {key: one for key, one in index.annotations.items() if one.lessons}
+        found = {key: taught for key, taught in index.annotations.items() if taught.lessons}
     else:
         version = index.version(version_name) if version_name.split("-")[0].isdigit() else None
         if version is None:
@@ -70,27 +71,28 @@ def select_annotations(
 
 
 def import_lessons(store: LessonStore, project: str, path: Path) -> int:
-    """Teach a project what a file holds, and make a version of it; the annotations taken in.
+    """Add the lessons of a file to a project and make a version; the number of new annotations.
 
-    Lessons of the same project count as its annotations', so a newer update stays; those of
-    another are kept beside the project's own. Raises SettingsError when it is no such file.
+    In the project that the file was exported from, its annotations replace older updates of the
+    same ones. In another project they get ids of their own, beside the project's annotations.
+    Raises SettingsError if the file cannot be read, StoreError while the store is down.
     """
-    found = read_export(path)
-    is_own = found.project == project
-    taken = 0
-    for annotation, taught in found.annotations.items():
-        name = annotation if is_own else f"{found.project}/{annotation}"
-        task = taught.task if is_own else f"{found.project}/{taught.task}"
+    export = read_export(path)
+    prefix = "" if export.project == project else f"{export.project}/"
+    n_added = 0
+    for annotation, taught in export.annotations.items():
         lessons = [
-            NewLesson(ref.control, ref.page, found.lessons[ref.digest]) for ref in taught.lessons
+            NewLesson(ref.control, ref.page, export.lessons[ref.digest]) for ref in taught.lessons
         ]
-        taken += store.teach(project, name, task, taught.updated_us, lessons)
+        n_added += store.teach(
+            project, prefix + annotation, prefix + taught.task, taught.updated_us, lessons
+        )
     store.train(project)
-    return taken
+    return n_added
 
 
 def read_export(path: Path) -> LessonExport:
-    """What a file holds, checked through and through before any of it is used."""
+    """The whole content of an export file, validated. Raises SettingsError."""
     try:
         with safe_open(path, "numpy") as file:
             header: dict[str, Any] = file.metadata() or {}

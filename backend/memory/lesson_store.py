@@ -1,9 +1,9 @@
-"""The lessons of all projects, in the store: shared by all workers, and there after a restart.
+"""The lessons of all projects in Redis, shared by all workers.
 
-Of each project, under one hash tag: an index (`memory_index`), the bytes of its lessons by their
-digest, and a head, which is what a request needs to know. The index changes in optimistic
-transactions, so that any worker may change it at any time. Predictions use a version, which is
-frozen: what one version says of an image does not change, but for deletions, which change its name.
+Each project has an index (`lesson_index`), the bytes of its lessons by digest, and a summary
+(`project_summary`). The three change together in an optimistic transaction, so any worker may
+change them at any time. Predictions use a version, which is frozen except for deletions; those
+change its name.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NewLesson:
-    """What an annotation teaches about one control and page."""
+    """A lesson of an annotation, for one control (its from_name) and one page."""
 
     control: str
     page: int
@@ -33,15 +33,15 @@ class NewLesson:
 
 
 class LessonStore:
-    """Safe between threads and processes; every change may come twice and in any order."""
+    """Safe between threads and processes. All changes are idempotent and may come in any order."""
 
     def __init__(self, store: Store, learn_every: int = 5, limits: Limits | None = None) -> None:
-        """`learn_every`: so many changed annotations make a version by themselves."""
+        """`learn_every`: number of changed annotations after which a version is made."""
         self._store = store
         self._learn_every = learn_every
         self._limits = limits or Limits()
 
-    # --- what changes it; all raise StoreError while the store is away
+    # --- changes; all raise StoreError while the store is down
 
     def teach(
         self,
@@ -53,7 +53,10 @@ class LessonStore:
         *,
         queued_as: str = "",
     ) -> bool:
-        """Take in what an annotation teaches now; False when something newer is known of it."""
+        """Set the lessons of an annotation; False if a newer update or a deletion is known.
+
+        `queued_as`: stream id of the event, which is compared with that of START_TRAINING.
+        """
         data = {one.lesson.digest: one.lesson.to_bytes() for one in lessons}
         refs = tuple(
             LessonRef(
@@ -77,17 +80,18 @@ class LessonStore:
         return self._update_index(project, change, data)
 
     def is_known(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
-        """Whether teaching this would change nothing, so that it need not be worked out."""
+        """Whether `teach` would change nothing, so that the lessons need not be made."""
         return self.index(project).is_known(annotation, task, updated_us)
 
     def cancel(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
+        """Drop the lessons of an annotation that was skipped; whether that changed anything."""
         taught = AnnotationLessons(updated_us, task, ())
         return self._update_index(project, lambda index: index.cancel(annotation, taught))
 
     def delete(
         self, project: str, annotations: Iterable[str] = (), tasks: Iterable[str] = ()
     ) -> bool:
-        """Take annotations, or all those of tasks, out of the newest and the kept versions."""
+        """Remove annotations, or all of these tasks, for good; whether they had lessons."""
         annotations, tasks, now_s = list(annotations), list(tasks), time.time()
 
         def change(index: LessonIndex) -> bool:
@@ -97,7 +101,7 @@ class LessonStore:
         return self._update_index(project, change)
 
     def train(self, project: str, *, queued_as: str = "") -> bool:
-        """Make a version of all that is known, and of what stands before this in the queue."""
+        """Make a version of all lessons, which earlier events still in the queue will join."""
 
         def change(index: LessonIndex) -> bool:
             index.trained = queued_as or index.trained
@@ -106,7 +110,7 @@ class LessonStore:
         return self._update_index(project, change)
 
     def forget(self, project: str) -> bool:
-        """Everything about the project; whether there was anything."""
+        """Delete all keys of the project; whether there were any."""
         keys = [memory_key(project, part) for part in ("index", "lessons", "head")]
 
         def change(client: redis.Redis) -> bool:
@@ -115,24 +119,24 @@ class LessonStore:
 
         return self._store.run("forget a project", change)
 
-    # --- what reads it
+    # --- reads; `projects`, `index` and `lessons` raise StoreError while the store is down
 
     def projects(self) -> list[str]:
-        """Those that taught something, sorted. StoreError while the store is away."""
+        """Names of the projects with lessons, sorted."""
         found = self._store.run(
             "list projects", lambda client: client.smembers(MEMORY_PROJECTS_KEY)
         )
         return sorted(name.decode() for name in found)  # type: ignore[union-attr]
 
     def index(self, project: str) -> LessonIndex:
-        """StoreError while the store is away."""
+        """The index of a project, empty if it has no lessons."""
         data = self._store.run(
             "read a memory", lambda client: client.get(memory_key(project, "index"))
         )
         return parse_index(project, data)  # type: ignore[arg-type]
 
     def lessons(self, project: str, refs: Sequence[LessonRef]) -> dict[str, Lesson]:
-        """Lessons by digest, without those that are gone or damaged."""
+        """Lessons by digest; missing and damaged ones are left out, with a warning."""
         digests = sorted({ref.digest for ref in refs})
         if not digests:
             return {}
@@ -153,7 +157,10 @@ class LessonStore:
         change: Callable[[LessonIndex], bool],
         data: Mapping[str, bytes] | None = None,
     ) -> bool:
-        """Change the index and what hangs on it, all or nothing; what `act` returned."""
+        """Apply `change` to the index and store index, summary and lessons in one transaction.
+
+        `data`: bytes of new lessons by digest. Returns what `change` returned.
+        """
         data = data or {}
         index_key, lessons_key, head_key = (
             memory_key(project, part) for part in ("index", "lessons", "head")
@@ -174,15 +181,15 @@ class LessonStore:
                     pipeline.set(head_key, summarize(index).to_json())
                     if new := {key: data[key] for key in (digests - known) & data.keys()}:
                         pipeline.hset(lessons_key, mapping=new)  # type: ignore[arg-type]
-                    if gone := known - digests:
-                        pipeline.hdel(lessons_key, *gone)
+                    if unused := known - digests:
+                        pipeline.hdel(lessons_key, *unused)
                     try:
                         execute_pipeline(pipeline)
-                    except redis.WatchError:  # another worker was quicker
+                    except redis.WatchError:  # another worker changed the index meanwhile
                         continue
                     return changed
 
-        return self._store.run("keep what was learnt", update)
+        return self._store.run("store lessons", update)
 
 
 def parse_index(project: str, data: bytes | None) -> LessonIndex:

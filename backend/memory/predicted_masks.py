@@ -1,7 +1,7 @@
-"""The masks that were shown for a task, kept for when a person has corrected them.
+"""The masks last predicted for each image, to compare with its corrected annotation.
 
-An annotation shows what was changed but not what was deleted, and not what it was before. Kept are
-label maps, some kB an image, in the store, which may evict them and does so after a week.
+An annotation holds neither the regions that a person deleted nor changed ones as they were before.
+Stored is one compressed label map an image, some kB, for a week; the store may evict it earlier.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class PredictedMasks:
     def save(
         self, project: str, task: object, control: str, page: int, segmentation: Segmentation
     ) -> None:
-        """Remember what is shown for this image. Nothing is kept while the store is away."""
+        """Store the label map of one page of a task; does nothing while the store is down."""
         n_classes, label_map = len(segmentation.class_names), segmentation.label_map
         dtype = np.uint8 if n_classes < 255 else np.uint16
         header = {
@@ -48,15 +48,15 @@ class PredictedMasks:
             execute_pipeline(pipeline)
 
         with contextlib.suppress(StoreError):
-            self.store.run("keep what was shown", write)
+            self.store.run("store predicted masks", write)
 
     def load(
         self, project: str, task: object, control: str, page: int
     ) -> dict[str, np.ndarray] | None:
-        """Masks (H, W) bool of the labels that were shown; None when it is not known."""
+        """Masks (H, W) bool by predicted label; None if there is no stored prediction."""
         key, name = predicted_masks_key(project, task), f"{control}:{page}"
         try:
-            value = self.store.run("read what was shown", lambda client: client.hget(key, name))
+            value = self.store.run("read predicted masks", lambda client: client.hget(key, name))
         except StoreError:
             return None
         if not isinstance(value, bytes):
@@ -67,10 +67,10 @@ class PredictedMasks:
             label_map = np.frombuffer(zlib.decompress(body), np.dtype(header["dtype"]))
             label_map = label_map.reshape(header["hw"])
         except (ValueError, KeyError, TypeError, zlib.error):
-            return None  # not ours: as good as not known
+            return None  # other data under this key
         present = np.unique(label_map)
         return {header["labels"][i - 1]: label_map == i for i in present if i > 0}
 
     def delete(self, project: str, tasks: Iterable[object]) -> None:
-        """Remove what was shown of these tasks."""
+        """Delete the label maps of these tasks."""
         self.store.remove([predicted_masks_key(project, task) for task in tasks])

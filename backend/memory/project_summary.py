@@ -1,4 +1,4 @@
-"""The short of a project's lesson index: what each request needs to know of it."""
+"""Summary of a project's lesson index, small enough to be read in each request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,25 +8,28 @@ from pydantic import TypeAdapter
 
 from backend.memory.lesson_index import LessonIndex
 
-NEWEST, NONE = "newest", "none"  # what a project may want instead of a version's number
+NEWEST, NONE = "newest", "none"  # values of `memory_version` beside a version's number
 
 
 @dataclass(frozen=True)
 class ProjectSummary:
-    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()  # names and spaces, oldest first
-    changes: int = 0  # annotations that no version holds yet as they are
-    annotations: int = 0  # that teach something
-    spaces: Mapping[str, int] = field(default_factory=dict)  # how many of them in each
+    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()  # name, feature spaces; oldest first
+    changes: int = 0  # changed annotations since the newest version
+    annotations: int = 0  # with lessons
+    spaces: Mapping[str, int] = field(default_factory=dict)  # feature space -> annotations
 
     def select_version(self, pinned: str) -> tuple[str, tuple[str, ...]]:
-        """Name and spaces of the version that is asked for, or the newest; ("", ()) for none."""
+        """Name and feature spaces of the pinned version; of the newest if that one is not kept.
+
+        ("", ()) if there is no version, or `pinned` is "none".
+        """
         if pinned == NONE or not self.versions:
             return "", ()
         by_number = {name.split("-")[0]: (name, spaces) for name, spaces in self.versions}
         return by_number.get(pinned.split("-")[0], self.versions[-1])
 
     def unused_warning(self, pinned: str, space: str) -> str | None:
-        """A sentence on what of this is not used as one would think, or None."""
+        """Why lessons are not used as the user may expect, as one sentence; None if they are."""
         name, _ = self.select_version(pinned)
         if pinned not in (NEWEST, NONE) and name.split("-")[0] != pinned.split("-")[0]:
             kept = ", ".join(name for name, _ in self.versions) or "none"
@@ -48,7 +51,7 @@ class ProjectSummary:
 
     @staticmethod
     def from_json(data: bytes) -> "ProjectSummary":
-        """ValueError for what is none of ours."""
+        """Raises ValueError for other data."""
         return SUMMARY_JSON.validate_json(data)
 
 
