@@ -19,7 +19,7 @@ import requests
 from backend.errors import LabelStudioError
 from backend.images.ssrf import is_public
 from backend.label_studio.client import LabelStudio
-from backend.label_studio.tokens import KINDS
+from backend.label_studio.tokens import TOKEN_KINDS
 
 FREE_BYTES_WANTED = 2**30  # memories of corrections and the store's file stay far below
 PROJECTS_ASKED = 20  # enough to find one that is connected
@@ -133,13 +133,13 @@ def label_studio(inst: Installation) -> Iterator[Check]:
     hooks: set[str] = set()
     try:
         user = studio.get_json("/api/current-user/whoami")
-        yield Check("token", True, f"{KINDS[studio.key_kind]} of {user['email']}")
+        yield Check("token", True, f"{TOKEN_KINDS[studio.key_kind]} of {user['email']}")
         backends = connected_backends(studio, inst.port)
         hooks = {row["url"] for row in studio.get_json("/api/webhooks/")}
     except LabelStudioError as error:
         # Without a token images on the web still work, but no uploaded ones.
         ok = None if studio.key_kind == "none" else False
-        yield Check("token", ok, KINDS[studio.key_kind], str(error))
+        yield Check("token", ok, TOKEN_KINDS[studio.key_kind], str(error))
     except (LookupError, TypeError) as error:
         found = f"answers unlike those of Label Studio 1.23 ({type(error).__name__}: {error})"
         yield Check("Label Studio API", False, found, "update Label Studio")

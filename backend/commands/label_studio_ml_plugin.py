@@ -16,7 +16,7 @@ from label_studio_ml.model import LabelStudioMLBase
 
 from backend.errors import SettingsError
 from backend.label_studio.project_settings import ProjectSettings
-from backend.label_studio.webhook_events import matters
+from backend.label_studio.webhook_events import is_handled
 from backend.service import Service
 from backend.settings import Settings
 
@@ -69,7 +69,7 @@ class FirstpassModel(LabelStudioMLBase):
 
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, str]:
         correction = {"action": event, **data}
-        if matters(correction):
+        if is_handled(correction):
             # The framework knows projects by their id alone.
             correction["project"] = {**correction["project"], "created_at": None}
             self.service.events.push(correction)

@@ -12,7 +12,7 @@ from backend.http.degradations import degradations, known_projects
 from backend.http.json_bodies import json_body, json_response
 from backend.http.serving import serving
 from backend.label_studio.project_settings import ProjectSettings
-from backend.label_studio.webhook_events import DELETIONS, matters
+from backend.label_studio.webhook_events import DELETIONS, is_handled
 from backend.prediction.annotator import Annotator
 from backend.prediction.model_versions import model_versions, unused_lessons
 
@@ -35,7 +35,7 @@ def setup() -> Response:
     body, service = json_body(), serving().service
     project = str(body.get("project") or "")
     settings, warnings = ProjectSettings.from_extra_params(body.get("extra_params"))
-    service.label_studio.learn_from_setup(body.get("hostname"), body.get("access_token"))
+    service.label_studio.update_from_setup(body.get("hostname"), body.get("access_token"))
     annotator = annotator_within(SETUP_WAITS_S)
     version = annotator.version(settings, project)
     service.projects.remember(project, settings)
@@ -97,7 +97,7 @@ def predict_arguments(body: dict[str, Any]) -> tuple[list[Any], str, dict[str, A
 def webhook() -> tuple[Response, int]:
     """Take an event in. Label Studio waits 1 s and never asks twice: the work is done later."""
     event, service = json_body(), serving().service
-    if not matters(event) or not (service.is_learning or event["action"] in DELETIONS):
+    if not is_handled(event) or not (service.is_learning or event["action"] in DELETIONS):
         service.metrics.events.labels("other").inc()
         return json_response({"status": "ignored"}), 200
     service.metrics.events.labels(event["action"]).inc()

@@ -21,7 +21,7 @@ Image.MAX_IMAGE_PIXELS = None
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000", "PPM")
 
 # What to do to an array (H, W, 3) stored with this EXIF orientation; 1 and unknown: nothing.
-UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+EXIF_TRANSFORMS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
     4: lambda a: a[::-1],
@@ -39,7 +39,7 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
     Raises ImageTooLarge above `max_pixels` and ImageBroken for bytes that are no whole image.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=_known_formats()) as image:
+        with Image.open(io.BytesIO(data), formats=_available_formats()) as image:
             width_px, height_px = image.size
             if width_px * height_px > max_pixels:
                 raise ImageTooLarge(
@@ -48,7 +48,7 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
                 )
             image.load()
             orientation = _orientation(image)
-            rgb = _rgb(image)
+            rgb = _to_rgb(image)
     except ImageError:
         raise
     except MemoryError as error:
@@ -57,16 +57,17 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
             "lower IMAGE_MAX_MPX so that such images are refused earlier."
         ) from error
     except UnidentifiedImageError as error:
-        raise ImageBroken(_not_an_image(data, content_type)) from error
+        raise ImageBroken(_describe_non_image(data, content_type)) from error
     except Exception as error:  # on odd bytes Pillow's decoders raise nearly everything
         raise ImageBroken(
-            f"The image breaks off or is damaged ({_received(data, content_type)}; the decoder "
-            f"says: {str(error) or type(error).__name__}): open and save it again, or re-upload it."
+            f"The image breaks off or is damaged ({_describe_bytes(data, content_type)}; the "
+            f"decoder says: {str(error) or type(error).__name__}): open and save it again, or "
+            "re-upload it."
         ) from error
-    return np.ascontiguousarray(UPRIGHT.get(orientation, lambda a: a)(rgb))
+    return np.ascontiguousarray(EXIF_TRANSFORMS.get(orientation, lambda a: a)(rgb))
 
 
-def _known_formats() -> list[str]:
+def _available_formats() -> list[str]:
     Image.init()  # AVIF and WebP are absent from some builds of Pillow
     return [name for name in FORMATS if name in Image.OPEN]
 
@@ -87,11 +88,11 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """A loaded image of any mode -> RGB uint8 (H, W, 3), orientation untouched."""
     if image.mode.startswith("I") or image.mode == "F":
-        grey = _eight_bit(np.asarray(image))
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        gray = _scale_to_uint8(np.asarray(image))
+        return np.repeat(gray[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         canvas = Image.new("RGBA", image.size, "white")
@@ -99,7 +100,7 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))  # a copy: writable, as torch wants it
 
 
-def _eight_bit(levels: NDArray) -> NDArray[np.uint8]:
+def _scale_to_uint8(levels: NDArray) -> NDArray[np.uint8]:
     """Deep grey levels -> 0..255, by range and never by clipping.
 
     Integers are scaled by the bit depth in use, since 10- and 12-bit sensors store in 16 bits:
@@ -119,22 +120,22 @@ def _eight_bit(levels: NDArray) -> NDArray[np.uint8]:
     return (scaled + 0.5).astype(np.uint8)
 
 
-def _not_an_image(data: bytes, content_type: str) -> str:
-    received = _received(data, content_type)
+def _describe_non_image(data: bytes, content_type: str) -> str:
+    description = _describe_bytes(data, content_type)
     head = data[:256].lstrip().lower()
     if not data:
         return "The image file is empty (0 bytes): upload it again."
     if head.startswith((b"<!doctype", b"<html")):
         return (
-            f"A web page came instead of the image ({received}), often a login page: check the "
+            f"A web page came instead of the image ({description}), often a login page: check the "
             "URL, and LABEL_STUDIO_API_KEY when it is a Label Studio URL."
         )
     if b"<svg" in head:
-        return f"SVG is a drawing, not pixels ({received}): convert it to PNG."
+        return f"SVG is a drawing, not pixels ({description}): convert it to PNG."
     known = ", ".join(FORMATS)
-    return f"This is no image that can be read ({received}): convert it to one of {known}."
+    return f"This is no image that can be read ({description}): convert it to one of {known}."
 
 
-def _received(data: bytes, content_type: str) -> str:
+def _describe_bytes(data: bytes, content_type: str) -> str:
     kind = f"{content_type.split(';')[0].strip()}, " if content_type else ""
     return f"received {kind}{len(data)} bytes, starting {data[:16]!r}"

@@ -22,7 +22,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
-EMBEDDED_V4 = [
+EMBEDDED_IPV4 = [
     lambda ip: ip.ipv4_mapped,
     lambda ip: ip.sixtofour,
     lambda ip: ip.teredo and ip.teredo[1],
@@ -41,24 +41,24 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, host, parts.port or DEFAULT_PORTS[parts.scheme]
 
 
-def is_same_site(home_url: str, url: str) -> bool:
+def may_share_credentials(known_url: str, url: str) -> bool:
     """Whether a password of one URL may go to the other: same origin, or its https side."""
-    home, asked = origin(home_url), origin(url)
-    is_upgrade = home == ("http", home[1], 80) and asked == ("https", home[1], 443)
-    return asked == home or is_upgrade
+    known, other = origin(known_url), origin(url)
+    is_upgrade = known == ("http", known[1], 80) and other == ("https", known[1], 443)
+    return other == known or is_upgrade
 
 
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet, also when it hides an IPv4 one."""
     ip: IpAddress = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        for embedded in EMBEDDED_V4:
+        for embedded in EMBEDDED_IPV4:
             if v4 := embedded(ip):
                 return is_public(str(v4))
     return ip.is_global and not ip.is_multicast
 
 
-def is_listed(host: str, port: int, allowed_hosts: Collection[str]) -> bool:
+def is_allowed_host(host: str, port: int, allowed_hosts: Collection[str]) -> bool:
     """Whether the list has this host as `host`, `host:port`, `*.parent.domain` or `*`."""
     parents = host.split(".")
     patterns = {"*", host, f"[{host}]"}
@@ -74,10 +74,10 @@ def check_host(host: str, port: int) -> None:
     except (OSError, UnicodeError):
         return  # connecting fails too, and says more; or a proxy resolves it
     for *_, address in found:
-        refuse_private(host, str(address[0]))
+        check_address(host, str(address[0]))
 
 
-def refuse_private(host: str, address: str) -> None:
+def check_address(host: str, address: str) -> None:
     if not is_public(address):
         named = host if host == address else f"{host} ({address})"
         raise ImageForbidden(
@@ -100,13 +100,13 @@ class PublicOnlyAdapter(HTTPAdapter):
 class _CheckedHTTPConnection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
-        refuse_private(self.host, self.sock.getpeername()[0])
+        check_address(self.host, self.sock.getpeername()[0])
 
 
 class _CheckedHTTPSConnection(HTTPSConnection):
     def connect(self) -> None:
         super().connect()
-        refuse_private(self.host, self.sock.getpeername()[0])
+        check_address(self.host, self.sock.getpeername()[0])
 
 
 class _CheckedHTTPPool(HTTPConnectionPool):

@@ -19,11 +19,11 @@ SMALLEST_CONFIG = """\
 </View>"""
 
 
-def checked_text(label_config: Any) -> str:
+def check_config_text(label_config: Any) -> str:
     """The config itself when it is text that we read; LabelConfigError otherwise."""
     if not isinstance(label_config, str) or not label_config.strip():
         raise LabelConfigError(
-            f"The labeling config must be XML text, not {cut(repr(label_config))}. "
+            f"The labeling config must be XML text, not {shorten(repr(label_config))}. "
             f"The smallest that works:\n{SMALLEST_CONFIG}"
         )
     if len(label_config) > MAX_CONFIG_CHARS:
@@ -39,7 +39,7 @@ def checked_text(label_config: Any) -> str:
     return label_config
 
 
-def parse(label_config: str) -> etree._Element:
+def parse_xml(label_config: str) -> etree._Element:
     """The root element of a checked text; comments are left out."""
     parser = etree.XMLParser(
         encoding="utf-8",
@@ -54,25 +54,25 @@ def parse(label_config: str) -> etree._Element:
         raise LabelConfigError(f"The labeling config is not valid XML: {error}") from error
 
 
-def kind_of(element: etree._Element) -> str:
+def tag_of(element: etree._Element) -> str:
     """The tag in lower case: to Label Studio's editor <Brushlabels> is the same tag."""
     return element.tag.lower()
 
 
-def named(root: etree._Element, kinds: tuple[str, ...]) -> Iterator[etree._Element]:
+def named_elements(root: etree._Element, kinds: tuple[str, ...]) -> Iterator[etree._Element]:
     """Elements of these kinds that have a name, in the config's order."""
-    return (e for e in root.iter() if kind_of(e) in kinds and e.get("name"))
+    return (e for e in root.iter() if tag_of(e) in kinds and e.get("name"))
 
 
-def to_names(element: etree._Element) -> list[str]:
+def target_names(element: etree._Element) -> list[str]:
     """The objects that a control is for."""
     return list(dict.fromkeys(name.strip() for name in element.get("toName", "").split(",")))
 
 
-def shown(element: etree._Element) -> str:
+def format_tag(element: etree._Element) -> str:
     return f'<{element.tag} name="{element.get("name", "")}">'
 
 
-def cut(text: str) -> str:
+def shorten(text: str) -> str:
     """A text short enough for a message."""
     return text if len(text) <= 300 else text[:300] + "…"

@@ -16,7 +16,7 @@ from backend.validation import Accepts, OneOf, refusal_of
 from model import METHODS, REFINERS, TEMPLATES, SegmentSettings
 
 
-def list_of_words(value: Any) -> tuple[str, ...]:
+def split_words(value: Any) -> tuple[str, ...]:
     """A list of words, or one text of words divided by commas."""
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
@@ -24,7 +24,7 @@ def list_of_words(value: Any) -> tuple[str, ...]:
     return tuple(word.strip() for word in words if word.strip())
 
 
-def version_name(value: Any) -> str:
+def check_version_name(value: Any) -> str:
     name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     pattern = r"newest|none|[0-9]{1,9}(-[0-9a-f]{1,32})?"
     if not isinstance(name, str) or not re.fullmatch(pattern, name):
@@ -34,15 +34,15 @@ def version_name(value: Any) -> str:
 
 Words = Annotated[
     tuple[str, ...],
-    BeforeValidator(list_of_words),
+    BeforeValidator(split_words),
     Accepts('a list of words, such as ["floor", "wall"]'),
 ]
 Version = Annotated[
     str,
-    BeforeValidator(version_name),
+    BeforeValidator(check_version_name),
     Accepts('"newest", "none" or the number of a version, such as 3'),
 ]
-ONE_A_LABEL = Accepts('an object with one entry a label, such as {"Cat": …}')
+ENTRY_PER_LABEL = Accepts('an object with one entry a label, such as {"Cat": …}')
 Share = Annotated[float, Field(ge=0, le=1)]
 Threshold = Share | Literal["auto"]
 LogitScale = Annotated[float, Field(ge=1, le=1000)] | Literal["auto"]
@@ -80,8 +80,12 @@ class ProjectSettings(BaseModel):
         True, "add everyday words that are kin to no label, for the unlabelled"
     )
     background: Words = option((), "words for what is in no label")
-    descriptions: Annotated[dict[str, str], ONE_A_LABEL] = option({}, "a sentence for each label")
-    synonyms: Annotated[dict[str, Words], ONE_A_LABEL] = option({}, "other words for each label")
+    descriptions: Annotated[dict[str, str], ENTRY_PER_LABEL] = option(
+        {}, "a sentence for each label"
+    )
+    synonyms: Annotated[dict[str, Words], ENTRY_PER_LABEL] = option(
+        {}, "other words for each label"
+    )
     min_region_px: Annotated[int, Field(ge=0, le=10**9)] = option(
         16, "masks of fewer pixels are left out"
     )
@@ -100,7 +104,7 @@ class ProjectSettings(BaseModel):
         """
         known = cls.model_fields
         values, ignored = {}, []
-        for key, value in as_object(params).items():
+        for key, value in parse_params(params).items():
             if key in known:
                 if value is not None:
                     values[key] = value
@@ -122,29 +126,33 @@ class ProjectSettings(BaseModel):
 
     def to_json(self) -> bytes:
         """Only what differs from the default; `from_extra_params` reads it back."""
-        return json.dumps(self._changed(), sort_keys=True).encode()
+        return json.dumps(self._non_default_values(), sort_keys=True).encode()
 
-    def words_json(self) -> bytes:
+    def vocabulary_json(self) -> bytes:
         """What SegmentSettings does not hold, as far as it differs from the default; b"" if not."""
         # What was learnt has a part of its own in model_version.
-        elsewhere = {*SEGMENT_CHOICES, "memory_version"}
-        own = {key: value for key, value in self._changed().items() if key not in elsewhere}
+        other_fields = {*SEGMENT_FIELDS, "memory_version"}
+        own = {
+            key: value
+            for key, value in self._non_default_values().items()
+            if key not in other_fields
+        }
         return json.dumps(own, sort_keys=True).encode() if own else b""
 
     def segment_settings(self, default: SegmentSettings) -> SegmentSettings:
         """The server's settings with those of this project over them."""
-        own = {name: getattr(self, name) for name in SEGMENT_CHOICES}
+        own = {name: getattr(self, name) for name in SEGMENT_FIELDS}
         chosen = {name: value for name, value in own.items() if value is not None}
         return dataclasses.replace(default, **chosen)
 
-    def _changed(self) -> dict[str, Any]:
+    def _non_default_values(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
-SEGMENT_CHOICES = tuple(field.name for field in dataclasses.fields(SegmentSettings))
+SEGMENT_FIELDS = tuple(field.name for field in dataclasses.fields(SegmentSettings))
 
 
-def as_object(params: Any) -> dict[str, Any]:
+def parse_params(params: Any) -> dict[str, Any]:
     if isinstance(params, str):
         try:
             params = json.loads(params) if params.strip() else None

@@ -34,7 +34,7 @@ def read_prompts(context: Mapping[str, Any] | None) -> tuple[Prompt, ...]:
         raise RequestError('"result" of the context must be a list of objects.')
     if len(items) > MAX_PROMPTS:
         raise RequestError(f"The context has {len(items)} items; {MAX_PROMPTS} are the most.")
-    return tuple(read_prompt(item) for item in items if item.get("type") in READERS)
+    return tuple(read_prompt(item) for item in items if item.get("type") in PROMPT_READERS)
 
 
 def read_prompt(item: Mapping[str, Any]) -> Prompt:
@@ -49,7 +49,7 @@ def read_prompt(item: Mapping[str, Any]) -> Prompt:
             label=label,
             to_name=str(item.get("to_name", "")),
             page=int(item.get("item_index") or 0),
-            shape=READERS[kind](item, value),
+            shape=PROMPT_READERS[kind](item, value),
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise RequestError(
@@ -58,26 +58,30 @@ def read_prompt(item: Mapping[str, Any]) -> Prompt:
 
 
 def _read_point(item: Mapping[str, Any], value: Mapping[str, Any]) -> PointPrompt:
-    return PointPrompt(_share(value["x"]), _share(value["y"]), item.get("is_positive") is not False)
+    return PointPrompt(
+        _fraction(value["x"]), _fraction(value["y"]), item.get("is_positive") is not False
+    )
 
 
 def _read_box(item: Mapping[str, Any], value: Mapping[str, Any]) -> BoxPrompt:
     """The upright box around the rectangle, which may be turned about its left upper corner."""
     width, height = _number(value["width"]), _number(value["height"])
     aspect = _number(item.get("original_height") or 1) / _number(item.get("original_width") or 1)
-    turn = math.radians(_number(value.get("rotation") or 0))
-    cos, sin = math.cos(turn), math.sin(turn)
+    angle = math.radians(_number(value.get("rotation") or 0))
+    cos, sin = math.cos(angle), math.sin(angle)
     corners = [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)]
     xs = [_number(value["x"]) + x * cos - y * sin * aspect for x, y in corners]
     ys = [_number(value["y"]) + x * sin / aspect + y * cos for x, y in corners]
-    return BoxPrompt((_share(min(xs)), _share(min(ys)), _share(max(xs)), _share(max(ys))))
+    return BoxPrompt(
+        (_fraction(min(xs)), _fraction(min(ys)), _fraction(max(xs)), _fraction(max(ys)))
+    )
 
 
 Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], PointPrompt | BoxPrompt]
-READERS: dict[str, Reader] = {"keypointlabels": _read_point, "rectanglelabels": _read_box}
+PROMPT_READERS: dict[str, Reader] = {"keypointlabels": _read_point, "rectanglelabels": _read_box}
 
 
-def _share(percent: Any) -> float:
+def _fraction(percent: Any) -> float:
     """0..1 of a percent; a click at the border may lie just outside."""
     return min(max(_number(percent) / 100, 0.0), 1.0)
 

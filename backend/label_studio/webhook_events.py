@@ -8,7 +8,7 @@ from typing import Any
 from backend.errors import RequestError
 
 # ANNOTATIONS_CREATED has lists under its singular keys; a delete has ids only, even a single one.
-NEEDS: dict[str, tuple[str, ...]] = {
+REQUIRED_KEYS: dict[str, tuple[str, ...]] = {
     "ANNOTATION_CREATED": ("annotation", "task"),
     "ANNOTATION_UPDATED": ("annotation", "task"),
     "ANNOTATIONS_CREATED": ("annotation", "task"),
@@ -32,11 +32,11 @@ class Annotation:
     result: tuple[Mapping[str, Any], ...]
     updated_us: int  # Label Studio's updated_at, microseconds since 1970
     was_cancelled: bool  # skipped
-    saw_prediction: bool  # it began as a prediction that was shown
+    from_prediction: bool  # it began as a prediction that was shown
     is_bulk: bool  # made of predictions without a look at each
 
 
-def matters(event: Mapping[str, Any]) -> bool:
+def is_handled(event: Mapping[str, Any]) -> bool:
     """Whether an event is to be worked off; RequestError where it is not what it says it is.
 
     Events that we do not know, such as those of later versions, are no error.
@@ -44,11 +44,11 @@ def matters(event: Mapping[str, Any]) -> bool:
     action = event.get("action")
     if not isinstance(action, str):
         raise RequestError('/webhook needs "action", the name of a Label Studio event.')
-    if action not in NEEDS:
+    if action not in REQUIRED_KEYS:
         return False
     if not isinstance(event.get("project"), Mapping) or "id" not in event["project"]:
         raise RequestError(f'{action} needs "project", an object with an "id".')
-    for key in NEEDS[action]:
+    for key in REQUIRED_KEYS[action]:
         items = event.get(key)
         items = items if isinstance(items, list) else [items]
         if not all(isinstance(item, Mapping) and "id" in item for item in items):
@@ -59,14 +59,14 @@ def matters(event: Mapping[str, Any]) -> bool:
 def project_key(project: Mapping[str, Any]) -> str:
     """The project as /setup and /predict name it: its id and the second of its creation."""
     try:
-        return f"{project['id']}.{int(moment_us(project['created_at']) / 1e6)}"
+        return f"{project['id']}.{int(parse_time_us(project['created_at']) / 1e6)}"
     except (KeyError, ValueError):
         return str(project["id"])
 
 
-def annotations_in(event: Mapping[str, Any]) -> list[Annotation]:
+def read_annotations(event: Mapping[str, Any]) -> list[Annotation]:
     """What an ANNOTATION(S)_CREATED or _UPDATED shows. RequestError when it is damaged."""
-    shown, tasks = _listed(event["annotation"]), _listed(event["task"])
+    shown, tasks = _as_list(event["annotation"]), _as_list(event["task"])
     by_id = {str(task["id"]): task for task in tasks}
     found = []
     for one in shown:
@@ -77,7 +77,7 @@ def annotations_in(event: Mapping[str, Any]) -> list[Annotation]:
         if not isinstance(result, list) or not all(isinstance(item, Mapping) for item in result):
             raise RequestError(f'"result" of annotation {one["id"]} must be a list of objects.')
         try:
-            updated_us = moment_us(one["updated_at"])
+            updated_us = parse_time_us(one["updated_at"])
         except (KeyError, ValueError) as error:
             raise RequestError(f'Annotation {one["id"]} needs "updated_at", a time.') from error
         found.append(
@@ -88,14 +88,14 @@ def annotations_in(event: Mapping[str, Any]) -> list[Annotation]:
                 result=tuple(result),
                 updated_us=updated_us,
                 was_cancelled=bool(one.get("was_cancelled")),
-                saw_prediction=one.get("parent_prediction") is not None,
+                from_prediction=one.get("parent_prediction") is not None,
                 is_bulk=isinstance(event["annotation"], list),
             )
         )
     return found
 
 
-def moment_us(text: Any) -> int:
+def parse_time_us(text: Any) -> int:
     """Microseconds since 1970 of Label Studio's times; ValueError for what is none."""
     if not isinstance(text, str):
         raise ValueError(f"no time: {text!r:.40}")
@@ -106,5 +106,5 @@ def moment_us(text: Any) -> int:
     return int(seconds) * 1_000_000 + moment.microsecond
 
 
-def _listed(item: Any) -> list[Any]:
+def _as_list(item: Any) -> list[Any]:
     return item if isinstance(item, list) else [item]

@@ -50,7 +50,7 @@ def taught_masks(
             mask = _decode_mask(item, image_hw)
             masks[label] = masks[label] | mask if label in masks else mask
             is_unchanged.setdefault(label, []).append(item.get("origin") == "prediction")
-    if not drawn and not coarse and not annotation.saw_prediction and annotation.result:
+    if not drawn and not coarse and not annotation.from_prediction and annotation.result:
         return None  # only results of other kinds, such as choices
     baseline = predicted or {label: drawn[label] for label in drawn if all(is_unchanged[label])}
     weight = WEAK_WEIGHT if annotation.is_bulk else 1.0

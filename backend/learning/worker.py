@@ -13,7 +13,7 @@ from typing import Any
 
 from backend.errors import FirstpassError, RequestError, StoreError
 from backend.label_studio.controls import image_uris, labels_for, read_controls
-from backend.label_studio.webhook_events import Annotation, annotations_in, project_key
+from backend.label_studio.webhook_events import Annotation, project_key, read_annotations
 from backend.learning.annotation_masks import taught_masks
 from backend.learning.event_queue import EventQueue, QueuedEvent
 from backend.memory.lesson_store import LessonStore, NewLesson
@@ -121,7 +121,7 @@ class LearningWorker:
         if not self.is_learning:
             return
         transient_error: FirstpassError | None = None
-        for annotation in annotations_in(queued.event):
+        for annotation in read_annotations(queued.event):
             try:
                 self.learn_annotation(annotation, queued)
             except (RequestError, ModelError) as error:

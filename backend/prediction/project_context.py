@@ -34,7 +34,7 @@ class ContextResolver:
     def __call__(self, project_id: str, settings: ProjectSettings) -> ProjectContext:
         method = settings.segment_settings(self.default).resolve()
         version = self.segmenter.version(method)
-        words = settings.words_json()
+        words = settings.vocabulary_json()
         return ProjectContext(
             id=project_id,
             settings=settings,

@@ -128,7 +128,7 @@ def test_label_studio_under_a_sub_path(uri):
 def test_label_studio_under_a_name_that_only_its_users_reach(studio):
     studio.pages["/data/local-files/"] = PNG
     load = loader(studio)
-    load.label_studio.learn_from_setup("http://label-studio.invalid:8080", None)
+    load.label_studio.update_from_setup("http://label-studio.invalid:8080", None)
     assert is_the_image(load("http://label-studio.invalid:8080/data/local-files/?d=a.png"))
 
 

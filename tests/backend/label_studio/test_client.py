@@ -41,7 +41,7 @@ def server():
         (LEGACY, "legacy"),
         (PERSONAL, "refresh"),
         (jwt(token_type="access", exp=2, iat=1), "access"),
-        (PERSONAL.rpartition(".")[0], "cut"),  # as lists of tokens show it
+        (PERSONAL.rpartition(".")[0], "truncated"),  # as lists of tokens show it
         ("hunter2", "unknown"),
         (LEGACY[:-1], "unknown"),
         ("a.b.c", "unknown"),
@@ -126,9 +126,9 @@ def test_threads_share_one_exchange(server):
 def test_threads_that_are_refused_together_renew_once(server):
     studio = LabelStudio(server.url, PERSONAL)
     refused = studio.headers_for(server.url)
-    assert studio.renew(refused)
+    assert studio.discard_refused_token(refused)
     renewed = studio.headers_for(server.url)
-    assert studio.renew(refused)  # a second thread, late, with the same old token
+    assert studio.discard_refused_token(refused)  # a second thread, late, with the same old token
     assert studio.headers_for(server.url) == renewed
     assert server.exchanges == 2
 
@@ -200,28 +200,30 @@ def test_a_sub_path_is_added_once(path, url):
 
 def test_the_name_that_label_studio_gives_itself_is_replaced_by_where_we_reach_it():
     studio = LabelStudio("http://label-studio:8080")
-    studio.learn_from_setup("http://localhost:8080/", None)
-    assert studio.as_reached("http://localhost:8080/data/a") == "http://label-studio:8080/data/a"
-    assert studio.as_reached("http://localhost:80801/a") == "http://localhost:80801/a"
-    assert studio.as_reached("http://elsewhere/a") == "http://elsewhere/a"
+    studio.update_from_setup("http://localhost:8080/", None)
+    assert (
+        studio.to_reachable_url("http://localhost:8080/data/a") == "http://label-studio:8080/data/a"
+    )
+    assert studio.to_reachable_url("http://localhost:80801/a") == "http://localhost:80801/a"
+    assert studio.to_reachable_url("http://elsewhere/a") == "http://elsewhere/a"
 
 
 def test_a_token_of_setup_is_used_only_when_none_was_given(server):
     studio = LabelStudio(server.url)
-    studio.learn_from_setup("http://evil.example", LEGACY)
+    studio.update_from_setup("http://evil.example", LEGACY)
     assert studio.get_json(WHOAMI)["id"] == 1
     assert not studio.headers_for("http://evil.example/")
 
     studio = LabelStudio(server.url, PERSONAL)
-    studio.learn_from_setup(None, LEGACY)
+    studio.update_from_setup(None, LEGACY)
     assert studio.key_kind == "refresh"
 
 
 def test_a_setup_that_says_nonsense_of_itself_teaches_nothing(server):
     studio = LabelStudio(server.url)
-    studio.learn_from_setup(7, ["token"])
+    studio.update_from_setup(7, ["token"])
     assert studio.api_key is None
-    assert studio.as_reached("http://7/a") == "http://7/a"
+    assert studio.to_reachable_url("http://7/a") == "http://7/a"
 
 
 @pytest.mark.parametrize("url", ["localhost:8080", "ftp://ls", "http://", "http://ls:port"])

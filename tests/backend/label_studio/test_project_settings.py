@@ -88,5 +88,8 @@ def test_the_projects_choice_lies_over_the_servers():
 
 
 def test_words_are_told_apart_from_what_the_model_is_passed():
-    assert read({"method": "clip"}).words_json() == b""
-    assert read({"method": "clip", "background": "sky"}).words_json() == b'{"background": ["sky"]}'
+    assert read({"method": "clip"}).vocabulary_json() == b""
+    assert (
+        read({"method": "clip", "background": "sky"}).vocabulary_json()
+        == b'{"background": ["sky"]}'
+    )

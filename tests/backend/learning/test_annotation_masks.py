@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from backend.errors import RequestError
 from backend.label_studio.controls import read_controls
-from backend.label_studio.webhook_events import annotations_in, matters, moment_us, project_key
+from backend.label_studio.webhook_events import (
+    is_handled,
+    parse_time_us,
+    project_key,
+    read_annotations,
+)
 from backend.learning.annotation_masks import WEAK_WEIGHT, taught_masks
 from backend.masks.regions import encode_regions
 
@@ -55,7 +60,7 @@ def annotation(*result: dict, bulk=False, parent=None):
     }  # fmt: skip
     task = {"id": 5, "data": {"image": "x"}}
     event = {"annotation": [one] if bulk else one, "task": [task] if bulk else task}
-    return annotations_in(event)[0]
+    return read_annotations(event)[0]
 
 
 def taught(*result: dict, predicted=None, **more):
@@ -73,14 +78,14 @@ def test_the_project_is_named_as_setup_and_predict_name_it():
 
 
 def test_recorded_annotations_are_read_whole():
-    (one,) = annotations_in(event_of("ui_submit_prediction_changed"))
+    (one,) = read_annotations(event_of("ui_submit_prediction_changed"))
     assert (one.id, one.task_id, len(one.result)) == ("7", "313", 3)
-    assert one.saw_prediction
+    assert one.from_prediction
     assert not one.was_cancelled
     assert not one.is_bulk
-    (skipped,) = annotations_in(event_of("ANNOTATION_CREATED_skipped"))
+    (skipped,) = read_annotations(event_of("ANNOTATION_CREATED_skipped"))
     assert skipped.was_cancelled
-    (bulk,) = annotations_in(event_of("ANNOTATIONS_CREATED_bulk"))
+    (bulk,) = read_annotations(event_of("ANNOTATIONS_CREATED_bulk"))
     assert bulk.is_bulk
     assert bulk.task_data == {"image": "s3://bucket/key.png"}
 
@@ -89,21 +94,21 @@ def test_bulk_annotations_find_their_own_tasks():
     event = event_of("ANNOTATIONS_CREATED_bulk")
     event["annotation"].append(event["annotation"][0] | {"id": 9, "task": 77})
     event["task"].append(event["task"][0] | {"id": 77, "data": {"image": "other"}})
-    assert [one.task_data["image"] for one in annotations_in(event)] == [
+    assert [one.task_data["image"] for one in read_annotations(event)] == [
         "s3://bucket/key.png",
         "other",
     ]
     event["annotation"][1]["task"] = 78
     with pytest.raises(RequestError, match="without its task"):
-        annotations_in(event)
+        read_annotations(event)
 
 
 def test_times_are_exact_and_need_a_zone():
-    assert moment_us("1970-01-01T00:00:01.000002Z") == 1_000_002
-    assert moment_us("1970-01-01T01:00:00+01:00") == 0
+    assert parse_time_us("1970-01-01T00:00:01.000002Z") == 1_000_002
+    assert parse_time_us("1970-01-01T01:00:00+01:00") == 0
     for bad in (None, 5, "", "2026", "2026-11-22T16:48:49"):
         with pytest.raises(ValueError, match=r".+"):
-            moment_us(bad)
+            parse_time_us(bad)
 
 
 # --- masks
@@ -201,8 +206,8 @@ def test_whatever_an_event_holds_is_read_or_refused_in_words(result, other):
     event = event_of("ANNOTATION_CREATED")
     event["annotation"] |= {"result": result, **other}
     try:
-        assert matters(event)
-        for one in annotations_in(event):
+        assert is_handled(event)
+        for one in read_annotations(event):
             for mask in taught_masks(one, CONTROL, CONTROL.labels, 0, HW) or []:
                 assert mask.mask.shape == HW
     except RequestError:
