@@ -1,8 +1,8 @@
-"""Bytes of an image file -> RGB array, as the browser of the annotator shows it.
+"""Decodes image files to RGB arrays as browsers show them.
 
-The mask is laid over what the browser draws, so orientation, transparency and the choice of frame
-follow the browser; everything is at full resolution (no JPEG draft mode). The bytes come from
-anywhere: only bitmap decoders are let near them (Pillow's EPS decoder starts Ghostscript).
+Masks are drawn over the image in the browser, so orientation, transparency and the choice of frame
+follow the browser, at full resolution (without JPEG draft mode). The bytes are untrusted: only
+bitmap decoders are enabled (Pillow's EPS decoder would start Ghostscript).
 """
 
 import io
@@ -15,12 +15,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backend.errors import ImageBroken, ImageError, ImageTooLarge
 
-# Pillow's own pixel limit is one global of the process; ours is an argument, checked below.
+# Pillow's pixel limit is a global of the process; `max_pixels` below is checked instead.
 Image.MAX_IMAGE_PIXELS = None
 
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000", "PPM")
 
-# What to do to an array (H, W, 3) stored with this EXIF orientation; 1 and unknown: nothing.
+# EXIF orientation -> the array (H, W, 3) upright. 1 and unknown values need no change.
 EXIF_TRANSFORMS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -33,10 +33,10 @@ EXIF_TRANSFORMS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 
 def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDArray[np.uint8]:
-    """Decode to RGB uint8 (H, W, 3), upright, first frame, transparency over white.
+    """RGB uint8 (H, W, 3) of the first frame, upright, transparent pixels blended over white.
 
-    `content_type` is what the sender said; it only makes the message of a failure clearer.
-    Raises ImageTooLarge above `max_pixels` and ImageBroken for bytes that are no whole image.
+    `content_type`, as the server sent it, only appears in error messages.
+    Raises ImageTooLarge above `max_pixels`, ImageBroken for bytes that are not a whole image.
     """
     try:
         with Image.open(io.BytesIO(data), formats=_available_formats()) as image:
@@ -58,7 +58,7 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
         ) from error
     except UnidentifiedImageError as error:
         raise ImageBroken(_describe_non_image(data, content_type)) from error
-    except Exception as error:  # on odd bytes Pillow's decoders raise nearly everything
+    except Exception as error:  # Pillow's decoders raise many types for damaged data
         raise ImageBroken(
             f"The image breaks off or is damaged ({_describe_bytes(data, content_type)}; the "
             f"decoder says: {str(error) or type(error).__name__}): open and save it again, or "
@@ -73,10 +73,10 @@ def _available_formats() -> list[str]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, where browsers obey it (seen in Chromium 156 and Firefox 153).
+    """The EXIF orientation, 1 to 8, where browsers apply it (tried: Chromium 156, Firefox 153).
 
-    They do for JPEG, PNG and AVIF, not for WebP; and they look at the EXIF block alone, while
-    Pillow's getexif() also takes the XMP copy. (Its TIFF decoder turns the image by itself.)
+    They do for JPEG, PNG and AVIF, not for WebP, and read the EXIF block alone, while Pillow's
+    getexif() also reads the copy in XMP. Pillow's TIFF decoder applies it by itself.
     """
     if image.format == "WEBP":
         return 1
@@ -84,12 +84,12 @@ def _orientation(image: Image.Image) -> int:
     try:
         exif.load(image.info.get("exif", b""))
         return int(exif.get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a damaged block: browsers show the image as stored
+    except Exception:  # a damaged block, which browsers ignore
         return 1
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """A loaded image of any mode -> RGB uint8 (H, W, 3), orientation untouched."""
+    """RGB uint8 (H, W, 3) of a loaded image of any mode, orientation as stored."""
     if image.mode.startswith("I") or image.mode == "F":
         gray = _scale_to_uint8(np.asarray(image))
         return np.repeat(gray[:, :, None], 3, axis=2)
@@ -97,16 +97,15 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
         image = image.convert("RGBA")
         canvas = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(canvas, image)
-    return np.array(image.convert("RGB"))  # a copy: writable, as torch wants it
+    return np.array(image.convert("RGB"))  # a copy, since torch needs a writable array
 
 
 def _scale_to_uint8(levels: NDArray) -> NDArray[np.uint8]:
-    """Deep grey levels -> 0..255, by range and never by clipping.
+    """Gray levels of more than 8 bits, scaled to 0..255 without clipping; a heuristic.
 
-    Integers are scaled by the bit depth in use, since 10- and 12-bit sensors store in 16 bits:
-    a brightest level of 4000 means 12 bits, so 4095 becomes 255. Floats within 0..1 and 0..255
-    are taken at their word; other floats, and negative levels, are stretched from lowest to
-    highest.
+    Non-negative integers are scaled by the bit depth in use, since 10- and 12-bit sensors store in
+    16 bits: with a maximum of 4000 that is 12 bits, and 4095 becomes 255. Floats within 0..1 or
+    0..255 keep that range; others, and negative levels, are scaled from minimum to maximum.
     """
     values = levels.astype(np.float64)
     finite = values[np.isfinite(values)]
@@ -121,6 +120,7 @@ def _scale_to_uint8(levels: NDArray) -> NDArray[np.uint8]:
 
 
 def _describe_non_image(data: bytes, content_type: str) -> str:
+    """The error message for bytes that no decoder recognizes."""
     description = _describe_bytes(data, content_type)
     head = data[:256].lstrip().lower()
     if not data:

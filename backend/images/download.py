@@ -1,7 +1,7 @@
-"""GET a URL that a task names: bounded in bytes, time, hops and reach, leaking no token.
+"""Downloads an image from a URL in task data, with limits on bytes, time, redirects and hosts.
 
-Redirects are followed by hand, because each hop decides anew whether the host may be asked and
-which password, if any, it may see.
+Each redirect is followed here, since each target is checked anew: whether its host is allowed, and
+which credentials it may receive.
 """
 
 import time
@@ -24,18 +24,18 @@ from backend.images.ssrf import (
 from backend.label_studio.client import LabelStudio, keep_headers
 from backend.label_studio.tokens import REMEDIES
 
-MAX_REQUESTS = 6
+MAX_REQUESTS = 6  # for one image: the first and five redirects
 CHUNK_BYTES = 1 << 16
 NO_ACCESS_REMEDY = "use the token of a user who may open this project"
 
 
 class EncodedImage(NamedTuple):
     data: bytes
-    content_type: str
+    content_type: str  # as the server claims; "" for a file
 
 
 class Downloader:
-    """Safe to share between threads."""
+    """Downloads images. Safe between threads."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class Downloader:
             self._public_host_session.mount(scheme, PublicOnlyAdapter())
 
     def get(self, url: str, basic_auth: tuple[str, str] | None = None) -> EncodedImage:
-        """Fetch an http(s) URL. `basic_auth` goes to the URL's own origin alone.
+        """Body and content type of an http(s) URL; `basic_auth` is sent to its origin alone.
 
-        Raises ImageNotFound, ImageForbidden, ImageTooLarge, and ImageBroken for what is no URL.
+        Raises ImageNotFound, ImageForbidden, ImageTooLarge, or ImageBroken for an invalid URL.
         """
         deadline_s = time.monotonic() + self.timeout_s
         first_url = url = normalize_url(url)
@@ -80,7 +80,7 @@ class Downloader:
     def _send_authorized(
         self, url: str, basic: tuple[str, str] | None, deadline_s: float
     ) -> requests.Response:
-        """Send one GET, with the authorization that this URL may see."""
+        """Send one GET with the credentials that this URL may receive."""
         is_own = self.label_studio.is_own(url)
         _, host, port = origin(url)
         session = self._any_host_session
@@ -115,7 +115,7 @@ class Downloader:
         )
 
     def _read(self, url: str, response: requests.Response, deadline_s: float) -> EncodedImage:
-        """The body, given up as soon as it is too large or too slow."""
+        """The body; raises as soon as it exceeds the limit of bytes or time."""
         content_length = response.headers.get("content-length", "")
         self._check_size(url, int(content_length[:20]) if content_length.isdecimal() else 0)
         chunks, size = [], 0
@@ -138,7 +138,7 @@ class Downloader:
 
 
 class UnexpectedStatus(ImageNotFound):
-    """The host answered, but not with the image."""
+    """The host answered with a status other than 200, 401 or 403."""
 
 
 def too_large(name: str, max_bytes: int) -> ImageTooLarge:
@@ -148,26 +148,26 @@ def too_large(name: str, max_bytes: int) -> ImageTooLarge:
 
 
 def redact_url(url: str) -> str:
-    """A URL fit for messages and logs: no password, no signature, not endless."""
+    """The URL for messages and logs: without password and query, at most 200 characters."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
 
 
 class _Session(requests.Session):
-    """A session that threads may share: it keeps connections, and no cookies."""
+    """A session that keeps connections but no cookies, so that threads can share it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def get_redirect_target(self, _resp: requests.Response) -> None:
-        """None at all times: else requests reads the whole body of a redirect, of any length."""
+        """Always None. With a target, requests would read the redirect's body without a limit."""
 
 
 def normalize_url(url: str, base: str = "") -> str:
-    """The URL as requests will write it, so that what is checked is what is asked.
+    """The absolute URL as `requests` will send it, so that the checked URL is the requested one.
 
-    Raises ImageBroken when it is no http(s) URL.
+    Raises ImageBroken for anything but an http(s) URL.
     """
     try:
         ready = requests.Request("GET", urljoin(base, url.strip())).prepare().url or ""
@@ -199,7 +199,7 @@ def _send(
         )
     except requests.Timeout as error:
         raise _timed_out(url) from error
-    except (requests.RequestException, HTTPError, ValueError) as error:  # urllib3's may pass
+    except (requests.RequestException, HTTPError, ValueError) as error:  # some of urllib3's pass
         raise ImageNotFound(
             f"{redact_url(url)} cannot be reached ({type(error).__name__}): check the host's name, "
             "and that this machine reaches it."

@@ -1,7 +1,7 @@
-"""The image a task names -> RGB array: every form of URI that Label Studio stores.
+"""Loads an image by any form of URI that Label Studio stores in task data.
 
-Where the bytes come from is decided here; `download` keeps http(s) within bounds and `image_decode`
-turns bytes into pixels.
+This module finds the source of the bytes; `download` fetches http(s) URLs and `decode` makes pixels
+of them.
 """
 
 import base64
@@ -34,8 +34,8 @@ from backend.label_studio.client import LabelStudio
 
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 FILE_URI_PREFIX = re.compile(r"^file:(//[^/]*)?", re.IGNORECASE)
-INVALID_IN_URI = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")  # JSON can carry them
-# What Label Studio serves to task data, after any sub-path that it lives under.
+INVALID_IN_URI = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")  # JSON can contain them
+# Paths of images that Label Studio serves, behind any sub-path of the installation.
 LABEL_STUDIO_PATH = re.compile(
     r"(/.*)?/(data/(upload/.+|local-files/?)|storage-data/uploaded/?|static/.+"
     r"|(tasks|projects)/\d+/(presign|resolve)/?)"
@@ -54,8 +54,8 @@ class ImageConfig:
     max_bytes: int = 200 * 2**20  # IMAGE_MAX_MB, of one file
     max_pixels: int = 200_000_000  # IMAGE_MAX_MPX, of one image: 600 MB as RGB
     timeout_s: float = 30.0  # IMAGE_TIMEOUT_S, for the whole download
-    local_root: Path | None = None  # LOCAL_FILES_DOCUMENT_ROOT, the only folder read from disk
-    allowed_hosts: tuple[str, ...] = ()  # IMAGE_HOSTS_ALLOWED, private hosts that may be asked
+    local_root: Path | None = None  # LOCAL_FILES_DOCUMENT_ROOT; no file outside it is read
+    allowed_hosts: tuple[str, ...] = ()  # IMAGE_HOSTS_ALLOWED, private hosts to download from
 
     def __post_init__(self) -> None:
         if self.local_root is not None and self.local_root.resolve() == Path("/"):
@@ -66,7 +66,7 @@ class ImageConfig:
 
 
 class ImageLoader:
-    """Safe to share between threads."""
+    """URI -> RGB array. Safe between threads."""
 
     def __init__(self, config: ImageConfig, label_studio: LabelStudio) -> None:
         self.config = config
@@ -81,10 +81,10 @@ class ImageLoader:
     def __call__(
         self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None
     ) -> NDArray[np.uint8]:
-        """Load as RGB uint8 (H, W, 3), upright. Raises an ImageError that says the cure.
+        """RGB uint8 (H, W, 3), upright. Raises ImageError.
 
-        `task_id` is needed for cloud storage URIs, which Label Studio resolves per task. `auth` is
-        the user and password of the project's task data.
+        `task_id` is needed for URIs of cloud storage, which Label Studio resolves per task. `auth`:
+        user and password of the project's task data.
         """
         data, content_type = self.fetch_bytes(uri, task_id=task_id, auth=auth)
         return decode_image(data, max_pixels=self.config.max_pixels, content_type=content_type)
@@ -92,7 +92,7 @@ class ImageLoader:
     def fetch_bytes(
         self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None
     ) -> EncodedImage:
-        """The bytes behind a URI, and the content type that their sender claims."""
+        """The undecoded image behind a URI."""
         if not isinstance(uri, str) or not uri.strip():
             raise ImageNotFound(
                 f"The task names no image but {uri!r:.100}: its data needs a URL or a path."
@@ -148,9 +148,9 @@ class ImageLoader:
         return self._fetch_path(request._replace(uri="/" + unquote(path).lstrip("/")))
 
     def _fetch_path(self, request: ImageRequest) -> EncodedImage:
-        """A URI without scheme: a file below the local root, or a path of Label Studio."""
+        """For a URI without scheme: a file below the local root, or a path of Label Studio."""
         uri = request.uri
-        if uri.startswith("//"):  # a URL that takes the scheme of the page around it
+        if uri.startswith("//"):  # a URL with the scheme of the page around it
             scheme = urlsplit(self.label_studio.url or "https:").scheme
             return self._fetch_http(request._replace(uri=f"{scheme}:{uri}"))
         file = self._path_below_root(uri)
@@ -169,10 +169,10 @@ class ImageLoader:
         )
 
     def _fetch_label_studio(self, url: str, request: ImageRequest) -> EncodedImage:
-        """A URL that Label Studio serves: local files from our own disk where it has them."""
+        """For a URL of Label Studio: its local files are read from this machine's disk if there."""
         parts = urlsplit(url)
         if parts.path.rstrip("/").endswith("/data/local-files"):
-            # Read like Label Studio's own view does: decoded once, the last value, never absolute.
+            # As in Label Studio's own view: decoded once, the last value counts, always relative.
             named = parse_qs(parts.query).get("d", [""])[-1]
             file = self._path_below_root(named.lstrip("/"))
             if file and is_regular_file(file):
@@ -183,7 +183,7 @@ class ImageLoader:
             upload = UPLOAD_PATH.fullmatch(parts.path)
             if not upload:
                 raise
-            # Installations that keep uploads in a cloud storage serve them elsewhere.
+            # Installations with uploads in a cloud storage serve them under another path.
             storage_path = upload["prefix"] + "/storage-data/uploaded/"
             query = "filepath=" + quote(unquote(upload["file"]))
             try:
@@ -195,7 +195,7 @@ class ImageLoader:
             raise
 
     def _path_below_root(self, path: str) -> Path | None:
-        """The file that a path means, if it lies below the local root with all links followed."""
+        """The resolved path, links followed, if it is below the local root; else None."""
         if self.config.local_root is None:
             return None
         try:
@@ -231,7 +231,7 @@ FETCHERS: dict[str, Callable[[ImageLoader, ImageRequest], EncodedImage]] = {
 
 
 def is_regular_file(file: Path) -> bool:
-    """Whether this is a file that reading comes to an end of: no folder, pipe or device."""
+    """False for folders, pipes and devices, whose reads could block forever."""
     try:
         return file.is_file()
     except (OSError, ValueError):
@@ -239,7 +239,7 @@ def is_regular_file(file: Path) -> bool:
 
 
 def decode_lenient_base64(text: bytes) -> bytes:
-    """Decode as browsers do: white space is skipped and padding may lack. Raises ImageBroken."""
+    """Decoded as browsers do, with white space skipped and padding optional. Raises ImageBroken."""
     dense = b"".join(text.split()).rstrip(b"=")
     try:
         return base64.b64decode(dense + b"=" * (-len(dense) % 4), validate=True)

@@ -1,4 +1,4 @@
-"""The Label Studio that this backend serves: its address, its token, its API."""
+"""A client of the Label Studio API: its address, its tokens, its GET requests."""
 
 import threading
 import time
@@ -12,11 +12,11 @@ from backend.errors import LabelStudioError, SettingsError
 from backend.images.ssrf import may_share_credentials, origin
 from backend.label_studio.tokens import REMEDIES, AccessToken, token_kind
 
-FAILURE_CACHE_S = 5.0  # how long a failed exchange answers for the next ones: a batch asks it often
+FAILURE_CACHE_S = 5.0  # a failed token exchange is not repeated for so long: a batch asks often
 
 
 class LabelStudio:
-    """One Label Studio server. Safe to share between threads."""
+    """One Label Studio server. Safe between threads."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class LabelStudio:
         timeout_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`url` may have a path (Label Studio under a sub-path). Raises SettingsError."""
+        """`url` may contain a sub-path. Raises SettingsError for an invalid URL."""
         self.url = (url or "").strip().rstrip("/") or None
         self._configured_key = (api_key or "").strip() or None
         self.timeout_s = timeout_s
@@ -45,10 +45,10 @@ class LabelStudio:
                 ) from error
 
     def update_from_setup(self, hostname: object, access_token: object) -> None:
-        """Take what Label Studio says of itself in /setup: the name it goes by, and a token.
+        """Store the public host name and the token that Label Studio sends in /setup.
 
         Anyone who reaches our port can send a /setup. So the name never becomes an address that we
-        ask, and the token is only used when we were given none; it goes to our own server alone.
+        request, and the token is used only if none is configured, for the configured URL alone.
         """
         if isinstance(hostname, str):
             self._setup_hostname = hostname.strip().rstrip("/") or None
@@ -61,16 +61,18 @@ class LabelStudio:
 
     @property
     def key_kind(self) -> str:
+        """A key of TOKEN_KINDS."""
         return token_kind(self.api_key)
 
     def is_own(self, url: str) -> bool:
-        """Whether a URL belongs to this server: only there may its token go."""
+        """Whether a URL belongs to this server, so that the token may be sent there."""
         return self.url is not None and may_share_credentials(self.url, url)
 
     def url_of(self, path: str) -> str:
-        """A path of this server, such as `/api/version`, as a URL.
+        """The URL of a path of this server, such as `/api/version`.
 
-        A path that already has the server's sub-path (task data has it) does not get it twice.
+        A path that already begins with the server's sub-path, as in task data, keeps it once.
+        Raises LabelStudioError if the server's address is not known.
         """
         if not self.url:
             raise LabelStudioError(
@@ -83,10 +85,10 @@ class LabelStudio:
         return self.url + "/" + path.lstrip("/")
 
     def to_reachable_url(self, url: str) -> str:
-        """A URL under the name that Label Studio goes by, at the address where we reach it.
+        """The URL with Label Studio's public host name replaced by the address that we can reach.
 
-        In Docker, task data says `http://localhost:8080/data/…`, while we must ask
-        `http://label-studio:8080/data/…`.
+        In Docker, task data contains `http://localhost:8080/data/…`, while this process must
+        request `http://label-studio:8080/data/…`.
         """
         name = self._setup_hostname
         if name and self.url and url.startswith(name + "/") and not self.is_own(url):
@@ -94,7 +96,7 @@ class LabelStudio:
         return url
 
     def headers_for(self, url: str) -> dict[str, str]:
-        """The Authorization that a GET of this URL should carry: none for other servers."""
+        """The Authorization header for a GET of this URL; empty for other servers."""
         if not self.api_key or not self.is_own(url):
             return {}
         kind = self.key_kind
@@ -104,7 +106,7 @@ class LabelStudio:
         return {"Authorization": f"{scheme} {self.api_key}"}
 
     def discard_refused_token(self, headers: Mapping[str, str]) -> bool:
-        """After a 401 for these headers: drop the access token; whether asking again can help."""
+        """Drop the access token that got a 401 with these headers; whether a retry can help."""
         with self._exchange_lock:
             if (
                 self._cached_token
@@ -114,7 +116,7 @@ class LabelStudio:
         return self.key_kind == "refresh" and bool(headers)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> bytes:
-        """GET a path of this server. Raises LabelStudioError."""
+        """Body of a GET of a path of this server. Raises LabelStudioError."""
         return self._request("GET", path, params=params).content
 
     def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -159,7 +161,7 @@ class LabelStudio:
                 method, url, headers=headers, auth=keep_headers, timeout=self.timeout_s,
                 allow_redirects=False, **options,
             )  # fmt: skip
-        except (requests.RequestException, ValueError) as error:  # or a Location that is none
+        except (requests.RequestException, ValueError) as error:  # ValueError: invalid Location
             raise LabelStudioError(
                 f"Label Studio does not answer at {self.url} ({type(error).__name__}): start it, "
                 "or set LABEL_STUDIO_URL to where this machine reaches it."
@@ -188,7 +190,7 @@ class Unauthorized(LabelStudioError):
 
 
 def keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """As `auth`: keeps requests from putting a password of ~/.netrc over our Authorization."""
+    """Pass as `auth`: stops `requests` from replacing our Authorization by one of ~/.netrc."""
     return request
 
 
@@ -203,7 +205,7 @@ def _parse_json(response: requests.Response) -> Any:
 
 
 def _error_detail(response: requests.Response) -> str:
-    """Label Studio's own words for a refusal, at most 200 letters."""
+    """Label Studio's own message for an error, at most 200 characters."""
     try:
         answer = response.json()
         return str(answer.get("validation_errors") or answer["detail"])[:200]

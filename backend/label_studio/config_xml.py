@@ -1,4 +1,4 @@
-"""The XML of a labeling config, read so that no config can harm us: limits, and no entities."""
+"""Parses the XML of a labeling config, with a size limit and without entities."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ SMALLEST_CONFIG = """\
 
 
 def check_config_text(label_config: Any) -> str:
-    """The config itself when it is text that we read; LabelConfigError otherwise."""
+    """The config itself if it is text within the limits. Raises LabelConfigError otherwise."""
     if not isinstance(label_config, str) or not label_config.strip():
         raise LabelConfigError(
             f"The labeling config must be XML text, not {shorten(repr(label_config))}. "
@@ -31,7 +31,7 @@ def check_config_text(label_config: Any) -> str:
             f"The labeling config has {len(label_config)} characters; at most {MAX_CONFIG_CHARS} "
             'are read. Move long lists of labels into the tasks: <BrushLabels value="$labels">.'
         )
-    # Label Studio's configs declare no document type, and entities are what makes XML dangerous.
+    # Label Studio's configs have no document type. Entities could read files or exhaust memory.
     if "<!DOCTYPE" in label_config or "<!ENTITY" in label_config:
         raise LabelConfigError(
             "The labeling config declares a DOCTYPE or an ENTITY: remove the declaration."
@@ -40,7 +40,7 @@ def check_config_text(label_config: Any) -> str:
 
 
 def parse_xml(label_config: str) -> etree._Element:
-    """The root element of a checked text; comments are left out."""
+    """The root element, without comments. Raises LabelConfigError for invalid XML."""
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -55,17 +55,17 @@ def parse_xml(label_config: str) -> etree._Element:
 
 
 def tag_of(element: etree._Element) -> str:
-    """The tag in lower case: to Label Studio's editor <Brushlabels> is the same tag."""
+    """The tag in lower case, as Label Studio's editor ignores case."""
     return element.tag.lower()
 
 
 def named_elements(root: etree._Element, kinds: tuple[str, ...]) -> Iterator[etree._Element]:
-    """Elements of these kinds that have a name, in the config's order."""
+    """Elements with these lower-case tags and a name, in document order."""
     return (e for e in root.iter() if tag_of(e) in kinds and e.get("name"))
 
 
 def target_names(element: etree._Element) -> list[str]:
-    """The objects that a control is for."""
+    """Names of the objects that a control annotates, from its `toName`."""
     return list(dict.fromkeys(name.strip() for name in element.get("toName", "").split(",")))
 
 
@@ -74,5 +74,5 @@ def format_tag(element: etree._Element) -> str:
 
 
 def shorten(text: str) -> str:
-    """A text short enough for a message."""
+    """The text, cut at 300 characters for a message."""
     return text if len(text) <= 300 else text[:300] + "…"

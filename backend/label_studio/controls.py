@@ -1,8 +1,8 @@
-"""The labeling config of a project: which controls we can paint, with which labels, on which image.
+"""Reads a labeling config: the controls that masks can be made for, with their labels and images.
 
 Label Studio's own parser (label_studio_sdk's parse_config) is the reference in the tests. It is not
-called here because it keeps no attributes of controls, knows no <Brush> beside a <Labels>, sees
-dynamic labels only under one-word keys, and takes any XML, entities included.
+called here since it drops the attributes of controls, ignores a <Brush> beside a <Labels>, finds
+dynamic labels only under one-word keys, and accepts any XML, entities included.
 """
 
 import re
@@ -25,14 +25,14 @@ from backend.label_studio.config_xml import (
     target_names,
 )
 
-LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # each paints by itself
-BRUSHES = ("brush", "magicwand")  # paint for a <Labels> of the same image; the first is preferred
+LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # have labels and draw masks
+BRUSHES = ("brush", "magicwand")  # draw masks for a <Labels> on the same image; first preferred
 
 
 @dataclass(frozen=True)
 class LabelSpec:
-    name: str  # what results carry: the alias, or else the value
-    value: str  # the human word
+    name: str  # as in results: the alias, or else the value
+    value: str  # the text that annotators see
     hint: str = ""
     synonyms: tuple[str, ...] = ()  # predicted_values
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)  # all of <Label>
@@ -45,15 +45,18 @@ class Control:
     to_name: str  # the Image
     labels: tuple[LabelSpec, ...]
     image_key: str  # of the task's data: "image", "page.url", "photos[0]"
-    is_value_list: bool = False  # the data holds a list of images, the pages of one task
+    is_value_list: bool = False  # the data has a list of images, the pages of the task
     brush_name: str | None = None  # labels+brush: the <Brush> or <MagicWand> beside the <Labels>
     brush_type: str | None = None  # "brush" or "magicwand"
-    dynamic_key: str | None = None  # of the task's data: more labels, the project's or the task's
+    dynamic_key: str | None = None  # of the task's data: further labels
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def read_controls(label_config: str) -> tuple[Control, ...]:
-    """The controls that we can paint, in the config's order; LabelConfigError if there is none."""
+    """The controls that masks can be made for, in document order; one for each of their images.
+
+    Raises LabelConfigError if there is none.
+    """
     return _read_controls(check_config_text(label_config))
 
 
@@ -93,7 +96,7 @@ def _read_control(
     image: etree._Element | None,
     brush: etree._Element | None,
 ) -> Control | str:
-    """The control, or why it cannot be painted."""
+    """The control, or the reason why no masks can be made for it."""
     if any(tag_of(parent) == "repeater" for parent in element.iterancestors()):
         return "is inside a Repeater: use <Image valueList> instead"
     if image is None:
@@ -141,15 +144,16 @@ def _unique_labels(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, .
 
 
 def labels_for(control: Control, task_data: Mapping[str, Any]) -> tuple[LabelSpec, ...]:
-    """The control's labels for one task: those of the config, then those of the task's data.
+    """The control's labels for one task: those of the config, then dynamic ones of the task's data.
 
     Dynamic labels are a list of words, or of objects with the attributes of <Label>.
+    Raises RequestError for anything else.
     """
     if control.dynamic_key is None:
         return control.labels
     items = _lookup_path(task_data, control.dynamic_key)
     if items is None and control.labels:
-        return control.labels  # as in Label Studio: such a task has no more than the config's
+        return control.labels  # as Label Studio does for a task without dynamic labels
     if not isinstance(items, list) or not all(isinstance(i, str | Mapping) for i in items):
         raise RequestError(
             f'The labels of "{control.from_name}" come from the task: its data needs a list of '
@@ -169,10 +173,13 @@ def labels_for(control: Control, task_data: Mapping[str, Any]) -> tuple[LabelSpe
 
 
 def image_uris(control: Control, task_data: Mapping[str, Any]) -> list[str]:
-    """The image of a task, or its pages when the config has an <Image valueList>."""
+    """URIs of the task's images: one, or a page each for an <Image valueList>.
+
+    Raises RequestError if the task's data has none.
+    """
     found = _lookup_path(task_data, control.image_key)
     if found is None:
-        # Files uploaded before the project had a config lie under this key.
+        # The key of files that were uploaded before the project had a config.
         found = task_data.get("$undefined$")
     uris = found if isinstance(found, list) and control.is_value_list else [found]
     if not uris or not all(isinstance(uri, str) and uri for uri in uris):
@@ -186,7 +193,7 @@ def image_uris(control: Control, task_data: Mapping[str, Any]) -> list[str]:
 
 
 def _lookup_path(data: Any, path: str) -> Any:
-    """What Label Studio finds under $path: a key of that very name, else a walk over . and []."""
+    """The value that Label Studio resolves $path to: of this very key, else by `.` and `[]`."""
     if isinstance(data, Mapping) and path in data:
         return data[path]
     for part in re.findall(r"[^.\[\]]+", path):

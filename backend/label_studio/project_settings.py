@@ -1,6 +1,6 @@
-"""What one project may set, in the "extra params" of its Label Studio ML backend.
+"""Settings of one project, from the "extra params" of its ML backend in Label Studio.
 
-/setup carries them, /predict does not: they are validated at /setup and remembered per project.
+/setup sends them, /predict does not: they are validated at /setup and stored per project.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from model import METHODS, REFINERS, TEMPLATES, SegmentSettings
 
 
 def split_words(value: Any) -> tuple[str, ...]:
-    """A list of words, or one text of words divided by commas."""
+    """Words of a list, or of one text with commas. Raises ValueError for anything else."""
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise ValueError(value)
@@ -54,7 +54,7 @@ def option(default: Any, meaning: str) -> Any:
 
 
 class ProjectSettings(BaseModel):
-    """None: the server's setting, or else the method's own value."""
+    """None stands for the server's setting, or else the method's own value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -66,7 +66,7 @@ class ProjectSettings(BaseModel):
         None, "prompt templates of the domain"
     )
     logit_scale: LogitScale | None = option(None, "sharpness of the class decision")
-    prob_threshold: Threshold | None = option(None, "pixels less sure than this stay unlabelled")
+    prob_threshold: Threshold | None = option(None, "pixels less sure than this stay unlabeled")
     area_threshold: Threshold | None = option(
         None, "labels on a smaller part of the image are left out"
     )
@@ -77,7 +77,7 @@ class ProjectSettings(BaseModel):
         None, "how the synonyms of a label join"
     )
     auto_negatives: bool = option(
-        True, "add everyday words that are kin to no label, for the unlabelled"
+        True, "add everyday words that no label is related to, for what stays unlabeled"
     )
     background: Words = option((), "words for what is in no label")
     descriptions: Annotated[dict[str, str], ENTRY_PER_LABEL] = option(
@@ -96,11 +96,11 @@ class ProjectSettings(BaseModel):
 
     @classmethod
     def from_extra_params(cls, params: Any) -> "tuple[ProjectSettings, list[str]]":
-        """Settings, and a sentence for each key that we do not know and ignore.
+        """The settings, and a sentence for each unknown key, which is ignored.
 
-        params: the object of /setup, its JSON text, or None. A wrong value raises SettingsError,
-        and so does a key that looks like one of ours misspelled; a key like none of ours may be
-        meant for another program and is only reported.
+        `params`: the object of /setup, its JSON text, or None. Raises SettingsError for a wrong
+        value, and for a key that looks like a misspelled one. Other unknown keys may be meant for
+        another program.
         """
         known = cls.model_fields
         values, ignored = {}, []
@@ -125,12 +125,12 @@ class ProjectSettings(BaseModel):
             ) from error
 
     def to_json(self) -> bytes:
-        """Only what differs from the default; `from_extra_params` reads it back."""
+        """JSON of the values that differ from the defaults; `from_extra_params` reads it back."""
         return json.dumps(self._non_default_values(), sort_keys=True).encode()
 
     def vocabulary_json(self) -> bytes:
-        """What SegmentSettings does not hold, as far as it differs from the default; b"" if not."""
-        # What was learnt has a part of its own in model_version.
+        """JSON of the non-default fields that SegmentSettings lacks, such as words; b"" if none."""
+        # memory_version is left out: model_version names the version that is used.
         other_fields = {*SEGMENT_FIELDS, "memory_version"}
         own = {
             key: value
@@ -140,7 +140,7 @@ class ProjectSettings(BaseModel):
         return json.dumps(own, sort_keys=True).encode() if own else b""
 
     def segment_settings(self, default: SegmentSettings) -> SegmentSettings:
-        """The server's settings with those of this project over them."""
+        """The server's settings, overridden by those that the project sets."""
         own = {name: getattr(self, name) for name in SEGMENT_FIELDS}
         chosen = {name: value for name, value in own.items() if value is not None}
         return dataclasses.replace(default, **chosen)

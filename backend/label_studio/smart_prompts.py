@@ -1,4 +1,4 @@
-"""Clicks and boxes of Label Studio's smart tools: a /predict context in the model's words."""
+"""Reads the clicks and boxes of Label Studio's smart tools from the context of a /predict."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from backend.errors import RequestError
 from backend.label_studio.controls import Control, LabelSpec
 from model import BoxPrompt, PointPrompt
 
-MAX_PROMPTS = 1000  # of one context: people make dozens
+MAX_PROMPTS = 1000  # in one context; people make dozens
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Prompt:
     label: str  # alias or value, as Label Studio sends it
     to_name: str
     page: int
-    shape: PointPrompt | BoxPrompt  # in shares of the image
+    shape: PointPrompt | BoxPrompt  # coordinates from 0 to 1
 
 
 def read_prompts(context: Mapping[str, Any] | None) -> tuple[Prompt, ...]:
-    """The prompts of a /predict context, oldest first; kinds that we do not know are passed over.
+    """The prompts of a /predict context, oldest first; items of other kinds are skipped.
 
-    Key points restored from a draft have lost their "is_positive": they were positive.
-    RequestError for a prompt without its place or label.
+    Key points restored from a draft lack "is_positive", and were positive.
+    Raises RequestError for a prompt without coordinates or label.
     """
     items = (context or {}).get("result") or ()
     if not isinstance(items, Sequence) or not all(isinstance(item, Mapping) for item in items):
@@ -64,7 +64,7 @@ def _read_point(item: Mapping[str, Any], value: Mapping[str, Any]) -> PointPromp
 
 
 def _read_box(item: Mapping[str, Any], value: Mapping[str, Any]) -> BoxPrompt:
-    """The upright box around the rectangle, which may be turned about its left upper corner."""
+    """The axis-aligned bounding box of a rectangle that is rotated about its top left corner."""
     width, height = _number(value["width"]), _number(value["height"])
     aspect = _number(item.get("original_height") or 1) / _number(item.get("original_width") or 1)
     angle = math.radians(_number(value.get("rotation") or 0))
@@ -82,7 +82,7 @@ PROMPT_READERS: dict[str, Reader] = {"keypointlabels": _read_point, "rectanglela
 
 
 def _fraction(percent: Any) -> float:
-    """0..1 of a percent; a click at the border may lie just outside."""
+    """A percentage as 0..1, clamped: a click at the border may be just outside."""
     return min(max(_number(percent) / 100, 0.0), 1.0)
 
 
@@ -95,12 +95,12 @@ def _number(raw: Any) -> float:
 def prompts_of_control(
     control: Control, page: int, prompts: Sequence[Prompt]
 ) -> tuple[Prompt, ...]:
-    """The prompts for this control: those on its image and page with the newest one's label."""
+    """The prompts on this control's image and page that have the label of the newest one there."""
     own = [one for one in prompts if one.to_name == control.to_name and one.page == page]
     return tuple(one for one in own if one.label == own[-1].label)
 
 
 def index_of_label(prompt: Prompt, labels: Sequence[LabelSpec]) -> int | None:
-    """Which of the labels the prompt means; None when it is none of them."""
+    """Index of the prompt's label among `labels`, by alias or value; None if it is not there."""
     found = (i for i, one in enumerate(labels) if prompt.label in (one.name, one.value))
     return next(found, None)

@@ -1,4 +1,4 @@
-"""Label Studio's webhook events: which of them matter to us, and what each must carry."""
+"""Label Studio's webhook events: which ones are handled, their required keys, their annotations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.errors import RequestError
 
-# ANNOTATIONS_CREATED has lists under its singular keys; a delete has ids only, even a single one.
+# ANNOTATIONS_CREATED has lists under singular keys. A single deletion is sent as a list, too.
 REQUIRED_KEYS: dict[str, tuple[str, ...]] = {
     "ANNOTATION_CREATED": ("annotation", "task"),
     "ANNOTATION_UPDATED": ("annotation", "task"),
@@ -24,7 +24,7 @@ DELETIONS = ("ANNOTATIONS_DELETED", "TASKS_DELETED")
 
 @dataclass(frozen=True)
 class Annotation:
-    """One annotation as an event shows it."""
+    """One annotation of an event, with the data of its task."""
 
     id: str
     task_id: str
@@ -32,14 +32,14 @@ class Annotation:
     result: tuple[Mapping[str, Any], ...]
     updated_us: int  # Label Studio's updated_at, microseconds since 1970
     was_cancelled: bool  # skipped
-    from_prediction: bool  # it began as a prediction that was shown
-    is_bulk: bool  # made of predictions without a look at each
+    from_prediction: bool  # a person edited or accepted a prediction
+    is_bulk: bool  # made of predictions by a bulk action, without a check of each
 
 
 def is_handled(event: Mapping[str, Any]) -> bool:
-    """Whether an event is to be worked off; RequestError where it is not what it says it is.
+    """Whether the queue should process an event; False for unknown actions.
 
-    Events that we do not know, such as those of later versions, are no error.
+    Raises RequestError for an event of a known action without its required keys.
     """
     action = event.get("action")
     if not isinstance(action, str):
@@ -57,7 +57,7 @@ def is_handled(event: Mapping[str, Any]) -> bool:
 
 
 def project_key(project: Mapping[str, Any]) -> str:
-    """The project as /setup and /predict name it: its id and the second of its creation."""
+    """The project's name in /setup and /predict: `"<id>.<second of its creation>"`."""
     try:
         return f"{project['id']}.{int(parse_time_us(project['created_at']) / 1e6)}"
     except (KeyError, ValueError):
@@ -65,7 +65,7 @@ def project_key(project: Mapping[str, Any]) -> str:
 
 
 def read_annotations(event: Mapping[str, Any]) -> list[Annotation]:
-    """What an ANNOTATION(S)_CREATED or _UPDATED shows. RequestError when it is damaged."""
+    """The annotations of an ANNOTATION(S)_CREATED or _UPDATED. Raises RequestError."""
     shown, tasks = _as_list(event["annotation"]), _as_list(event["task"])
     by_id = {str(task["id"]): task for task in tasks}
     found = []
@@ -96,7 +96,7 @@ def read_annotations(event: Mapping[str, Any]) -> list[Annotation]:
 
 
 def parse_time_us(text: Any) -> int:
-    """Microseconds since 1970 of Label Studio's times; ValueError for what is none."""
+    """Microseconds since 1970 of an ISO 8601 time with its zone. Raises ValueError."""
     if not isinstance(text, str):
         raise ValueError(f"no time: {text!r:.40}")
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
