@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from backend.errors import SettingsError
-from backend.validation import Accepts, OneOf, refusal_of
+from backend.validation import Accepts, OneOf, invalid_field_of
 from model import METHODS, REFINERS, TEMPLATES, SegmentSettings
 
 
@@ -117,11 +117,11 @@ class ProjectSettings(BaseModel):
         try:
             return cls.model_validate(values), ignored
         except ValidationError as error:
-            refusal = refusal_of(error.errors()[0], cls)
-            key = refusal.field + "".join(f"[{part!r}]" for part in refusal.path)
+            invalid = invalid_field_of(error.errors()[0], cls)
+            key = invalid.field + "".join(f"[{part!r}]" for part in invalid.path)
             raise SettingsError(
-                f"extra_params: {key} cannot be {json.dumps(refusal.given)[:80]}. "
-                f"It takes {refusal.accepts}."
+                f"extra_params: {key} cannot be {json.dumps(invalid.given)[:80]}. "
+                f"It takes {invalid.accepts}."
             ) from error
 
     def to_json(self) -> bytes:

@@ -66,10 +66,10 @@ def project_key(project: Mapping[str, Any]) -> str:
 
 def read_annotations(event: Mapping[str, Any]) -> list[Annotation]:
     """The annotations of an ANNOTATION(S)_CREATED or _UPDATED. Raises RequestError."""
-    shown, tasks = _as_list(event["annotation"]), _as_list(event["task"])
+    annotations, tasks = _as_list(event["annotation"]), _as_list(event["task"])
     by_id = {str(task["id"]): task for task in tasks}
     found = []
-    for one in shown:
+    for one in annotations:
         task = tasks[0] if len(tasks) == 1 else by_id.get(str(one.get("task")))
         if task is None or not isinstance(task.get("data"), Mapping):
             raise RequestError(f"Annotation {one['id']} comes without its task's data.")

@@ -21,7 +21,7 @@ from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Counts, Metrics
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
-from backend.prediction.predict_request import Place
+from backend.prediction.predict_request import MaskTarget
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.project_registry import ProjectRegistry
 from model import ModelError, Segmenter
@@ -43,7 +43,7 @@ def new_counts() -> Counts:
 @dataclass
 class LearningWorker:
     segmenter: Segmenter
-    resolve: ContextResolver
+    resolve_context: ContextResolver
     pages: PageLoader
     queue: EventQueue
     lessons: LessonStore
@@ -145,7 +145,7 @@ class LearningWorker:
     def make_lessons(self, annotation: Annotation, project: Mapping[str, Any]) -> list[NewLesson]:
         """A lesson for each control and page on which the annotation has information."""
         key = project_key(project)
-        context = self.resolve(key, self.projects.settings_of(key))
+        context = self.resolve_context(key, self.projects.settings_of(key))
         login, password = project.get("task_data_login"), project.get("task_data_password")
         auth = (str(login), str(password or "")) if login else None
         task_id = int(annotation.task_id) if annotation.task_id.isdigit() else annotation.task_id
@@ -153,31 +153,31 @@ class LearningWorker:
         for control in read_controls(str(project.get("label_config") or "")):
             labels = labels_for(control, annotation.task_data)
             for page, uri in enumerate(image_uris(control, annotation.task_data)):
-                place = Place(task_id, control, labels, page)
-                lesson = self.make_lesson(annotation, place, uri, context, auth)
+                target = MaskTarget(task_id, control, labels, page)
+                lesson = self.make_lesson(annotation, target, uri, context, auth)
                 found += [lesson] if lesson else []
         return found
 
     def make_lesson(
         self,
         annotation: Annotation,
-        place: Place,
+        target: MaskTarget,
         uri: str,
         context: ProjectContext,
         auth: tuple[str, str] | None,
     ) -> NewLesson | None:
-        vocabulary = vocabulary_of(place.labels, context.settings)
+        vocabulary = vocabulary_of(target.labels, context.settings)
         loaded = self.pages.load(
             uri, context, vocabulary,
-            task_id=place.task_id, auth=auth, timeout_s=self.image_budget_s,
+            task_id=target.task_id, auth=auth, timeout_s=self.image_budget_s,
         )  # fmt: skip
-        control, page, predicted_masks = place.control, place.page, None
+        control, page, predicted_masks = target.control, target.page, None
         if self.predicted_masks is not None:
             predicted_masks = self.predicted_masks.load(
-                context.id, place.task_id, control.from_name, page
+                context.id, target.task_id, control.from_name, page
             )
         taught = taught_masks(
-            annotation, control, place.labels, page, loaded.features.image_hw, predicted_masks
+            annotation, control, target.labels, page, loaded.features.image_hw, predicted_masks
         )
         if taught is None:
             return None

@@ -1,4 +1,4 @@
-"""Masks as the result items of each kind of control, and result items as masks."""
+"""Converts masks to result items of each kind of control, and result items to masks."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,11 +12,12 @@ from backend.masks.bitmask_png import decode_bitmask, encode_bitmask
 from backend.masks.brush_rle import MAX_MASK_PIXELS, decode_mask, encode_mask
 from backend.masks.polygons import mask_to_polygons, polygon_to_mask
 
-# What makes one result item another's: its type, which tag it is from, its value, its region.
-Part = dict[str, Any]
+Part = dict[
+    str, Any
+]  # keys of a result item that depend on its control: id, from_name, type, value
 
-ELLIPSE_CORNERS = 256  # an ellipse is filled as a polygon: 0.01 % of its area is lost
-COORDINATE_DIGITS = 4  # of percents: a hundredth of a pixel in images of 10 000
+ELLIPSE_CORNERS = 256  # of the polygon that stands for an ellipse; it lacks 0.01 % of the area
+COORDINATE_DIGITS = 4  # of percents: a hundredth of a pixel in an image of 10,000 pixels
 
 
 def encode_regions(
@@ -28,11 +29,11 @@ def encode_regions(
     region_id: str,
     item_index: int | None = None,
 ) -> list[dict[str, Any]]:
-    """The result items that show a label's bool mask (H, W); none for an empty mask.
+    """Result items for a label's bool mask (H, W); none for an empty mask.
 
-    One item, or two with one id for Labels with a Brush, or one for each part of a polygon: the
-    largest part has `region_id`, the others `region_id-1`, `region_id-2`, and so on. `item_index`
-    is the page of a valueList. The score, 0 to 1, stands on every item.
+    One item; for Labels with a Brush two with the same id; for polygons one for each part, the
+    largest with `region_id`, the others with `region_id-1`, `region_id-2`, and so on. `item_index`
+    is the page of a valueList. Every item has the score, clamped to 0..1.
     """
     if not mask.any():
         return []
@@ -58,14 +59,14 @@ def _brush_parts(
     return [_part(region_id, control.from_name, "brushlabels", value)]
 
 
-def _labelled_brush_parts(
+def _labels_and_brush_parts(
     control: Control, label: LabelSpec, mask: np.ndarray, region_id: str
 ) -> list[Part]:
     stroke = {"format": "rle", "rle": encode_mask(mask)}
-    labelled = {**stroke, "labels": [label.name]}
+    with_labels = {**stroke, "labels": [label.name]}
     return [
         _part(region_id, control.brush_name, control.brush_type, stroke),
-        _part(region_id, control.from_name, "labels", labelled),
+        _part(region_id, control.from_name, "labels", with_labels),
     ]
 
 
@@ -95,23 +96,23 @@ def _part(region_id: str, from_name: str | None, kind: str | None, value: Part) 
 
 ENCODERS: dict[str, Callable[[Control, LabelSpec, np.ndarray, str], list[Part]]] = {
     "brushlabels": _brush_parts,
-    "labels+brush": _labelled_brush_parts,
+    "labels+brush": _labels_and_brush_parts,
     "bitmasklabels": _bitmask_parts,
     "polygonlabels": _polygon_parts,
 }
 
 
 def decode_region(item: Mapping[str, Any]) -> np.ndarray:
-    """The bool mask (H, W) that a result item covers, as a person drew or left it.
+    """The bool mask (H, W) of a result item.
 
-    RequestError when the item covers nothing (a key point, a choice) or is damaged.
+    Raises RequestError for an item without area (a key point, a choice) and an invalid one.
     """
     kind = item.get("type") if isinstance(item, Mapping) else None
     value = item.get("value") if isinstance(item, Mapping) else None
     if not isinstance(value, Mapping):
         raise RequestError(f"A region needs a value, an object: {kind!r} has {value!r:.100}")
     height_px, width_px = _image_hw(item)
-    # The type does not tell: "labels" is the type of whatever geometry stands beside a <Labels>.
+    # By the value's keys, since any geometry beside a <Labels> has the type "labels".
     for keys, decode in DECODERS.items():
         if all(key in value for key in keys):
             return decode(value, height_px, width_px)
@@ -149,23 +150,23 @@ def _decode_bitmask(value: Mapping[str, Any], height_px: int, width_px: int) -> 
 
 
 def _decode_polygon(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
-    points = _numbers(value["points"])
+    points = _parse_numbers(value["points"])
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
         raise RequestError(f"A polygon needs three or more points of x and y, not {points.shape}")
     return _fill(points * (width_px / 100, height_px / 100), height_px, width_px)
 
 
 def _decode_ellipse(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
-    radii = _numbers([value["radiusX"], value["radiusY"]]) * (width_px / 100, height_px / 100)
+    radii = _parse_numbers([value["radiusX"], value["radiusY"]]) * (width_px / 100, height_px / 100)
     angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
     corners = np.stack((np.cos(angles), np.sin(angles)), axis=1) * radii
-    return _fill(_placed(corners, value, height_px, width_px), height_px, width_px)
+    return _fill(_rotate_and_translate(corners, value, height_px, width_px), height_px, width_px)
 
 
 def _decode_rectangle(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
-    size = _numbers([value["width"], value["height"]]) * (width_px / 100, height_px / 100)
+    size = _parse_numbers([value["width"], value["height"]]) * (width_px / 100, height_px / 100)
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size
-    return _fill(_placed(corners, value, height_px, width_px), height_px, width_px)
+    return _fill(_rotate_and_translate(corners, value, height_px, width_px), height_px, width_px)
 
 
 DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], np.ndarray]] = {
@@ -177,17 +178,17 @@ DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], np.ndarr
 }
 
 
-def _placed(
+def _rotate_and_translate(
     corners: np.ndarray, value: Mapping[str, Any], height_px: int, width_px: int
 ) -> np.ndarray:
-    """Turn corners (N, 2), in pixels, clockwise about their origin, and put that at x, y."""
-    x, y, degrees = _numbers([value["x"], value["y"], value.get("rotation") or 0])
+    """Corners (N, 2) in pixels, rotated clockwise about their origin and moved to x, y."""
+    x, y, degrees = _parse_numbers([value["x"], value["y"], value.get("rotation") or 0])
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     turned = corners @ np.array([(cos, sin), (-sin, cos)])
     return turned + np.array([x * width_px / 100, y * height_px / 100])
 
 
-def _numbers(raw: Any) -> np.ndarray:
+def _parse_numbers(raw: Any) -> np.ndarray:
     try:
         numbers = np.array(raw, np.float64)
     except (TypeError, ValueError, OverflowError) as error:

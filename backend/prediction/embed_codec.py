@@ -1,4 +1,4 @@
-"""A text embed as bytes under a key, made so that nothing else can pass for it."""
+"""Stored form of a text embed: a header with a checksum over key and numbers, then float32."""
 
 import hashlib
 import struct
@@ -11,13 +11,13 @@ MAGIC, VERSION, FLOAT32_LE = b"FPTE", 1, 1
 
 
 def pack_row(key: str, row: np.ndarray) -> bytes:
-    """The embed (D,) as stored. The checksum covers the key: a value is good under its own only."""
+    """Bytes of an embed (D,). The checksum covers the key, so it is valid under this key alone."""
     numbers = row.astype("<f4").tobytes()
     return HEADER.pack(MAGIC, VERSION, FLOAT32_LE, row.size, _checksum(key, numbers)) + numbers
 
 
 def unpack_row(key: str, value: bytes, embed_dim: int) -> np.ndarray | None:
-    """The embed (D,), float32; None when the bytes are anything but this key's unit vector."""
+    """The embed (D,), float32; None if the bytes are not a unit vector stored under this key."""
     if len(value) != HEADER.size + 4 * embed_dim:
         return None
     numbers = value[HEADER.size :]

@@ -8,8 +8,8 @@ import pytest
 
 from backend.errors import SettingsError
 from backend.http.app import create_app
+from backend.http.app_state import AppState
 from backend.http.degradations import model_degradations
-from backend.http.serving import Serving
 
 CONFIG = """<View><Image name="image" value="$image"/>
 <BrushLabels name="tag" toName="image">
@@ -111,7 +111,7 @@ def test_what_a_project_set_up_is_used_and_named_by_its_predictions(client, phot
 
 
 def test_setup_answers_503_while_the_model_loads(loading, monkeypatch):
-    monkeypatch.setattr("backend.http.routes.SETUP_WAITS_S", 0.01)
+    monkeypatch.setattr("backend.http.routes.SETUP_TIMEOUT_S", 0.01)
     answer = loading.post("/setup", json={"project": "1.1"})
     assert answer.status_code == 503
     assert "still loading" in answer.status
@@ -259,8 +259,8 @@ def test_metrics_count_requests_tasks_and_failures(client, photo_uri):
 
 def test_predictions_never_take_every_thread(service, photo_uri):
     app = create_app(service)
-    serving: Serving = app.extensions["serving"]
-    while serving.free_predictions.acquire(blocking=False):
+    app_state: AppState = app.extensions["app_state"]
+    while app_state.free_predictions.acquire(blocking=False):
         pass
     client = app.test_client()
     answer = client.post("/predict", json=predict_body(photo_uri))

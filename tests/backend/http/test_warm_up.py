@@ -21,5 +21,5 @@ def test_warming_embeds_the_words_of_a_config(service):
             return encode(texts, templates)
 
     watched = replace(service.segmenter, encode_text=Recorder())
-    embed_words(replace(service.resolve, segmenter=watched), CONFIG, ProjectSettings())
+    embed_words(replace(service.resolve_context, segmenter=watched), CONFIG, ProjectSettings())
     assert "zebra" in asked

@@ -24,7 +24,7 @@ from backend.errors import (
 )
 from backend.images.loader import ImageConfig, ImageLoader
 from backend.label_studio.client import LabelStudio
-from tests.backend.fake_label_studio import (
+from tests.support.fake_label_studio import (
     LEGACY,
     PERSONAL,
     FakeLabelStudio,

@@ -7,7 +7,7 @@ import pytest
 from backend.errors import LabelStudioError, SettingsError
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.tokens import token_kind
-from tests.backend.fake_label_studio import (
+from tests.support.fake_label_studio import (
     LEGACY,
     PERSONAL,
     FakeLabelStudio,

@@ -47,7 +47,7 @@ def service(settings, tiny_segmenter, own_store, tmp_path) -> Service:
     service = Service(settings.model_copy(update={"data_dir": tmp_path}))
     service.store, service.segmenter = own_store, tiny_segmenter
     service.events = EventQueue(own_store, tmp_path, AT_ONCE)
-    service.projects.remember(KEY, EVERY_PIXEL)
+    service.projects.save(KEY, EVERY_PIXEL)
     return service
 
 

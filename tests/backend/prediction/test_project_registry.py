@@ -19,14 +19,14 @@ def gone(tmp_path):
 
 
 def test_another_process_recalls_it(store):
-    ProjectRegistry(store).remember("1.100", CLIP)
+    ProjectRegistry(store).save("1.100", CLIP)
     assert ProjectRegistry(store).settings_of("1.100") == CLIP
 
 
 def test_the_newest_wins_in_all_processes(store):
     one, two = ProjectRegistry(store), ProjectRegistry(store)
-    one.remember("2.100", CLIP)
-    two.remember("2.100", ProjectSettings())
+    one.save("2.100", CLIP)
+    two.save("2.100", ProjectSettings())
     assert one.settings_of("2.100") == ProjectSettings()
 
 
@@ -36,13 +36,13 @@ def test_a_project_that_set_nothing_has_the_defaults(store):
 
 def test_projects_of_the_same_number_are_told_apart_by_their_birth(store):
     projects = ProjectRegistry(store)
-    projects.remember("4.100", CLIP)
+    projects.save("4.100", CLIP)
     assert projects.settings_of("4.200") == ProjectSettings()
 
 
 def test_without_a_store_this_process_still_knows(gone):
     projects = ProjectRegistry(gone)
-    projects.remember("5.100", CLIP)
+    projects.save("5.100", CLIP)
     assert projects.settings_of("5.100") == CLIP
 
 

@@ -147,3 +147,15 @@ class FakeLabelStudio(WebServer):
         )
         self.valid_access.add(access)
         return as_json({"access": access})
+
+
+def connect_backend(
+    server: FakeLabelStudio, url: str, *, state: str = "CO", has_webhook: bool = True
+) -> None:
+    """Give project 3 an ML backend and a webhook, as GET /api/ml/ and /api/webhooks/ show them."""
+    readable_state = "Connected" if state == "CO" else "Disconnected"
+    row = {"id": 1, "state": state, "readable_state": readable_state, "url": url, "project": 3}
+    server.pages["/api/projects/"] = as_json({"results": [{"id": 3}]})
+    server.pages["/api/ml/?project=3"] = as_json([row])
+    webhooks = [{"id": 1, "project": 3, "url": f"{url}/webhook", "is_active": True}]
+    server.pages["/api/webhooks/"] = as_json(webhooks if has_webhook else [])
