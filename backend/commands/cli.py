@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--refiner", help="edge refiner (REFINER)")
 
     add_memory_commands(
-        commands.add_parser("memory", help="show, export, import, forget what was learnt")
+        commands.add_parser("memory", help="show, export, import, forget what was learned")
     )
 
     doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
@@ -55,9 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
 def add_memory_commands(memory: argparse.ArgumentParser) -> None:
     verbs = memory.add_subparsers(required=True, metavar="VERB", dest="verb")
     memory.set_defaults(run=run_memory)
-    show = verbs.add_parser("show", help="what each project has learnt, or one in detail")
+    show = verbs.add_parser("show", help="what each project has learned, or one in detail")
     show.add_argument("project", metavar="PROJECT", nargs="?")
-    export = verbs.add_parser("export", help="write what a project has learnt to a file")
+    export = verbs.add_parser("export", help="write what a project has learned to a file")
     export.add_argument("project", metavar="PROJECT", help="its number, or as show lists it")
     export.add_argument("file", type=Path, metavar="FILE", help="safetensors")
     export.add_argument("--version", metavar="N", help="of this version, not of all known now")

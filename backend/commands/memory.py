@@ -41,10 +41,11 @@ def show_lessons(lessons: LessonStore, options: argparse.Namespace) -> str:
     names = lessons.projects()
     if options.project is None:
         lines = [project_line(lessons, name) for name in names]
-        return "\n".join(lines) or "Nothing has been learnt yet."
+        return "\n".join(lines) or "Nothing has been learned yet."
     if options.project not in names:
         raise SettingsError(
-            f"Project {options.project} has learnt nothing. Known are: {', '.join(names) or 'none'}"
+            f"Project {options.project} has learned nothing. "
+            f"Known are: {', '.join(names) or 'none'}"
         )
     index = lessons.index(options.project)
     n_bytes = sum(ref.n_bytes for one in index.annotations.values() for ref in one.lessons)
@@ -72,7 +73,7 @@ def export_to_file(lessons: LessonStore, options: argparse.Namespace) -> str:
 
 def import_from_file(lessons: LessonStore, options: argparse.Namespace) -> str:
     count = import_lessons(lessons, options.project, options.file)
-    return f"project {options.project}: {count} annotations learnt from {options.file}"
+    return f"project {options.project}: {count} annotations learned from {options.file}"
 
 
 def forget_lessons(lessons: LessonStore, options: argparse.Namespace) -> str:

@@ -91,7 +91,7 @@ class ProjectSettings(BaseModel):
     )
     memory_version: Version = option(
         "newest",
-        "which version of what was learnt is used: newest, none, or a number of /versions",
+        "which version of what was learned is used: newest, none, or a number of /versions",
     )
 
     @classmethod

@@ -94,7 +94,7 @@ class LearningWorker:
             if queued.deliveries - self._store_failures.get(queued.id, 0) >= MAX_DELIVERIES:
                 raise RequestError(
                     f"It failed {queued.deliveries - 1} times, for the reasons in the log. When "
-                    "they are gone, press Update on the annotation to have it learnt."
+                    "they are gone, press Update on the annotation to have it learned."
                 )
             HANDLERS.get(action, LearningWorker.ignore)(self, queued)
         except StoreError as error:

@@ -78,7 +78,7 @@ class ActiveVersions:
                         )  # changed since `active_name`: the next request sees it
                     self._versions[key] = self._load_version(project, version, space)
                 except StoreError as error:
-                    log.warning("project %s: what it learnt is not used: %s", project, error)
+                    log.warning("project %s: what it learned is not used: %s", project, error)
                     return LoadedVersion()
             return self._versions[key]
 
@@ -90,7 +90,7 @@ class ActiveVersions:
             try:
                 return summarize(self._lessons.index(project))
             except StoreError as error:
-                log.warning("project %s: what it learnt is not used: %s", project, error)
+                log.warning("project %s: what it learned is not used: %s", project, error)
                 return ProjectSummary()
 
     def _load_version(self, project: str, version: Version, space: str) -> LoadedVersion:

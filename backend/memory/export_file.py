@@ -66,7 +66,7 @@ def select_annotations(
             )
         found = version.annotations
     if not found:
-        raise SettingsError(f"Project {project} has learnt nothing yet.")
+        raise SettingsError(f"Project {project} has learned nothing yet.")
     return found
 
 

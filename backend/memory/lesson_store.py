@@ -197,6 +197,6 @@ def parse_index(project: str, data: bytes | None) -> LessonIndex:
         return LessonIndex.from_json(data)
     except ValueError as error:
         raise StoreError(
-            f"What project {project} learnt cannot be read ({error}): another version of Firstpass "
-            f"may have written it. `python -m backend memory forget {project}` starts it anew."
+            f"What project {project} learned cannot be read ({error}): another version of "
+            f"Firstpass may have written it. `python -m backend memory forget {project}` starts it anew."
         ) from error

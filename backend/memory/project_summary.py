@@ -40,7 +40,7 @@ class ProjectSummary:
         foreign = sum(count for other, count in self.spaces.items() if other != space)
         if foreign and pinned != NONE:
             return (
-                f"{foreign} of {self.annotations} corrections were learnt with another checkpoint "
+                f"{foreign} of {self.annotations} corrections were learned with another checkpoint "
                 "or method, and are not used now. They count again when that is set again; "
                 "pressing Update on their annotations teaches them anew."
             )

@@ -96,7 +96,7 @@ def inspect_server(client: redis.Redis, server: Server) -> dict[str, Any]:
         advice.append("Redis keeps no append-only file: its crash loses the latest corrections.")
     if str(info.get("maxmemory_policy", "")).startswith("allkeys"):
         advice.append(
-            "Redis may evict what was learnt: set maxmemory-policy to noeviction or volatile-lru."
+            "Redis may evict what was learned: set maxmemory-policy to noeviction or volatile-lru."
         )
     return {"version": info.get("valkey_version") or info.get("redis_version"), "advice": advice}
 

@@ -85,7 +85,7 @@ def test_half_a_password_is_refused(alone):
         Settings.from_env({alone: "x"})
 
 
-def test_a_misspelt_name_is_pointed_out_and_others_are_left_alone():
+def test_a_misspelled_name_is_pointed_out_and_others_are_left_alone():
     found = likely_typos(
         {"CLIP_PRETRAIND": "openai", "HOME": "/root", "PORT": "1", "TRANSPORT": ""}
     )

@@ -141,6 +141,6 @@ def test_a_connection_that_works_proves_the_network(installation, studio):
     assert "reaches us" in found_by(installation, "networking").found
 
 
-def test_neighbours_in_one_container_see_each_other(installation, studio):
+def test_neighbors_in_one_container_see_each_other(installation, studio):
     connect_backend(studio, "http://127.0.0.1:7777")
     assert found_by(replace(installation, is_container=True), "networking").ok is True

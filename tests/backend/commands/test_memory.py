@@ -1,4 +1,4 @@
-"""What was learnt, by hand: shown, written to a file, read back, forgotten."""
+"""What was learned, by hand: shown, written to a file, read back, forgotten."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def lessons(tiny_segmenter, photo) -> list[NewLesson]:
 
 @pytest.fixture
 def memory(tmp_path, lessons):
-    """A memory whose project 7.100 learnt from three annotations, in two versions."""
+    """A memory whose project 7.100 learned from three annotations, in two versions."""
     store = open_store(None, tmp_path / "data")
     memory = LessonStore(store, learn_every=2)
     for n, lesson in enumerate(lessons):
@@ -67,7 +67,7 @@ def test_a_file_brings_a_forgotten_project_back_as_it_was(run, memory, tmp_path)
     path, before = tmp_path / "seven.safetensors", content(memory, "7.100")
     assert run("export", "7", str(path))[0] == 0
     assert run("forget", "7")[1] == "project 7.100: forgotten\n"
-    assert run("show")[1] == "Nothing has been learnt yet.\n"
+    assert run("show")[1] == "Nothing has been learned yet.\n"
     assert run("import", "7.100", str(path))[0] == 0
     assert content(memory, "7.100") == before
     assert run("import", "7.100", str(path))[1].startswith("project 7.100: 0 annotations")
@@ -131,12 +131,12 @@ def test_a_file_whose_bytes_were_changed_is_refused_or_read_never_worse(memory, 
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
     for _ in range(60):
-        spoilt = bytearray(data)
+        spoiled = bytearray(data)
         for place in rng.integers(0, len(data), 3):
-            spoilt[place] ^= int(rng.integers(1, 256))
+            spoiled[place] ^= int(rng.integers(1, 256))
         for place in rng.integers(0, 600, 2):
-            spoilt[place] ^= int(rng.integers(1, 256))
-        path.write_bytes(spoilt)
+            spoiled[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(spoiled)
         try:
             read_export(path)
         except SettingsError:

@@ -123,11 +123,11 @@ def palette_with_alpha() -> bytes:
 @pytest.mark.parametrize(
     ("data", "pixels"),
     [
-        (coded(with_alpha(), "PNG"), [RED, WHITE]),  # true colour with alpha
-        (palette_with_alpha(), [RED, WHITE]),  # a palette with an alpha for each colour
+        (coded(with_alpha(), "PNG"), [RED, WHITE]),  # true color with alpha
+        (palette_with_alpha(), [RED, WHITE]),  # a palette with an alpha for each color
         (coded(Image.new("LA", (1, 1), (0, 51)), "PNG"), [(204, 204, 204)]),  # one fifth of black
-        (coded(Image.new("L", (1, 1), 100), "PNG", transparency=100), [WHITE]),  # one grey is air
-        (coded(Image.new("RGB", (1, 1), RED), "PNG", transparency=RED), [WHITE]),  # one colour is
+        (coded(Image.new("L", (1, 1), 100), "PNG", transparency=100), [WHITE]),  # one gray is air
+        (coded(Image.new("RGB", (1, 1), RED), "PNG", transparency=RED), [WHITE]),  # one color is
         (coded(Image.new("P", (1, 1), 3), "GIF", transparency=3), [WHITE]),
     ],
 )
@@ -144,7 +144,7 @@ def test_what_is_transparent_shows_the_white_canvas(data, pixels):
         (Image.new("YCbCr", (16, 16), (128, 128, 128)), "JPEG", (128, 128, 128)),
     ],
 )
-def test_other_colour_modes_become_rgb(image, file_format, pixel):
+def test_other_color_modes_become_rgb(image, file_format, pixel):
     found = decode(coded(image, file_format))
     assert found.shape == (image.height, image.width, 3)
     assert tuple(found[1, 1]) == pixel
@@ -166,7 +166,7 @@ def sixteen_bit_rgb(levels: np.ndarray) -> bytes:
     )
 
 
-def test_sixteen_bit_colour_keeps_its_upper_byte():
+def test_sixteen_bit_color_keeps_its_upper_byte():
     levels = np.array([[[0, 32768, 65535]]])
     assert decode(sixteen_bit_rgb(levels))[0, 0].tolist() == [0, 128, 255]
 
@@ -181,7 +181,7 @@ def test_sixteen_bit_colour_keeps_its_upper_byte():
         ([0, 0, 0], [0, 0, 0]),
     ],
 )
-def test_deep_grey_is_scaled_by_the_bits_in_use_and_never_clipped(levels, expected, file_format):
+def test_deep_gray_is_scaled_by_the_bits_in_use_and_never_clipped(levels, expected, file_format):
     image = Image.fromarray(np.array([levels], dtype=np.uint16))
     found = decode(coded(image, file_format))
     assert found[0, :, 0].tolist() == expected
@@ -212,7 +212,7 @@ def test_signed_levels_are_stretched():
 
 @pytest.mark.parametrize("file_format", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_the_first_frame_of_many_is_shown(file_format):
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
     data = coded(frames[0], file_format, save_all=True, append_images=frames[1:])
     np.testing.assert_allclose(decode(data)[4, 4], RED, atol=4)
 

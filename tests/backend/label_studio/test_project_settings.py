@@ -60,7 +60,7 @@ def test_what_cannot_be_used_is_named(params, said):
     assert said in str(caught.value)
 
 
-def test_a_misspelt_key_is_refused_with_the_right_one():
+def test_a_misspelled_key_is_refused_with_the_right_one():
     with pytest.raises(SettingsError, match=r"'metod' is not known.*Did you mean 'method'"):
         ProjectSettings.from_extra_params({"metod": "clip"})
 

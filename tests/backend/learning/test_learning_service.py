@@ -1,4 +1,4 @@
-"""Learning over the socket: what was answered 201 is learnt, whatever dies in between."""
+"""Learning over the socket: what was answered 201 is learned, whatever dies in between."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ def kill_hard(service) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
-def test_what_was_taken_in_is_learnt_after_a_kill(start, photo_uri):
+def test_what_was_taken_in_is_learned_after_a_kill(start, photo_uri):
     first = start()
     first.wait_until_ready()
     plain = version(first)

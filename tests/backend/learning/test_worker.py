@@ -117,7 +117,7 @@ def version(service) -> str:
     return service.annotator.version(EVERY_PIXEL, KEY)
 
 
-# --- what is learnt
+# --- what is learned
 
 
 def test_a_correction_changes_the_version_at_start_training_and_the_masks_with_it(
@@ -240,7 +240,7 @@ def test_a_skipped_annotation_teaches_nothing_and_no_longer(learner, send, corre
     assert taught(learner) == []
 
 
-# --- what cannot be learnt from
+# --- what cannot be learned from
 
 
 def test_damaged_events_are_set_aside_at_once_and_block_nothing(learner, send, corrected, caplog):
@@ -270,7 +270,7 @@ def test_an_image_that_cannot_be_had_is_tried_twice_and_then_set_aside(
     assert "is set aside: It failed 2 times" in caplog.text
 
 
-def test_a_host_that_is_back_in_time_is_learnt_from(learner, send, corrected):
+def test_a_host_that_is_back_in_time_is_learned_from(learner, send, corrected):
     load, failures = learner.pages.load_image, iter([True])
 
     def shaky(uri, **more):
@@ -361,7 +361,7 @@ def work_in_a_process(folder, checkpoint, die_at: str) -> int:
 
 
 @pytest.mark.parametrize("die_at", ["learn", "acknowledge"])
-def test_an_event_whose_worker_was_killed_is_learnt_by_the_next(
+def test_an_event_whose_worker_was_killed_is_learned_by_the_next(
     learner, send, corrected, tmp_path, tiny_checkpoint, die_at
 ):
     """Killed before anything is stored, or after that but before the event is done."""

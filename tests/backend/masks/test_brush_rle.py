@@ -22,7 +22,7 @@ small_masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_
 
 @st.composite
 def masks_of_runs(draw: st.DrawFn) -> np.ndarray:
-    """Masks whose runs are as long as the limits of each length field, and their neighbours."""
+    """Masks whose runs are as long as the limits of each length field, and their neighbors."""
     limits = [1, 2, 3, 4, 5, 63, 64, 65, 16383, 16384, 16385, 32768, 32769]
     lengths = draw(st.lists(st.sampled_from(limits), min_size=1, max_size=12))
     is_on = np.arange(len(lengths)) % 2 == draw(st.integers(0, 1))

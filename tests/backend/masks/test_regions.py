@@ -260,8 +260,8 @@ def test_an_ellipse_covers_its_pixels(degrees):
 
 def test_the_labels_item_beside_a_geometry_decodes_like_it():
     rectangle = {"x": 10, "y": 25, "width": 40, "height": 25}
-    labelled = item({**rectangle, "labels": ["Cat"]}, type="labels")
-    np.testing.assert_array_equal(decode_region(labelled), decode_region(item(rectangle)))
+    labeled = item({**rectangle, "labels": ["Cat"]}, type="labels")
+    np.testing.assert_array_equal(decode_region(labeled), decode_region(item(rectangle)))
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_lessons_of_other_features_are_not_used_and_said(store, project, lesson,
     assert ours != theirs
     assert active.active_name(project, "newest", ours) == ""
     assert active.active_name(project, "newest", theirs).startswith("1-")
-    assert "1 of 1 corrections were learnt with another" in active.summary(project).unused_warning(
+    assert "1 of 1 corrections were learned with another" in active.summary(project).unused_warning(
         "newest", ours
     )
     assert active.summary(project).unused_warning("newest", theirs) is None

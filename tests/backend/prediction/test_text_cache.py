@@ -172,7 +172,7 @@ def test_what_the_store_holds_can_be_evicted(store):
     assert store.run("look", lambda client: client.ttl(keys[0])) > 24 * 3600
 
 
-def spoilt_values(key: str) -> dict[str, bytes]:
+def spoiled_values(key: str) -> dict[str, bytes]:
     good = pack_row(key, embed_of("cat", "imagenet80", "weights-a"))
     nan = np.full(DIM, np.nan, np.float32)
     return {
@@ -190,11 +190,11 @@ def spoilt_values(key: str) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("kind", spoilt_values(""))
-def test_a_spoilt_value_is_encoded_again_and_put_right(store, kind):
+@pytest.mark.parametrize("kind", spoiled_values(""))
+def test_a_spoiled_value_is_encoded_again_and_put_right(store, kind):
     CachedTextEncoder(CountingEncoder(), store)(["cat", "dog"])
     (key,) = (k.decode() for k in store.run("look", lambda client: client.keys("*=cat")))
-    store.set_many({key: spoilt_values(key)[kind]})
+    store.set_many({key: spoiled_values(key)[kind]})
 
     encoder = CountingEncoder()
     cached = CachedTextEncoder(encoder, store)
@@ -247,7 +247,7 @@ def test_threads_that_need_the_same_words_encode_them_once(store):
     starts = threading.Barrier(8)
 
     def ask(i):
-        texts = WORDS[i % 4 : i % 4 + 4]  # neighbours overlap
+        texts = WORDS[i % 4 : i % 4 + 4]  # neighbors overlap
         starts.wait()
         return is_right(cached(texts), texts)
 

@@ -252,14 +252,14 @@ def test_a_full_store_drops_what_has_a_time_to_live_and_refuses_to_lose_the_rest
         assert not warnings_of(caplog)
 
         for i in range(200):
-            store.set_many({f"learnt{i}": bytes(100_000)})
+            store.set_many({f"learned{i}": bytes(100_000)})
         assert len(warnings_of(caplog)) == 1
         assert "maxmemory" in store.describe()["degraded"]
-        assert store.get_many(["learnt0"]) == [bytes(100_000)]  # reads go on
+        assert store.get_many(["learned0"]) == [bytes(100_000)]  # reads go on
         assert store.is_up()
 
         store.run("make room", lambda client: client.flushall())
-        store.set_many({"learnt": b"1"})
+        store.set_many({"learned": b"1"})
         assert store.describe()["degraded"] is None
 
 
