@@ -77,7 +77,7 @@ def variable(
 
     `default_text`: the default in words, for the README.
     """
-    extra: dict[str, Any] = {"names": tuple(names.split("|")), "default_text": default_text}
+    extra: dict[str, Any] = {"names": names, "default_text": default_text}
     is_factory = callable(default)
     default_args = {"default_factory": default} if is_factory else {"default": default}
     return Field(**default_args, description=meaning, repr=not is_secret, json_schema_extra=extra)
@@ -236,7 +236,8 @@ class Settings(BaseModel):
 def names_of(field: str) -> tuple[str, ...]:
     """The variables that a field of `Settings` is read from; the first one that is set counts."""
     extra = Settings.model_fields[field].json_schema_extra
-    return extra["names"] if isinstance(extra, dict) else ()  # type: ignore[return-value]
+    names = extra["names"] if isinstance(extra, dict) else ""
+    return tuple(str(names).split("|"))
 
 
 def likely_typos(environ: Mapping[str, str] = os.environ) -> list[str]:

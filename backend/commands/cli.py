@@ -13,7 +13,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; exit code 0, or 1 if it failed or found a problem."""
     options = build_parser().parse_args(arguments)
     try:
-        return options.run(Settings.from_env(), options)
+        code: int = options.run(Settings.from_env(), options)
+        return code
     except FirstpassError as error:
         print(f"firstpass: {error}", file=sys.stderr)
         return 1

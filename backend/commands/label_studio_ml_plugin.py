@@ -81,4 +81,5 @@ def create() -> Flask:
     service = Service(Settings.from_env())
     service.load_model()
     service.learning_worker.start()
-    return init_app(FirstpassModel.bound_to(service))
+    app: Flask = init_app(FirstpassModel.bound_to(service))
+    return app

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 MASK_OPACITY = 0.5
@@ -16,11 +17,11 @@ GOLDEN_RATIO = 0.618034  # step in hue, so that neighbors in the palette differ 
 @dataclass(frozen=True)
 class Layer:
     name: str
-    mask: np.ndarray  # (H, W) bool
+    mask: NDArray[np.bool_]  # (H, W)
     score: float  # 0..1
 
 
-def draw_overlay(image: np.ndarray, layers: Sequence[Layer]) -> Image.Image:
+def draw_overlay(image: NDArray[np.uint8], layers: Sequence[Layer]) -> Image.Image:
     """The RGB uint8 image (H, W, 3) with tinted, outlined masks, and a legend to its right."""
     height, width = image.shape[:2]
     picture = image.astype(np.float32)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from backend.commands.overlay import Layer
@@ -17,7 +18,7 @@ MAX_PIXELS = 400_000_000  # only protects the memory, since the photo is the use
 
 def segment_photo(
     service: Service, photo: Path, label_names: Sequence[str]
-) -> tuple[np.ndarray, list[Layer]]:
+) -> tuple[NDArray[np.uint8], list[Layer]]:
     """The photo, RGB uint8 (H, W, 3), and a layer for each label found in it.
 
     Raises ImageError, SettingsError or StoreError.
@@ -35,7 +36,7 @@ def segment_photo(
     return image, [Layer(name, mask, float(score)) for _, name, mask, score in found.non_empty()]
 
 
-def read_photo(photo: Path) -> np.ndarray:
+def read_photo(photo: Path) -> NDArray[np.uint8]:
     try:
         data = photo.read_bytes()
     except OSError as error:

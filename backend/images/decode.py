@@ -64,7 +64,8 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
             f"decoder says: {str(error) or type(error).__name__}): open and save it again, or "
             "re-upload it."
         ) from error
-    return np.ascontiguousarray(EXIF_TRANSFORMS.get(orientation, lambda a: a)(rgb))
+    transform = EXIF_TRANSFORMS.get(orientation)
+    return np.ascontiguousarray(transform(rgb) if transform else rgb)
 
 
 def _available_formats() -> list[str]:
@@ -100,7 +101,7 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))  # a copy, since torch needs a writable array
 
 
-def _scale_to_uint8(levels: NDArray) -> NDArray[np.uint8]:
+def _scale_to_uint8(levels: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Gray levels of more than 8 bits, scaled to 0..255 without clipping; a heuristic.
 
     Non-negative integers are scaled by the bit depth in use, since 10- and 12-bit sensors store in

@@ -8,7 +8,7 @@ second check prevents DNS rebinding.
 
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,10 +22,10 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
-EMBEDDED_IPV4 = [
+EMBEDDED_IPV4: list[Callable[[ipaddress.IPv6Address], ipaddress.IPv4Address | None]] = [
     lambda ip: ip.ipv4_mapped,
     lambda ip: ip.sixtofour,
-    lambda ip: ip.teredo and ip.teredo[1],
+    lambda ip: ip.teredo[1] if ip.teredo else None,
     lambda ip: ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None,
 ]
 

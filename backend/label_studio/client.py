@@ -154,7 +154,9 @@ class LabelStudio:
                 raise
         return self._send(method, path, self.headers_for(self.url_of(path)), **options)
 
-    def _send(self, method: str, path: str, headers: dict, **options: Any) -> requests.Response:
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], **options: Any
+    ) -> requests.Response:
         url = self.url_of(path)
         try:
             response = requests.request(

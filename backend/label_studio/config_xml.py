@@ -56,7 +56,7 @@ def parse_xml(label_config: str) -> etree._Element:
 
 def tag_of(element: etree._Element) -> str:
     """The tag in lower case, as Label Studio's editor ignores case."""
-    return element.tag.lower()
+    return str(element.tag).lower()
 
 
 def named_elements(root: etree._Element, kinds: tuple[str, ...]) -> Iterator[etree._Element]:
@@ -70,7 +70,7 @@ def target_names(element: etree._Element) -> list[str]:
 
 
 def format_tag(element: etree._Element) -> str:
-    return f'<{element.tag} name="{element.get("name", "")}">'
+    return f'<{element.tag!s} name="{element.get("name", "")}">'
 
 
 def shorten(text: str) -> str:

@@ -113,8 +113,8 @@ def _read_control(
         return "has no labels"
     return Control(
         kind="labels+brush" if needs_brush else tag_of(element),
-        from_name=element.get("name"),
-        to_name=image.get("name"),
+        from_name=element.get("name", ""),
+        to_name=image.get("name", ""),
         labels=labels,
         image_key=image_key[1:],
         is_value_list=is_value_list,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import RequestError
 from backend.label_studio.controls import Control, LabelSpec
@@ -26,7 +27,7 @@ def taught_masks(
     labels: Sequence[LabelSpec],
     page: int,
     image_hw: tuple[int, int],
-    predicted: Mapping[str, np.ndarray] | None = None,
+    predicted: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> list[TaughtMask] | None:
     """Masks (H, W) by label for one image; None if the annotation has no information on it.
 
@@ -35,8 +36,8 @@ def taught_masks(
     control on the image count, if their label is one of `labels`. Raises RequestError for an
     invalid region.
     """
-    drawn: dict[str, np.ndarray] = {}
-    coarse: dict[str, np.ndarray] = {}
+    drawn: dict[str, NDArray[np.bool_]] = {}
+    coarse: dict[str, NDArray[np.bool_]] = {}
     is_unchanged: dict[str, list[bool]] = {}  # label -> for each region: still as predicted?
     for item in annotation.result:
         if not _is_on_page(item, control, page):
@@ -84,7 +85,7 @@ def _label_words(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[
     return [words[name] for name in names if isinstance(name, str) and name in words]
 
 
-def _decode_mask(item: Mapping[str, Any], image_hw: tuple[int, int]) -> np.ndarray:
+def _decode_mask(item: Mapping[str, Any], image_hw: tuple[int, int]) -> NDArray[np.bool_]:
     mask = decode_region(item)
     if mask.shape != image_hw:
         raise RequestError(

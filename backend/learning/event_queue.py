@@ -176,16 +176,20 @@ class EventQueue:
         with contextlib.suppress(redis.ResponseError):  # BUSYGROUP: the group exists
             client.xgroup_create(CORRECTIONS_KEY, GROUP, id="0", mkstream=True)
         idle_ms = int(1000 * self._config.claim_after_s)
-        waiting: Any = client.xpending_range(CORRECTIONS_KEY, GROUP, "-", "+", n, idle=idle_ms)
-        deliveries = {row["message_id"]: row["times_delivered"] + 1 for row in waiting}
-        entries: list[Any] = []
+        # Any, since redis-py types these answers as unions over its protocol versions.
+        pending: Any = client.xpending_range(CORRECTIONS_KEY, GROUP, "-", "+", n, idle=idle_ms)
+        deliveries = {row["message_id"]: row["times_delivered"] + 1 for row in pending}
+        entries: list[tuple[bytes, dict[bytes, bytes] | None]] = []
         if deliveries:
-            entries += client.xclaim(CORRECTIONS_KEY, GROUP, CONSUMER, idle_ms, list(deliveries))
+            claimed: Any = client.xclaim(
+                CORRECTIONS_KEY, GROUP, CONSUMER, idle_ms, list(deliveries)
+            )
+            entries += claimed
         if len(entries) < n:
-            fresh: Any = client.xreadgroup(
+            streams: Any = client.xreadgroup(
                 GROUP, CONSUMER, {CORRECTIONS_KEY: ">"}, count=n - len(entries)
             )
-            entries += [entry for _, of_stream in fresh for entry in of_stream]
+            entries += [entry for _, new_entries in streams for entry in new_entries]
         return [
             (entry_id.decode(), fields.get(b"event", b""), deliveries.get(entry_id, 1))
             for entry_id, fields in entries

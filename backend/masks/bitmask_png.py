@@ -7,6 +7,7 @@ import struct
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from backend.errors import RequestError
@@ -16,7 +17,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TWO_COLORS = b"\xff\xff\xff" * 2  # a palette of white twice, with different alpha
 
 
-def encode_bitmask(mask: np.ndarray) -> str:
+def encode_bitmask(mask: NDArray[np.bool_]) -> str:
     """The data: URL of a 1-bit PNG of a bool mask (H, W): opaque where True, else transparent."""
     height_px, width_px = mask.shape
     scanlines = np.insert(np.packbits(mask, axis=1), 0, 0, axis=1)  # each begins with "no filter"
@@ -43,7 +44,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def decode_bitmask(
     data_url: str, *, height_px: int, width_px: int, threshold: int = 127
-) -> np.ndarray:
+) -> NDArray[np.bool_]:
     """The bool mask (H, W) of a PNG's data: URL: alpha > threshold, all True without alpha.
 
     Raises RequestError if it is not a PNG of this size; the size is checked before decompression.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import RequestError
 
@@ -27,7 +28,7 @@ _LONGEST_RUN_PX = 2**16 // _CHANNELS
 _BLOCK_BYTES = 2**16  # of a stream, decoded at a time: bounds the memory for any stream
 
 
-def encode_mask(mask: np.ndarray) -> list[int]:
+def encode_mask(mask: NDArray[np.bool_]) -> list[int]:
     """RLE bytes of a bool mask (H, W), opaque where True; equal to those of label_studio_sdk."""
     if mask.dtype != np.bool_ or mask.ndim != 2 or mask.size == 0:
         raise ValueError(f"mask must be bool (H, W) with pixels, not {mask.dtype} {mask.shape}")
@@ -42,7 +43,7 @@ def encode_mask(mask: np.ndarray) -> list[int]:
     return list(_pack(flat[first_px], lengths_px, flat.size))
 
 
-def _pack(is_on: np.ndarray, lengths_px: np.ndarray, n_pixels: int) -> bytes:
+def _pack(is_on: NDArray[np.bool_], lengths_px: NDArray[np.intp], n_pixels: int) -> bytes:
     """The stream of R runs: which of them are on (R,), and their lengths in pixels (R,)."""
     # The longest length field holds 2**16 values: longer runs become several records, whose last
     # still takes the longest field. So up to two longest runs stay in the last one's table entry.
@@ -81,7 +82,7 @@ def _pack(is_on: np.ndarray, lengths_px: np.ndarray, n_pixels: int) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _run_records() -> tuple[np.ndarray, np.ndarray]:
+def _run_records() -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
     """Record of a run of zeros, and its size in bits, by length in pixels: two tables (2 L + 1,).
 
     L is the longest length of one record. Entries above L are the record of the remainder after
@@ -98,7 +99,7 @@ def _run_records() -> tuple[np.ndarray, np.ndarray]:
 
 def decode_mask(
     rle: Sequence[int] | bytes, *, height_px: int, width_px: int, threshold: int = 127
-) -> np.ndarray:
+) -> NDArray[np.bool_]:
     """The bool mask (H, W) of any rle-pack stream of an RGBA image: alpha > threshold.
 
     `threshold` is an 8-bit level, also for words of other sizes; strokes drawn in Label Studio are
@@ -142,7 +143,7 @@ def _read_stream(rle: Sequence[int] | bytes) -> _Stream:
     return _Stream(data, header >> 21, (header >> 16 & 31) + 1, length_bits)
 
 
-def _alpha_above(stream: _Stream, threshold: int) -> np.ndarray:
+def _alpha_above(stream: _Stream, threshold: int) -> NDArray[np.bool_]:
     """Whether each pixel's alpha is above the 8-bit threshold: bool (count / 4,)."""
     full_word = 2**stream.word_bits - 1
     is_above = np.zeros(stream.count // _CHANNELS, np.bool_)
@@ -169,7 +170,7 @@ def _alpha_above(stream: _Stream, threshold: int) -> np.ndarray:
     )
 
 
-def _blocks(stream: _Stream) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _blocks(stream: _Stream) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint64]]]:
     """Runs of the records, block by block: lengths and words, (R,) each, R > 0.
 
     The start of a record is known only from the previous one, so a Python loop walks over them. It
@@ -178,7 +179,7 @@ def _blocks(stream: _Stream) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """
     n_bits = len(stream.data) * 8
     data = stream.data + bytes(8)  # a window of 64 bits may start at any byte
-    windows: np.ndarray = np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
+    windows: NDArray[np.uint64] = np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
     steps_of = bytes(4) + bytes(3 + bits + stream.word_bits for bits in stream.length_bits)
 
     position = _HEADER_BITS
@@ -212,8 +213,8 @@ def _literal_bits(stream: _Stream, start_bit: int) -> int:
 
 
 def _runs(
-    stream: _Stream, windows: np.ndarray, starts_bit: np.ndarray, n_bits: int
-) -> tuple[np.ndarray, np.ndarray]:
+    stream: _Stream, windows: NDArray[np.uint64], starts_bit: NDArray[np.intp], n_bits: int
+) -> tuple[NDArray[np.intp], NDArray[np.uint64]]:
     """Lengths and words of the records that start at these bits (R,); literals are runs of 1.
 
     An incomplete record at the end of the stream is left out.
@@ -237,6 +238,8 @@ def _runs(
     return lengths, words
 
 
-def _windows_at(windows: np.ndarray, starts_bit: np.ndarray) -> np.ndarray:
+def _windows_at(windows: NDArray[np.uint64], starts_bit: NDArray[np.intp]) -> NDArray[np.uint64]:
     """64 bits from each start; at least the first 57 of them are of the stream."""
-    return windows[starts_bit >> 3].astype(np.uint64) << (starts_bit & 7).astype(np.uint64)
+    windows_before = windows[starts_bit >> 3].astype(np.uint64)  # each begins up to 7 bits earlier
+    aligned: NDArray[np.uint64] = windows_before << (starts_bit & 7).astype(np.uint64)
+    return aligned

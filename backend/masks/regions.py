@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import RequestError
 from backend.label_studio.controls import Control, LabelSpec
@@ -23,7 +24,7 @@ COORDINATE_DIGITS = 4  # of percents: a hundredth of a pixel in an image of 10,0
 def encode_regions(
     control: Control,
     label: LabelSpec,
-    mask: np.ndarray,
+    mask: NDArray[np.bool_],
     score: float,
     *,
     region_id: str,
@@ -53,14 +54,14 @@ def encode_regions(
 
 
 def _brush_parts(
-    control: Control, label: LabelSpec, mask: np.ndarray, region_id: str
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     value = {"format": "rle", "rle": encode_mask(mask), "brushlabels": [label.name]}
     return [_part(region_id, control.from_name, "brushlabels", value)]
 
 
 def _labels_and_brush_parts(
-    control: Control, label: LabelSpec, mask: np.ndarray, region_id: str
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     stroke = {"format": "rle", "rle": encode_mask(mask)}
     with_labels = {**stroke, "labels": [label.name]}
@@ -71,14 +72,14 @@ def _labels_and_brush_parts(
 
 
 def _bitmask_parts(
-    control: Control, label: LabelSpec, mask: np.ndarray, region_id: str
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     value = {"imageDataURL": encode_bitmask(mask), "bitmasklabels": [label.name]}
     return [_part(region_id, control.from_name, "bitmasklabels", value)]
 
 
 def _polygon_parts(
-    control: Control, label: LabelSpec, mask: np.ndarray, region_id: str
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     percent = 100 / np.array(mask.shape[::-1])
     parts = []
@@ -94,7 +95,7 @@ def _part(region_id: str, from_name: str | None, kind: str | None, value: Part) 
     return {"id": region_id, "from_name": from_name, "type": kind, "value": value}
 
 
-ENCODERS: dict[str, Callable[[Control, LabelSpec, np.ndarray, str], list[Part]]] = {
+ENCODERS: dict[str, Callable[[Control, LabelSpec, NDArray[np.bool_], str], list[Part]]] = {
     "brushlabels": _brush_parts,
     "labels+brush": _labels_and_brush_parts,
     "bitmasklabels": _bitmask_parts,
@@ -102,7 +103,7 @@ ENCODERS: dict[str, Callable[[Control, LabelSpec, np.ndarray, str], list[Part]]]
 }
 
 
-def decode_region(item: Mapping[str, Any]) -> np.ndarray:
+def decode_region(item: Mapping[str, Any]) -> NDArray[np.bool_]:
     """The bool mask (H, W) of a result item.
 
     Raises RequestError for an item without area (a key point, a choice) and an invalid one.
@@ -141,35 +142,35 @@ def _image_hw(item: Mapping[str, Any]) -> tuple[int, int]:
     return height_px, width_px
 
 
-def _decode_rle(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
+def _decode_rle(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
     return decode_mask(value["rle"], height_px=height_px, width_px=width_px)
 
 
-def _decode_bitmask(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
+def _decode_bitmask(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
     return decode_bitmask(value["imageDataURL"], height_px=height_px, width_px=width_px)
 
 
-def _decode_polygon(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
+def _decode_polygon(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
     points = _parse_numbers(value["points"])
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
         raise RequestError(f"A polygon needs three or more points of x and y, not {points.shape}")
     return _fill(points * (width_px / 100, height_px / 100), height_px, width_px)
 
 
-def _decode_ellipse(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
+def _decode_ellipse(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
     radii = _parse_numbers([value["radiusX"], value["radiusY"]]) * (width_px / 100, height_px / 100)
     angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
     corners = np.stack((np.cos(angles), np.sin(angles)), axis=1) * radii
     return _fill(_rotate_and_translate(corners, value, height_px, width_px), height_px, width_px)
 
 
-def _decode_rectangle(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
+def _decode_rectangle(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
     size = _parse_numbers([value["width"], value["height"]]) * (width_px / 100, height_px / 100)
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size
     return _fill(_rotate_and_translate(corners, value, height_px, width_px), height_px, width_px)
 
 
-DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], np.ndarray]] = {
+DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], NDArray[np.bool_]]] = {
     ("rle",): _decode_rle,
     ("imageDataURL",): _decode_bitmask,
     ("points",): _decode_polygon,
@@ -179,16 +180,18 @@ DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], np.ndarr
 
 
 def _rotate_and_translate(
-    corners: np.ndarray, value: Mapping[str, Any], height_px: int, width_px: int
-) -> np.ndarray:
+    corners: NDArray[np.float64], value: Mapping[str, Any], height_px: int, width_px: int
+) -> NDArray[np.float64]:
     """Corners (N, 2) in pixels, rotated clockwise about their origin and moved to x, y."""
-    x, y, degrees = _parse_numbers([value["x"], value["y"], value.get("rotation") or 0])
+    placement = _parse_numbers([value["x"], value["y"], value.get("rotation") or 0])
+    x, y, degrees = map(float, placement)
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    turned = corners @ np.array([(cos, sin), (-sin, cos)])
-    return turned + np.array([x * width_px / 100, y * height_px / 100])
+    origin = np.array([x * width_px / 100, y * height_px / 100])
+    placed: NDArray[np.float64] = corners @ np.array([(cos, sin), (-sin, cos)]) + origin
+    return placed
 
 
-def _parse_numbers(raw: Any) -> np.ndarray:
+def _parse_numbers(raw: Any) -> NDArray[np.float64]:
     try:
         numbers = np.array(raw, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -198,7 +201,7 @@ def _parse_numbers(raw: Any) -> np.ndarray:
     return numbers
 
 
-def _fill(points: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+def _fill(points: NDArray[np.float64], height_px: int, width_px: int) -> NDArray[np.bool_]:
     try:
         return polygon_to_mask(points, height_px=height_px, width_px=width_px)
     except ValueError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -117,5 +118,5 @@ def read_export(path: Path) -> LessonExport:
     return LessonExport(str(header["project"]), annotations, lessons)
 
 
-def _parse_lessons(tensors: Iterable[tuple[str, np.ndarray]]) -> dict[str, Lesson]:
+def _parse_lessons(tensors: Iterable[tuple[str, NDArray[np.uint8]]]) -> dict[str, Lesson]:
     return {name: Lesson.from_bytes(tensor.tobytes()) for name, tensor in tensors}

@@ -193,7 +193,7 @@ class LessonIndex:
         return orjson.dumps({"format": FORMAT, "index": self})
 
     @staticmethod
-    def from_json(data: bytes | None) -> "LessonIndex":
+    def from_json(data: bytes | str | None) -> "LessonIndex":
         """An empty index for None. Raises ValueError for other data."""
         return LessonIndex() if data is None else StoredIndex.model_validate_json(data).index
 

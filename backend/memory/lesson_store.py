@@ -126,14 +126,14 @@ class LessonStore:
         found = self._store.run(
             "list projects", lambda client: client.smembers(MEMORY_PROJECTS_KEY)
         )
-        return sorted(name.decode() for name in found)  # type: ignore[union-attr]
+        return sorted(name.decode() for name in found if isinstance(name, bytes))
 
     def index(self, project: str) -> LessonIndex:
         """The index of a project, empty if it has no lessons."""
         data = self._store.run(
             "read a memory", lambda client: client.get(memory_key(project, "index"))
         )
-        return parse_index(project, data)  # type: ignore[arg-type]
+        return parse_index(project, data)
 
     def lessons(self, project: str, refs: Sequence[LessonRef]) -> dict[str, Lesson]:
         """Lessons by digest; missing and damaged ones are left out, with a warning."""
@@ -146,7 +146,7 @@ class LessonStore:
         lessons = {}
         for digest, data in zip(digests, found, strict=True):
             try:
-                lessons[digest] = Lesson.from_bytes(data or b"")  # type: ignore[arg-type]
+                lessons[digest] = Lesson.from_bytes(data if isinstance(data, bytes) else b"")
             except ModelError as error:
                 log.warning("project %s: a lesson is lost: %s", project, error)
         return lessons
@@ -171,7 +171,7 @@ class LessonStore:
             with client.pipeline(transaction=True) as pipeline:
                 while True:
                     pipeline.watch(index_key)
-                    index = parse_index(project, pipeline.get(index_key))  # type: ignore[arg-type]
+                    index = parse_index(project, pipeline.get(index_key))
                     known = index.digests()
                     changed = change(index)
                     index.trim(self._limits)
@@ -179,8 +179,8 @@ class LessonStore:
                     pipeline.multi()
                     pipeline.set(index_key, index.to_json())
                     pipeline.set(head_key, summarize(index).to_json())
-                    if new := {key: data[key] for key in (digests - known) & data.keys()}:
-                        pipeline.hset(lessons_key, mapping=new)  # type: ignore[arg-type]
+                    if new := (digests - known) & data.keys():
+                        pipeline.hset(lessons_key, mapping={key: data[key] for key in new})
                     if unused := known - digests:
                         pipeline.hdel(lessons_key, *unused)
                     try:
@@ -192,11 +192,12 @@ class LessonStore:
         return self._store.run("store lessons", update)
 
 
-def parse_index(project: str, data: bytes | None) -> LessonIndex:
+def parse_index(project: str, data: bytes | str | None) -> LessonIndex:
     try:
         return LessonIndex.from_json(data)
     except ValueError as error:
         raise StoreError(
             f"What project {project} learned cannot be read ({error}): another version of "
-            f"Firstpass may have written it. `python -m backend memory forget {project}` starts it anew."
+            f"Firstpass may have written it. `python -m backend memory forget {project}` starts it "
+            "anew."
         ) from error

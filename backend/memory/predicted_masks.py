@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 import redis
+from numpy.typing import NDArray
 
 from backend.errors import StoreError
 from backend.store.keys import predicted_masks_key
@@ -52,7 +53,7 @@ class PredictedMasks:
 
     def load(
         self, project: str, task: object, control: str, page: int
-    ) -> dict[str, np.ndarray] | None:
+    ) -> dict[str, NDArray[np.bool_]] | None:
         """Masks (H, W) bool by predicted label; None if there is no stored prediction."""
         key, name = predicted_masks_key(project, task), f"{control}:{page}"
         try:

@@ -15,17 +15,20 @@ from concurrent.futures import TimeoutError as FutureTimeoutError  # its own cla
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import Overloaded
 from model import DenseFeatures, MethodConfig, Vocabulary
 
-Encode = Callable[[Sequence[np.ndarray], MethodConfig, Sequence[Vocabulary]], list[DenseFeatures]]
+Encode = Callable[
+    [Sequence[NDArray[np.uint8]], MethodConfig, Sequence[Vocabulary]], list[DenseFeatures]
+]
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Job:
-    image: np.ndarray  # RGB uint8 (H, W, 3)
+    image: NDArray[np.uint8]  # RGB uint8 (H, W, 3)
     method: MethodConfig
     vocabulary: Vocabulary  # some methods use the words in the image encoder
     future: "Future[DenseFeatures]" = field(default_factory=Future)
@@ -55,7 +58,7 @@ class Batcher:
 
     def __call__(
         self,
-        image: np.ndarray,
+        image: NDArray[np.uint8],
         method: MethodConfig,
         vocabulary: Vocabulary,
         *,

@@ -4,19 +4,20 @@ import hashlib
 import struct
 
 import numpy as np
+from numpy.typing import NDArray
 
 # magic, version, dtype, dim, checksum; then dim numbers
 HEADER = struct.Struct("<4sBBH8s")
 MAGIC, VERSION, FLOAT32_LE = b"FPTE", 1, 1
 
 
-def pack_row(key: str, row: np.ndarray) -> bytes:
+def pack_row(key: str, row: NDArray[np.float32]) -> bytes:
     """Bytes of an embed (D,). The checksum covers the key, so it is valid under this key alone."""
     numbers = row.astype("<f4").tobytes()
     return HEADER.pack(MAGIC, VERSION, FLOAT32_LE, row.size, _checksum(key, numbers)) + numbers
 
 
-def unpack_row(key: str, value: bytes, embed_dim: int) -> np.ndarray | None:
+def unpack_row(key: str, value: bytes, embed_dim: int) -> NDArray[np.float32] | None:
     """The embed (D,), float32; None if the bytes are not a unit vector stored under this key."""
     if len(value) != HEADER.size + 4 * embed_dim:
         return None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import redis
 from redis.backoff import NoBackoff
@@ -85,8 +85,22 @@ def _client_options(config: ServerConfig) -> dict[str, Any]:
     }
 
 
-def inspect_server(client: redis.Redis, server: Server) -> dict[str, Any]:
-    """`{"version": str | None, "advice": [sentences on settings that can lose corrections]}`."""
+class ServerInfo(TypedDict):
+    version: str | None
+    advice: list[str]  # sentences on settings that can lose corrections
+
+
+class StoreState(ServerInfo):
+    """State of a store, as /ready shows it."""
+
+    kind: str  # "redis" or "embedded"
+    address: str  # without the password
+    up: bool
+    degraded: str | None  # why it is down or refuses commands
+
+
+def inspect_server(client: redis.Redis, server: Server) -> ServerInfo:
+    """Version and advice, from the server's INFO."""
     try:
         info: dict[str, Any] = client.info()
     except redis.ResponseError:  # this user has no permission for INFO

@@ -25,6 +25,8 @@ from backend.store.servers import (
     RedisServer,
     Server,
     ServerConfig,
+    ServerInfo,
+    StoreState,
     inspect_server,
     outage_message,
 )
@@ -65,7 +67,7 @@ class Store:
         self._server = server
         self._config = config
         self._client: redis.Redis | None = None
-        self._server_info: dict[str, Any] = {"version": None, "advice": []}
+        self._server_info: ServerInfo = {"version": None, "advice": []}
         self._outage: str | None = None
         self._rejections: dict[str, str] = {}  # purpose -> why a server that is up refused it
         self._pause_s = config.first_pause_s
@@ -91,8 +93,8 @@ class Store:
     def is_up(self) -> bool:
         return self._outage is None and not self._closed.is_set()
 
-    def describe(self) -> dict[str, Any]:
-        """For /ready: kind, address, up, version, degraded (the reason or None), advice."""
+    def describe(self) -> StoreState:
+        """The state for /ready and messages."""
         reasons = [self._outage] if self._outage else list(self._rejections.values())
         return {
             "kind": self._server.kind,
@@ -114,7 +116,8 @@ class Store:
             found = self.run("read the cache", lambda client: client.mget(keys))
         except StoreError:
             return [None] * len(keys)
-        return list(found)  # type: ignore[arg-type]
+        # redis-py returns text only where decode_responses is on.
+        return [value if isinstance(value, bytes) else None for value in found]
 
     def set_many(self, values: Mapping[str, bytes], ttl_s: int | None = None) -> None:
         """One pipelined write. Keys without `ttl_s` are never evicted by the embedded server."""
