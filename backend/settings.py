@@ -78,8 +78,7 @@ def variable(
     `default_text`: the default in words, for the README.
     """
     extra: dict[str, Any] = {"names": names, "default_text": default_text}
-    is_factory = callable(default)
-    default_args = {"default_factory": default} if is_factory else {"default": default}
+    default_args = {"default_factory" if callable(default) else "default": default}
     return Field(**default_args, description=meaning, repr=not is_secret, json_schema_extra=extra)
 
 

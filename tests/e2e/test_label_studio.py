@@ -1,6 +1,5 @@
 """The main job in a real Label Studio: connect, import a photo, retrieve masks, correct one."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import Image
 
 from backend.masks.brush_rle import encode_mask
 from backend.masks.regions import decode_region
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -220,10 +220,3 @@ def events(url: str, action: str) -> float:
         if line.startswith(f'firstpass_webhook_events_total{{action="{action}"}}'):
             return float(line.split()[-1])
     return 0
-
-
-def wait_until(claim, timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

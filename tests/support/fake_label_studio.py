@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+WHOAMI = "/api/current-user/whoami"
 LEGACY = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -115,7 +116,7 @@ class FakeLabelStudio(WebServer):
         self.exchanges = 0
         self.open_paths = {"/api/version", "/health", "/api/token/refresh/"}
         self.pages["/api/version"] = as_json({"release": "1.23.2"})
-        self.pages["/api/current-user/whoami"] = as_json({"id": 1, "email": "admin@example.com"})
+        self.pages[WHOAMI] = as_json({"id": 1, "email": "admin@example.com"})
         self.pages["/api/token/refresh/"] = self.exchange
 
     def reply(self, asked: Asked) -> Reply:

@@ -8,7 +8,7 @@ import pytest
 from backend.commands.installation import Check, Installation
 from backend.commands.label_studio_checks import check_label_studio
 from backend.label_studio.client import LabelStudio
-from tests.support.fake_label_studio import LEGACY, PERSONAL, as_json, connect_backend
+from tests.support.fake_label_studio import LEGACY, PERSONAL, WHOAMI, as_json, connect_backend
 
 
 def found_by(installation: Installation, name: str) -> Check:
@@ -60,7 +60,7 @@ def test_the_token_is_named_and_tried(installation, studio, api_key, ok, kind, r
 
 
 def test_answers_of_another_api_are_a_finding_not_a_crash(installation, studio):
-    studio.pages["/api/current-user/whoami"] = as_json({"id": 1})
+    studio.pages[WHOAMI] = as_json({"id": 1})
     found = found_by(installation, "Label Studio API")
     assert found.ok is False
     assert found.remedy == "update Label Studio"

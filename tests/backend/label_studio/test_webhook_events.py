@@ -1,19 +1,15 @@
 """Webhook events: which of them are worked off, and which are refused."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from backend.errors import RequestError
 from backend.label_studio.webhook_events import is_handled
+from tests.support.recorded import EVENT_NAMES, recorded_body
 
-RECORDED = sorted((Path(__file__).parents[2] / "fixtures/label_studio_1.23").glob("webhook_*.json"))
 
-
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
-def test_every_recorded_event_is_taken(path):
-    event = json.loads(path.read_text())["body"]
+@pytest.mark.parametrize("name", EVENT_NAMES)
+def test_every_recorded_event_is_taken(name):
+    event = recorded_body(name)
     assert is_handled(event) == (event["action"] != "TASKS_CREATED")
 
 

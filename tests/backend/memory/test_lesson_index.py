@@ -124,7 +124,8 @@ def test_a_version_keeps_what_it_was_made_of_and_changes_its_name_with_a_deletio
     index.publish(0.0)
     name = index.versions[0].name
     teach(index, "1", 20)
-    assert index.version().name == name
+    assert index.versions[-1].name == name
+    assert index.version() == index.versions[-1]
     assert index.version("1") == index.version(name) == index.versions[0]
     index.delete(["2"], 0.0)
     assert index.versions[0].name != name

@@ -20,6 +20,7 @@ def test_masks_come_back_as_they_were(store, n_classes):
     masks_store, segmentation = PredictedMasks(store), found(n_classes)
     masks_store.save("1.1", n_classes, "tag", 0, segmentation)
     masks = masks_store.load("1.1", n_classes, "tag", 0)
+    assert masks is not None
     for index, name in enumerate(segmentation.class_names):
         mask = segmentation.mask(index)
         assert (name in masks) == mask.any()
@@ -31,8 +32,8 @@ def test_places_are_told_apart_and_forgotten_with_their_task(store):
     masks_store = PredictedMasks(store)
     masks_store.save("1.1", 7, "tag", 0, found(2))
     masks_store.save("1.1", 7, "tag", 1, found(3))
-    assert len(masks_store.load("1.1", 7, "tag", 0)) == 2
-    assert len(masks_store.load("1.1", 7, "tag", 1)) == 3
+    assert len(masks_store.load("1.1", 7, "tag", 0) or ()) == 2
+    assert len(masks_store.load("1.1", 7, "tag", 1) or ()) == 3
     for place in (("1.2", 7, "tag", 0), ("1.1", 8, "tag", 0), ("1.1", 7, "other", 0)):
         assert masks_store.load(*place) is None
     assert (

@@ -57,12 +57,15 @@ def test_a_click_finds_the_image_and_its_features_by_where_they_came_from(store,
     cache = FeatureCache(store)
     cache.get_or_encode("here", image(0), "space", encode)
     page = cache.recent_page("here", "space")
+    assert page is not None
     assert (page.image == image(0)).all()
     assert page.features.patch_tokens[0, 0, 0] == 1
     assert cache.recent_page("here", "another space") is None
     assert cache.recent_page("there", "space") is None
     cache.get_or_encode("here", image(1), "space", encode)  # the image there has changed
-    assert (cache.recent_page("here", "space").image == image(1)).all()
+    page = cache.recent_page("here", "space")
+    assert page is not None
+    assert (page.image == image(1)).all()
 
 
 def test_an_image_grows_too_old_for_clicks(store, encode):
