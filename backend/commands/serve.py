@@ -22,10 +22,10 @@ def serve(settings: Settings) -> None:
     for sentence in likely_typos():
         log.warning("%s", sentence)
     check_address_is_free(settings)
-    Server(settings).run()
+    GunicornServer(settings).run()
 
 
-class Server(BaseApplication):
+class GunicornServer(BaseApplication):
     """A gunicorn application configured by our settings."""
 
     def __init__(self, settings: Settings) -> None:

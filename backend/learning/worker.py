@@ -56,7 +56,7 @@ class LearningWorker:
     counts: Counts = field(default_factory=new_counts)
 
     def __post_init__(self) -> None:
-        self._store_failures: dict[str, int] = {}  # event id -> deliveries that met a lost store
+        self._store_failures: dict[str, int] = {}  # event id -> deliveries while the store was down
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
 
