@@ -25,7 +25,7 @@ _HEADER_BITS = 32 + 5 + 4 * 4
 _WORD_BITS = 8
 _LENGTH_BITS = (3, 4, 8, 16)
 _LONGEST_RUN_PX = 2**16 // _CHANNELS
-_BLOCK_BYTES = 2**16  # of a stream, decoded at a time: bounds the memory for any stream
+BLOCK_BYTES = 2**16  # of a stream, decoded at a time: bounds the memory for any stream
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> list[int]:
@@ -185,13 +185,13 @@ def _blocks(stream: _Stream) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint
     position = _HEADER_BITS
     while position < n_bits:
         first_byte = position // 8
-        bits = np.unpackbits(np.frombuffer(data, np.uint8)[first_byte:][: _BLOCK_BYTES + 1])
+        bits = np.unpackbits(np.frombuffer(data, np.uint8)[first_byte:][: BLOCK_BYTES + 1])
         flag_and_field = bits[:-2] << 2 | bits[1:-1] << 1 | bits[2:]
         steps = flag_and_field.tobytes().translate(steps_of.ljust(256, b"\0"))
         starts: list[int] = []
         note_start = starts.append
         at = position - first_byte * 8
-        end = min(_BLOCK_BYTES * 8, n_bits - first_byte * 8)
+        end = min(BLOCK_BYTES * 8, n_bits - first_byte * 8)
         while at < end:
             note_start(at)
             at += steps[at] or _literal_bits(stream, first_byte * 8 + at)

@@ -222,7 +222,7 @@ def test_any_bytes_are_decoded_or_refused(junk, height_px, width_px):
 
 @pytest.mark.parametrize("filler", [b"\x00", b"\xff", b"\x80"], ids=["literals", "runs", "mix"])
 def test_a_hostile_stream_takes_memory_for_its_mask_and_one_block(filler, monkeypatch):
-    monkeypatch.setattr("backend.masks.brush_rle._BLOCK_BYTES", 256)
+    monkeypatch.setattr("backend.masks.brush_rle.BLOCK_BYTES", 256)
     hw = (400, 400)
     one_bit_each = (4 * 400 * 400).to_bytes(4, "big") + bytes(3)  # words and length fields
     stream = one_bit_each + filler * 30_000  # some 50 000 records
