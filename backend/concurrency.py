@@ -1,4 +1,4 @@
-"""How much runs at the same time: every limit of the service, in one place."""
+"""All limits on what runs at the same time in one worker process."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ from backend.settings import Settings
 
 @dataclass(frozen=True)
 class Concurrency:
-    """Of one worker process. What depends on the device is known when the model is loaded."""
+    """Batch sizes depend on the device, which is known once the model is loaded."""
 
     requests: int  # threads of the server
-    predictions: int  # /predict requests among them: the others answer /health, /setup, webhooks
-    batch_images: int  # in the image encoder at once
-    batch_wait_s: float  # that a batch stays open for more images
-    tasks_a_request: int  # one loads its image while another is in the model
-    waiting_images: int = 256  # in line for the image encoder, beyond which requests are refused
-    segmentations: int = 1  # refining takes memory by classes and pixels, and all cores
+    predictions: int  # /predict requests among them; the others answer /health, /setup, webhooks
+    max_batch_images: int  # in the image encoder at once
+    batch_wait_s: float  # for more images to join a batch
+    parallel_tasks: int  # of one request; one loads its image while another is in the model
+    max_waiting_images: int = 256  # queued for the image encoder; more are refused
+    segmentations: int = 1  # refinement uses all cores, and memory for each class and pixel
 
     @classmethod
     def of(cls, settings: Settings, *, is_gpu: bool = False) -> "Concurrency":
@@ -24,7 +24,7 @@ class Concurrency:
         return cls(
             requests=settings.threads,
             predictions=max(settings.threads * 2 // 3, 1),
-            batch_images=batch_images,
+            max_batch_images=batch_images,
             batch_wait_s=settings.batch_wait_ms / 1000 if is_gpu else 0.0,
-            tasks_a_request=2 * batch_images,
+            parallel_tasks=2 * batch_images,
         )

@@ -1,22 +1,22 @@
-"""What can go wrong, as one tree. A client sees the sentence, never a traceback.
+"""The exceptions of the service. A client gets their message, never a traceback.
 
 FirstpassError
 ├── SettingsError         a setting of the environment or of a project cannot be used
 ├── RequestError          the request is not what Label Studio sends
-│   └── LabelConfigError  the labeling config has nothing that we can paint
+│   └── LabelConfigError  the labeling config has no control that masks can be made for
 ├── ImageError            the image of a task cannot be used
 │   ├── ImageNotFound     no such file, or the host does not answer
 │   ├── ImageForbidden    its host, folder or token is not allowed
 │   ├── ImageTooLarge     more bytes or pixels than the limits
 │   └── ImageBroken       bytes that no decoder reads
-├── Overloaded            no time or no room left: the same request may succeed later
+├── Overloaded            no time or no room left; the same request may succeed later
 ├── LabelStudioError      Label Studio cannot be reached or refuses the token
 └── StoreError            Redis cannot be used
 """
 
 
 class FirstpassError(Exception):
-    """An expected failure: its text says what was given, what is needed, and the cure."""
+    """An expected error. Its message says what was given, what is needed, and the remedy."""
 
     code = "error"  # label of the failure counters in /metrics
     http_status = 500

@@ -1,4 +1,4 @@
-"""What /metrics counts, in its own registry: two apps in one process do not mix."""
+"""Prometheus metrics of the service, in a registry of its own for each app in a process."""
 
 import threading
 import time
@@ -20,14 +20,14 @@ STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 
 class Counts:
-    """Numbers of events by kind since the start of this process. Safe between threads."""
+    """Counters by kind since the start of this process. Safe between threads."""
 
     def __init__(self, *kinds: str) -> None:
         self._numbers = dict.fromkeys(kinds, 0)
         self._lock = threading.Lock()
 
     def add(self, **more: int) -> None:
-        """KeyError for a kind that was not named when this was made."""
+        """Raises KeyError for a kind that the constructor was not given."""
         with self._lock:
             for kind, number in more.items():
                 self._numbers[kind] += number
@@ -71,33 +71,34 @@ class Metrics:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Measure the wall time of the block as a stage of a task."""
         started = time.perf_counter()
         try:
             yield
         finally:
             self.stages.labels(name).observe(time.perf_counter() - started)
 
-    def watch(self, name: str, meaning: str, counts: Counts) -> None:
-        """Show what a part counts by itself, one row a kind."""
-        self.registry.register(Watched(name, meaning, counts))
+    def add_counts(self, name: str, description: str, counts: Counts) -> None:
+        """Export the counters of a part, with a label for each kind."""
+        self.registry.register(CountsCollector(name, description, counts))
 
-    def watch_value(self, name: str, meaning: str, value: Callable[[], float]) -> None:
-        """Show a number that goes up and down; asked for when somebody looks."""
-        Gauge(name, meaning, registry=self.registry).set_function(value)
+    def add_gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
+        """Export a value that is read at each scrape."""
+        Gauge(name, description, registry=self.registry).set_function(value)
 
-    def text(self) -> bytes:
-        """All counters in Prometheus' text format."""
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
-class Watched(Collector):
-    """The counts of a part, read when somebody looks."""
+class CountsCollector(Collector):
+    """Exports `Counts`, read at each scrape."""
 
-    def __init__(self, name: str, meaning: str, counts: Counts) -> None:
-        self._name, self._meaning, self._counts = name, meaning, counts
+    def __init__(self, name: str, description: str, counts: Counts) -> None:
+        self._name, self._description, self._counts = name, description, counts
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(self._name, self._meaning, labels=["kind"])
+        family = CounterMetricFamily(self._name, self._description, labels=["kind"])
         for kind, number in self._counts.as_dict().items():
             family.add_metric([kind], number)
         yield family

@@ -1,7 +1,7 @@
-"""The composition root: every part of Firstpass, made once, when it is first asked for.
+"""The composition root: builds every part of Firstpass once, on first access.
 
-The server, the commands and the plugin for label-studio-ml make a `Service` of the settings and
-take from it what they need; a command that needs no model loads none.
+The server, the commands and the plugin for label-studio-ml build a `Service` from the settings and
+use the parts that they need; a command that needs no model loads none.
 """
 
 from concurrent.futures import Future
@@ -17,7 +17,7 @@ from backend.learning.event_queue import EventQueue
 from backend.learning.worker import LearningWorker
 from backend.memory.active_version import ActiveVersions
 from backend.memory.lesson_store import LessonStore
-from backend.memory.shown_predictions import ShownPredictions
+from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
 from backend.prediction.annotator import Annotator
 from backend.prediction.batcher import Batcher
@@ -33,7 +33,7 @@ from model import CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
 
 
 class Service:
-    """The parts without a model come first; `load_model` makes those that need one."""
+    """The parts as cached properties; `load_model` builds those that need the model."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -70,29 +70,29 @@ class Service:
         return ActiveVersions(self.store, self.lessons) if self.is_learning else None
 
     @cached_property
-    def shown(self) -> ShownPredictions | None:
-        return ShownPredictions(self.store) if self.is_learning else None
+    def predicted_masks(self) -> PredictedMasks | None:
+        return PredictedMasks(self.store) if self.is_learning else None
 
     @property
     def is_learning(self) -> bool:
         return self.settings.learn == "on"
 
     @property
-    def default_choices(self) -> SegmentSettings:
-        """What a project gets that chooses nothing."""
+    def default_segment_settings(self) -> SegmentSettings:
+        """For projects that set nothing themselves."""
         return SegmentSettings(self.settings.method, self.settings.refiner or None)
 
-    # --- what needs the model
+    # --- parts that need the model
 
     @property
     def is_model_loaded(self) -> bool:
         return self.model_loaded.done() and self.model_loaded.exception() is None
 
     def load_model(self) -> None:
-        """Make all parts that need the model; `model_loaded` tells how that ended."""
+        """Build all parts that need the model; sets the result or exception of `model_loaded`."""
         try:
-            self.annotator, self.learning_worker  # noqa: B018, made by being asked for
-            self._watch_counts()
+            self.annotator, self.learning_worker  # noqa: B018, built by access
+            self._register_counts()
         except Exception as error:
             self.model_loaded.set_exception(error)
             raise
@@ -100,14 +100,14 @@ class Service:
 
     @cached_property
     def segmenter(self) -> Segmenter:
-        """Its text embeds are kept in the store. Raises ModelError."""
+        """With a cache for text embeds. Raises ModelError."""
         settings = self.settings
         segmenter = build_segmenter(
             CheckpointConfig(
                 settings.clip_model, settings.clip_pretrained, settings.device, settings.precision
             )
         )
-        self.default_choices.resolve()  # an unknown METHOD or REFINER is told now
+        self.default_segment_settings.resolve()  # raises for an unknown METHOD or REFINER
         return replace(segmenter, encode_text=CachedTextEncoder(segmenter.encode_text, self.store))
 
     @cached_property
@@ -130,9 +130,9 @@ class Service:
             load_image=ImageLoader(images, self.label_studio),
             encode=Batcher(
                 self.segmenter.encode,
-                max_images=limits.batch_images,
+                max_images=limits.max_batch_images,
                 wait_s=limits.batch_wait_s,
-                max_waiting=limits.waiting_images,
+                max_waiting=limits.max_waiting_images,
                 on_batch=self.metrics.batch_images.observe,
             ),
             cache=FeatureCache(self.store, features),
@@ -140,8 +140,8 @@ class Service:
         )
 
     @cached_property
-    def resolve(self) -> ContextResolver:
-        return ContextResolver(self.segmenter, self.default_choices)
+    def resolve_context(self) -> ContextResolver:
+        return ContextResolver(self.segmenter, self.default_segment_settings)
 
     @cached_property
     def annotator(self) -> Annotator:
@@ -149,15 +149,15 @@ class Service:
             segmenter=self.segmenter,
             pages=self.pages,
             metrics=self.metrics,
-            segment_turn=BoundedSemaphore(self.concurrency.segmentations),
-            shown=self.shown,
+            segment_slots=BoundedSemaphore(self.concurrency.segmentations),
+            predicted_masks=self.predicted_masks,
         )
         return Annotator(
-            resolve=self.resolve,
+            resolve_context=self.resolve_context,
             painter=painter,
             metrics=self.metrics,
             budget_s=self.settings.predict_budget_s,
-            tasks_at_once=self.concurrency.tasks_a_request,
+            parallel_tasks=self.concurrency.parallel_tasks,
             active_versions=self.active_versions,
         )
 
@@ -165,28 +165,32 @@ class Service:
     def learning_worker(self) -> LearningWorker:
         return LearningWorker(
             segmenter=self.segmenter,
-            resolve=self.resolve,
+            resolve_context=self.resolve_context,
             pages=self.pages,
             queue=self.events,
             lessons=self.lessons,
             projects=self.projects,
             metrics=self.metrics,
-            shown=self.shown,
+            predicted_masks=self.predicted_masks,
             is_learning=self.is_learning,
         )
 
-    def _watch_counts(self) -> None:
-        """Have /metrics show what the parts count by themselves."""
+    def _register_counts(self) -> None:
+        """Export the counters of the parts in /metrics."""
         texts = cast(CachedTextEncoder, self.segmenter.encode_text)
         features, metrics = self.pages.cache, self.metrics
-        metrics.watch("firstpass_queue", "Corrections taken in", self.events.counts)
-        metrics.watch_value("firstpass_queue_size", "Corrections waiting", self.events.size)
-        metrics.watch("firstpass_learning", "Corrections worked off", self.learning_worker.counts)
-        metrics.watch("firstpass_text_cache", "Texts, by where their embed was", texts.counts)
-        metrics.watch("firstpass_feature_cache", "Images, by where features were", features.counts)
-        metrics.watch_value(
+        metrics.add_counts("firstpass_queue", "Corrections queued", self.events.counts)
+        metrics.add_gauge("firstpass_queue_size", "Corrections waiting", self.events.size)
+        metrics.add_counts(
+            "firstpass_learning", "Corrections processed", self.learning_worker.counts
+        )
+        metrics.add_counts("firstpass_text_cache", "Texts, by where their embed was", texts.counts)
+        metrics.add_counts(
+            "firstpass_feature_cache", "Images, by where features were", features.counts
+        )
+        metrics.add_gauge(
             "firstpass_images_waiting", "Images in line for the model", self.pages.encode.waiting
         )
-        metrics.watch_value(
+        metrics.add_gauge(
             "firstpass_feature_cache_bytes", "Images and features in memory", features.size_bytes
         )

@@ -1,7 +1,7 @@
-"""What the environment may set: the only reader of os.environ.
+"""Settings of the service, read from environment variables. Nothing else reads os.environ.
 
-`Settings` is the one table of variables: names, defaults, what is accepted and what it is for. The
-README's table is checked against it. A value that cannot be used stops the start, named.
+`Settings` lists the variables with defaults, accepted values and descriptions; a test compares it
+with the README's table. An invalid value stops the start with a message that names the variable.
 """
 
 import difflib
@@ -16,10 +16,12 @@ from platformdirs import user_data_dir
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from backend.errors import SettingsError
-from backend.validation import Accepts, refusal_of
+from backend.validation import Accepts, invalid_field_of
 
 
-def matching(pattern: str) -> AfterValidator:
+def full_match(pattern: str) -> AfterValidator:
+    """A validator for text that matches the regular expression as a whole."""
+
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
             raise ValueError(text)
@@ -28,56 +30,56 @@ def matching(pattern: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def without_final_slash(text: str) -> str:
+def check_http_url(text: str) -> str:
+    """An http(s) URL without its final slash. Raises ValueError."""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(text)
     return text.rstrip("/")
 
 
-def divided_by_commas(text: Any) -> Any:
+def split_at_commas(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     return tuple(part.strip().lower() for part in text.split(",") if part.strip())
 
 
-def in_lower_case(text: Any) -> Any:
+def to_lower_case(text: Any) -> Any:
     return text.lower() if isinstance(text, str) else text
 
 
 Folder = Annotated[Path, AfterValidator(Path.expanduser), Accepts("a folder")]
 HttpUrl = Annotated[
     str,
-    AfterValidator(without_final_slash),
+    AfterValidator(check_http_url),
     Accepts("a URL with its scheme, such as http://localhost:8080"),
 ]
 RedisUrl = Annotated[
     str,
-    matching(r"(redis|rediss|unix)://.+"),
+    full_match(r"(redis|rediss|unix)://.+"),
     Accepts("a URL such as redis://localhost:6379/0"),
 ]
 Hosts = Annotated[
     tuple[str, ...],
-    BeforeValidator(divided_by_commas),
+    BeforeValidator(split_at_commas),
     Accepts("hosts divided by commas, such as images.lan, *.corp.example:8443"),
 ]
 Device = Annotated[
-    str, matching(r"auto|cpu|mps|cuda(:\d+)?"), Accepts("auto, cpu, cuda, cuda:N or mps")
+    str, full_match(r"auto|cpu|mps|cuda(:\d+)?"), Accepts("auto, cpu, cuda, cuda:N or mps")
 ]
-LowerCase = BeforeValidator(in_lower_case)
+LowerCase = BeforeValidator(to_lower_case)
 
 
 def variable(
-    names: str, default: Any, meaning: str, *, is_secret: bool = False, shown: str = ""
+    names: str, default: Any, meaning: str, *, is_secret: bool = False, default_text: str = ""
 ) -> Any:
-    """One row of the table. `names`: the variable, then other names that it may have.
+    """A field of `Settings`. `names`: the variable, then its aliases, divided by "|".
 
-    `shown`: the default in words, for README's table.
+    `default_text`: the default in words, for the README.
     """
-    about: dict[str, Any] = {"names": tuple(names.split("|")), "shown": shown}
-    is_made = callable(default)
-    made = {"default_factory": default} if is_made else {"default": default}
-    return Field(**made, description=meaning, repr=not is_secret, json_schema_extra=about)
+    extra: dict[str, Any] = {"names": names, "default_text": default_text}
+    default_args = {"default_factory" if callable(default) else "default": default}
+    return Field(**default_args, description=meaning, repr=not is_secret, json_schema_extra=extra)
 
 
 def default_data_dir() -> Path:
@@ -85,6 +87,8 @@ def default_data_dir() -> Path:
 
 
 class Settings(BaseModel):
+    """All settings; empty text and None stand for "not set"."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # where it listens
@@ -126,7 +130,7 @@ class Settings(BaseModel):
         "arithmetic of the model; auto takes bfloat16 where the device has it natively",
     )
     method: str = variable("METHOD", "firstpass", "segmentation method of every project")
-    refiner: str = variable("REFINER", "", "edge refiner", shown="the method's own")
+    refiner: str = variable("REFINER", "", "edge refiner", default_text="the method's own")
     batch_images: Annotated[int, Field(ge=0, le=256)] = variable(
         "BATCH_IMAGES", 0, "most images in one batch; 0: 8 on a GPU, else 1"
     )
@@ -142,10 +146,10 @@ class Settings(BaseModel):
 
     # what it keeps
     data_dir: Folder = variable(
-        "DATA_DIR", default_data_dir, "what Firstpass keeps", shown="user's data folder"
+        "DATA_DIR", default_data_dir, "what Firstpass keeps", default_text="user's data folder"
     )
     redis_url: RedisUrl = variable(
-        "REDIS_URL", "", "Redis to use", is_secret=True, shown="an embedded Valkey"
+        "REDIS_URL", "", "Redis to use", is_secret=True, default_text="an embedded Valkey"
     )
 
     # what it learns
@@ -184,7 +188,7 @@ class Settings(BaseModel):
         "LOCAL_FILES_DOCUMENT_ROOT|LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT",
         None,
         "folder of Label Studio's local files, if this machine sees it",
-        shown="asked from Label Studio",
+        default_text="asked from Label Studio",
     )
     image_hosts_allowed: Hosts = variable(
         "IMAGE_HOSTS_ALLOWED",
@@ -203,24 +207,24 @@ class Settings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the variables; an empty one counts as not set. Raises SettingsError."""
-        # Not pydantic-settings: with it every Settings(...) of a test would read os.environ too.
+        """The settings of these variables; an empty one counts as not set. Raises SettingsError."""
+        # Not pydantic-settings, with which every Settings(...) of a test would read os.environ.
         texts: dict[str, str] = {}
-        given_as: dict[str, str] = {}
+        variable_of: dict[str, str] = {}
         for field in cls.model_fields:
             for name in names_of(field):
                 if text := environ.get(name, "").strip():
-                    texts[field], given_as[field] = text, name
+                    texts[field], variable_of[field] = text, name
                     break
         try:
             settings = cls.model_validate(texts)
         except ValidationError as error:
-            refusal = refusal_of(error.errors()[0], cls)
-            is_secret = not cls.model_fields[refusal.field].repr
-            given = "its value" if is_secret else repr(texts[refusal.field])
+            invalid = invalid_field_of(error.errors()[0], cls)
+            is_secret = not cls.model_fields[invalid.field].repr
+            given = "its value" if is_secret else repr(texts[invalid.field])
             raise SettingsError(
-                f"{given_as[refusal.field]}: {given} cannot be used. It takes {refusal.accepts}."
-            ) from None  # pydantic's error quotes the value
+                f"{variable_of[invalid.field]}: {given} cannot be used. It takes {invalid.accepts}."
+            ) from None  # since pydantic's error quotes the value
         if bool(settings.basic_auth_user) != bool(settings.basic_auth_pass):
             raise SettingsError(
                 "BASIC_AUTH_USER and BASIC_AUTH_PASS go together: set both, or neither."
@@ -229,13 +233,14 @@ class Settings(BaseModel):
 
 
 def names_of(field: str) -> tuple[str, ...]:
-    """The variables that a field of `Settings` is read from, the first one set counts."""
-    about = Settings.model_fields[field].json_schema_extra
-    return about["names"] if isinstance(about, dict) else ()  # type: ignore[return-value]
+    """The variables that a field of `Settings` is read from; the first one that is set counts."""
+    extra = Settings.model_fields[field].json_schema_extra
+    names = extra["names"] if isinstance(extra, dict) else ""
+    return tuple(str(names).split("|"))
 
 
 def likely_typos(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Say which variables look like one of ours misspelled, such as CLIP_PRETRAIND."""
+    """A sentence for each variable that looks like a misspelled setting, as CLIP_PRETRAIND does."""
     known = [name for field in Settings.model_fields for name in names_of(field)]
     found = []
     for name in environ:

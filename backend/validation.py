@@ -1,8 +1,7 @@
-"""Refusals of typed values as sentences: what was given, and what is accepted instead.
+"""Describes in words which values a field of a pydantic model accepts, for error messages.
 
-Settings of the environment and of a project are pydantic models. What a field accepts is said once,
-by its type: `Annotated[int, Field(ge=1, le=65535)]` accepts "a whole number from 1 to 65535". Where
-a type does not say it, an `Accepts` in its Annotated does.
+The description is derived from the type: `Annotated[int, Field(ge=1, le=65535)]` accepts "a whole
+number from 1 to 65535". An `Accepts` in the type's metadata overrides it.
 """
 
 import types
@@ -17,9 +16,9 @@ from pydantic_core import ErrorDetails, core_schema
 
 @dataclass(frozen=True)
 class Accepts:
-    """Metadata of an Annotated type: the values that it takes, in words."""
+    """Metadata of an Annotated type: the accepted values in words."""
 
-    words: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class OneOf:
     names: tuple[str, ...]
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         return "one of " + ", ".join(self.names)
 
     def __get_pydantic_core_schema__(
@@ -43,35 +42,37 @@ class OneOf:
         return name
 
 
-def accepted_by(field: FieldInfo, *, as_entry: bool = False) -> str:
-    """What a field takes, in words; `as_entry`: what an entry of a field that is a dict takes."""
+def describe_field(field: FieldInfo, *, as_entry: bool = False) -> str:
+    """The values that a field accepts, in words; with `as_entry`, the values of its dict."""
     if as_entry:
-        return accepted(get_args(field.annotation)[1])
-    return accepted(field.annotation, field.metadata)
+        return describe_type(get_args(field.annotation)[1])
+    return describe_type(field.annotation, field.metadata)
 
 
-def accepted(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """The values of a type in words: `Literal["on", "off"]` -> "one of on, off"."""
-    said = next((one.words for one in metadata if isinstance(one, Accepts | OneOf)), None)
-    if said is not None:
-        return said
+def describe_type(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """The values of a type, in words: `Literal["on", "off"]` -> "one of on, off"."""
+    description = next(
+        (one.description for one in metadata if isinstance(one, Accepts | OneOf)), None
+    )
+    if description is not None:
+        return description
     origin = get_origin(annotation)
     if origin is Annotated:
         base, *inner = get_args(annotation)
-        return accepted(base, [*metadata, *inner])
+        return describe_type(base, [*metadata, *inner])
     if origin in (Union, types.UnionType):
-        parts = [accepted(part) for part in get_args(annotation) if part is not type(None)]
+        parts = [describe_type(part) for part in get_args(annotation) if part is not type(None)]
         return " or ".join(parts)
     if origin is Literal:
         values = get_args(annotation)
         return f'"{values[0]}"' if len(values) == 1 else "one of " + ", ".join(map(str, values))
-    return NAMES.get(annotation, "any text") + _range_of(metadata)
+    return TYPE_NAMES.get(annotation, "any text") + _describe_range(metadata)
 
 
-NAMES = {bool: "true or false", int: "a whole number", float: "a number"}
+TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
-def _range_of(metadata: Sequence[Any]) -> str:
+def _describe_range(metadata: Sequence[Any]) -> str:
     limits = {
         name: value
         for part in metadata
@@ -83,20 +84,20 @@ def _range_of(metadata: Sequence[Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """One value that a model does not take."""
+class InvalidField:
+    """A value that a field of a model does not accept."""
 
     field: str
-    path: tuple[int | str, ...]  # into a mapping: the key whose value it is
+    path: tuple[int | str, ...]  # the key of the value, if the field is a dict
     given: Any
     accepts: str
 
 
-def refusal_of(error: ErrorDetails, model: type[BaseModel]) -> Refusal:
-    """The first thing that is wrong, from `ValidationError.errors()`."""
+def invalid_field_of(error: ErrorDetails, model: type[BaseModel]) -> InvalidField:
+    """The field and value of one of `ValidationError.errors()`."""
     name, *path = error["loc"]
     field = model.model_fields[str(name)]
     is_entry = get_origin(field.annotation) is dict
-    # The rest of the path of a union are names of its branches, which nobody gave.
+    # The rest of the path of a union type is names of its members, which users do not know.
     keys = tuple(path[:1]) if is_entry else ()
-    return Refusal(str(name), keys, error["input"], accepted_by(field, as_entry=bool(keys)))
+    return InvalidField(str(name), keys, error["input"], describe_field(field, as_entry=bool(keys)))

@@ -1,4 +1,4 @@
-"""The whole service as a WSGI app: gunicorn 'backend.wsgi:create()'."""
+"""Builds the whole service as a WSGI app: `gunicorn 'backend.wsgi:create()'`."""
 
 import logging
 import threading
@@ -19,14 +19,14 @@ def create(
     on_ready: Callable[[Service], None] = lambda _service: None,
     on_failure: Callable[[Exception], None] = lambda _error: None,
 ) -> Flask:
-    """The Flask app of these settings, or of the environment's.
+    """The Flask app for these settings, by default those of the environment.
 
-    The model loads in a thread of its own, so that /health answers at once; that thread calls
-    `on_ready` or `on_failure` at its end.
+    The model is loaded in a thread, so that /health answers at once. The thread calls `on_ready`
+    or `on_failure` when it is done.
     """
     service = Service(settings or Settings.from_env())
     app = create_app(service)
-    service.events  # noqa: B018, opened before the first webhook comes
+    service.events  # noqa: B018, built before the first webhook arrives
 
     def load() -> None:
         try:
@@ -40,8 +40,8 @@ def create(
         service.learning_worker.start()
         on_ready(service)
         try:
-            warm_up(service.segmenter, service.default_choices)
-        except Exception as error:  # the store is closed when the server stops meanwhile
+            warm_up(service.segmenter, service.default_segment_settings)
+        except Exception as error:  # such as a store that was closed when the server stopped
             log.warning("The words that all projects share are not embedded yet: %s", error)
             log.debug("warming up failed", exc_info=True)
 

@@ -10,7 +10,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-from tests.support.running_service import FIXTURES, RunningService, start_service
+from tests.support.recorded import FIXTURES
+from tests.support.running_service import RunningService, start_service
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
     from flask.testing import FlaskClient
@@ -135,12 +136,9 @@ def settings(tiny_checkpoint, tmp_path_factory) -> "Settings":
 
 @pytest.fixture(scope="session")
 def store(settings) -> Iterator["Store"]:
-    from backend.store.servers import ServerConfig
-    from backend.store.store import StoreConfig, open_store
+    from tests.support.stores import open_patient_store
 
-    # A busy machine is not a lost store.
-    server = ServerConfig(connect_timeout_s=30, read_timeout_s=30)
-    opened = open_store(None, settings.data_dir, StoreConfig(server=server))
+    opened = open_patient_store(settings.data_dir)
     yield opened
     opened.close()
 
@@ -175,6 +173,14 @@ def service(make_service) -> "Service":
 def annotator(make_service) -> "Annotator":
     """The real one, put together as the service does, with the tiny model."""
     return make_service().annotator
+
+
+@pytest.fixture(scope="session")
+def make_client(make_service) -> Callable[..., "FlaskClient"]:
+    """A client of the routes of a service; `changes` are of its settings."""
+    from backend.http.app import create_app
+
+    return lambda **changes: create_app(make_service(**changes)).test_client()
 
 
 @pytest.fixture

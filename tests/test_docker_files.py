@@ -149,7 +149,7 @@ def test_the_gpu_file_changes_firstpass_alone():
     assert set(GPU["services"]["firstpass"]["build"]["args"]) <= arguments
 
 
-def config_of(store: Store, option: str) -> dict[str, str]:
+def config_of(store: Store, option: str) -> object:
     return store.run("ask", lambda client: client.config_get(option))
 
 

@@ -32,7 +32,7 @@ def files_of(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def shown(path: Path) -> str:
+def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
@@ -55,23 +55,23 @@ def top_part(path: Path) -> str:
     return path.relative_to(ROOT / "backend").with_suffix("").parts[0]
 
 
-@pytest.mark.parametrize("path", files_of("model"), ids=shown)
+@pytest.mark.parametrize("path", files_of("model"), ids=relative)
 def test_model_knows_no_serving_library(path):
     assert not {name.split(".")[0] for name in imports_of(path)} & SERVING
 
 
-@pytest.mark.parametrize("path", files_of("model"), ids=shown)
+@pytest.mark.parametrize("path", files_of("model"), ids=relative)
 def test_model_files_import_siblings_never_their_own_front_door(path):
     assert not imports_of(path) & {f"model.{name}" for name in model.__all__}
 
 
-@pytest.mark.parametrize("path", files_of("backend"), ids=shown)
+@pytest.mark.parametrize("path", files_of("backend"), ids=relative)
 def test_backend_sees_model_only_through_its_front_door(path):
     seen = {name for name in imports_of(path) if name.split(".")[0] == "model"}
     assert seen <= {f"model.{name}" for name in model.__all__}
 
 
-@pytest.mark.parametrize("path", files_of("backend"), ids=shown)
+@pytest.mark.parametrize("path", files_of("backend"), ids=relative)
 def test_backend_imports_run_downwards(path):
     if top_part(path) == "__init__":
         return
@@ -80,7 +80,7 @@ def test_backend_imports_run_downwards(path):
     assert not upwards
 
 
-@pytest.mark.parametrize("path", files_of("backend"), ids=shown)
+@pytest.mark.parametrize("path", files_of("backend"), ids=relative)
 def test_only_settings_read_the_environment(path):
     if path == ROOT / "backend" / "settings.py":
         return
@@ -89,7 +89,10 @@ def test_only_settings_read_the_environment(path):
     assert "getenv" not in source
 
 
-@pytest.mark.parametrize("path", files_of("backend") + files_of("model"), ids=shown)
+TREES = ("backend", "model", "tests", "benchmarks")
+
+
+@pytest.mark.parametrize("path", [f for tree in TREES for f in files_of(tree)], ids=relative)
 def test_a_file_can_be_read_in_one_sitting(path):
     if path.name in ("templates.py", "methods.py"):  # data
         return

@@ -1,4 +1,4 @@
-"""python -m backend serve | predict | memory | doctor"""
+"""The command line: `python -m backend serve | predict | memory | doctor`."""
 
 import argparse
 import sys
@@ -10,10 +10,11 @@ from backend.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code: 0, or 1 when something must be done first."""
-    options = parser().parse_args(arguments)
+    """Run one command; exit code 0, or 1 if it failed or found a problem."""
+    options = build_parser().parse_args(arguments)
     try:
-        return options.run(Settings.from_env(), options)
+        code: int = options.run(Settings.from_env(), options)
+        return code
     except FirstpassError as error:
         print(f"firstpass: {error}", file=sys.stderr)
         return 1
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="python -m backend",
         description="Paint the first pass of a Label Studio project's brush masks. "
@@ -43,35 +44,37 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--method", help="segmentation method (METHOD)")
     predict.add_argument("--refiner", help="edge refiner (REFINER)")
 
-    add_memory(commands.add_parser("memory", help="show, export, import, forget what was learnt"))
+    add_memory_commands(
+        commands.add_parser("memory", help="show, export, import, forget what was learned")
+    )
 
     doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
     doctor.set_defaults(run=run_doctor)
     return root
 
 
-def add_memory(memory: argparse.ArgumentParser) -> None:
+def add_memory_commands(memory: argparse.ArgumentParser) -> None:
     verbs = memory.add_subparsers(required=True, metavar="VERB", dest="verb")
     memory.set_defaults(run=run_memory)
-    show = verbs.add_parser("show", help="what each project has learnt, or one in detail")
+    show = verbs.add_parser("show", help="what each project has learned, or one in detail")
     show.add_argument("project", metavar="PROJECT", nargs="?")
-    export = verbs.add_parser("export", help="write what a project has learnt to a file")
+    export = verbs.add_parser("export", help="write what a project has learned to a file")
     export.add_argument("project", metavar="PROJECT", help="its number, or as show lists it")
     export.add_argument("file", type=Path, metavar="FILE", help="safetensors")
     export.add_argument("--version", metavar="N", help="of this version, not of all known now")
-    bring = verbs.add_parser("import", help="teach a project what such a file holds")
-    bring.add_argument("project", metavar="PROJECT")
-    bring.add_argument("file", type=Path, metavar="FILE")
+    import_ = verbs.add_parser("import", help="teach a project what such a file holds")
+    import_.add_argument("project", metavar="PROJECT")
+    import_.add_argument("file", type=Path, metavar="FILE")
     forget = verbs.add_parser("forget", help="forget what a project, or one annotation, taught")
     forget.add_argument("project", metavar="PROJECT")
     forget.add_argument("--annotation", metavar="ID", help="only what this annotation taught")
 
 
 def run_memory(settings: Settings, options: argparse.Namespace) -> int:
-    from backend.commands.memory import run_memory
+    from backend.commands.memory import run_verb
     from backend.service import Service
 
-    print(run_memory(Service(settings), options))
+    print(run_verb(Service(settings), options))
     return 0
 
 
@@ -83,7 +86,7 @@ def run_serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def run_predict(settings: Settings, options: argparse.Namespace) -> int:
-    # Imported here: --help and the first process of serve need no torch.
+    # Imported here, since --help and gunicorn's first process must not load torch.
     from backend.commands.overlay import draw_overlay
     from backend.commands.predict import save_masks, segment_photo
     from backend.service import Service
@@ -109,12 +112,12 @@ def run_predict(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def run_doctor(settings: Settings, _options: argparse.Namespace) -> int:
-    from backend.commands.doctor import run_checks
+    from backend.commands.doctor import check_installation
 
-    checks = run_checks(settings)
+    checks = check_installation(settings)
     for check in checks:
         sign = {True: "ok  ", False: "FAIL", None: "?   "}[check.ok]
         print(f"{sign}  {check.name}: {check.found}")
-        if check.cure:
-            print(f"      cure: {check.cure}")
+        if check.remedy:
+            print(f"      cure: {check.remedy}")
     return 1 if any(check.ok is False for check in checks) else 0

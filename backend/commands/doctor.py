@@ -1,35 +1,59 @@
-"""`python -m backend doctor`: what stands between this installation and the first prediction."""
+"""`python -m backend doctor`: checks an installation; each finding comes with its remedy."""
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from backend.commands.doctor_checks import Check, Installation, examine
+from backend.commands.installation import Check, Installation
+from backend.commands.label_studio_checks import check_label_studio
+from backend.commands.local_checks import (
+    check_data_folder,
+    check_local_files,
+    check_model_and_store,
+    check_port,
+)
 from backend.errors import StoreError
 from backend.service import Service
 from backend.settings import Settings
 
+Checks = Sequence[Callable[[Installation], Iterator[Check]]]
 
-def run_checks(settings: Settings) -> list[Check]:
-    """Check the model, the store, Label Studio and the network between them."""
+# In the order in which problems should be solved.
+CHECKS: Checks = (
+    check_model_and_store,
+    check_data_folder,
+    check_port,
+    check_local_files,
+    check_label_studio,
+)
+
+
+def check_installation(settings: Settings) -> list[Check]:
+    """All findings for these settings; the parts are built as the service builds them."""
     service = Service(settings)
     try:
-        return examine(installation_of(service))
+        return run_checks(installation_of(service))
     finally:
         service.store.close()
 
 
+def run_checks(installation: Installation, checks: Checks = CHECKS) -> list[Check]:
+    """The findings of all checks; an expected problem is a finding, not an exception."""
+    return [finding for check in checks for finding in check(installation)]
+
+
 def installation_of(service: Service) -> Installation:
-    """The parts as the service builds them; each is built when it is looked at."""
+    """The parts of the service, each built when its check runs."""
     settings = service.settings
 
     def describe_model() -> str:
-        about = service.annotator.describe()
-        return f"{about['model_version']} on {about['device']}, {about['precision']}"
+        model = service.annotator.describe()
+        return f"{model['model_version']} on {model['device']}, {model['precision']}"
 
     def describe_store() -> str:
-        about = service.store.describe()
-        if about["degraded"]:
-            raise StoreError(about["degraded"])
-        return f"{about['kind']} at {about['address']}"
+        store = service.store.describe()
+        if store["degraded"]:
+            raise StoreError(store["degraded"])
+        return f"{store['kind']} at {store['address']}"
 
     return Installation(
         describe_model,

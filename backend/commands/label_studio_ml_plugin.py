@@ -1,9 +1,9 @@
-"""The same annotator as a LabelStudioMLBase, for those who host with label-studio-ml 2.x.
+"""The annotator as a LabelStudioMLBase, for deployments that use label-studio-ml 2.x.
 
     gunicorn --workers 1 --threads 8 'backend.commands.label_studio_ml_plugin:create()'
 
-Needs requirements-label-studio-ml.txt. The framework's own server keeps its habits: see the README
-for what it does less well than `python -m backend serve`.
+Needs requirements-label-studio-ml.txt. The requests are answered by the framework's own server; the
+README says what that lacks compared with `python -m backend serve`.
 """
 
 import json
@@ -16,7 +16,7 @@ from label_studio_ml.model import LabelStudioMLBase
 
 from backend.errors import SettingsError
 from backend.label_studio.project_settings import ProjectSettings
-from backend.label_studio.webhook_events import matters
+from backend.label_studio.webhook_events import is_handled
 from backend.service import Service
 from backend.settings import Settings
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class FirstpassModel(LabelStudioMLBase):
-    """One is made for each request: the service lives longer and is the class's own."""
+    """The framework makes an instance for each request, so the service is a class attribute."""
 
     service: ClassVar[Service]
 
@@ -37,9 +37,9 @@ class FirstpassModel(LabelStudioMLBase):
         self.set("model_version", version)
 
     def set_extra_params(self, extra_params: Any) -> None:
-        """Keep what /setup sent; the framework itself can keep only text."""
+        """Store the extra params of /setup, as text for the framework, which stores no objects."""
         settings, ignored = ProjectSettings.from_extra_params(extra_params)
-        self.service.projects.remember(str(self.project_id), settings)  # for those who learn
+        self.service.projects.save(str(self.project_id), settings)  # read by the learning worker
         for sentence in ignored:
             log.warning("project %s: %s", self.project_id, sentence)
         is_text = isinstance(extra_params, str)
@@ -56,7 +56,7 @@ class FirstpassModel(LabelStudioMLBase):
     def predict(
         self, tasks: list[dict[str, Any]], context: dict[str, Any] | None = None, **params: Any
     ) -> list[dict[str, Any]]:
-        """One item a task; a task that failed has no "result", which Label Studio skips."""
+        """One item for each task; that of a failed task has no "result": Label Studio skips it."""
         login, password = params.get("login"), params.get("password")
         return self.service.annotator.predict(
             tasks,
@@ -68,17 +68,18 @@ class FirstpassModel(LabelStudioMLBase):
         )
 
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, str]:
-        correction = {"action": event, **data}
-        if matters(correction):
-            # The framework knows projects by their id alone.
-            correction["project"] = {**correction["project"], "created_at": None}
-            self.service.events.push(correction)
+        webhook_event = {"action": event, **data}
+        if is_handled(webhook_event):
+            # The framework names projects by their id alone.
+            webhook_event["project"] = {**webhook_event["project"], "created_at": None}
+            self.service.events.push(webhook_event)
         return {"status": "queued"}
 
 
 def create() -> Flask:
-    """label-studio-ml's Flask app with Firstpass behind it."""
+    """label-studio-ml's Flask app for this annotator."""
     service = Service(Settings.from_env())
     service.load_model()
     service.learning_worker.start()
-    return init_app(FirstpassModel.bound_to(service))
+    app: Flask = init_app(FirstpassModel.bound_to(service))
+    return app

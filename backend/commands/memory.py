@@ -1,47 +1,53 @@
-"""`python -m backend memory show | export | import | forget`: what was learnt, by hand."""
+"""`python -m backend memory show | export | import | forget`: a project's lessons."""
 
 import argparse
 import datetime
 from collections.abc import Callable
 
 from backend.errors import SettingsError, StoreError
-from backend.memory.export_file import export_memory, import_memory
+from backend.memory.export_file import export_lessons, import_lessons
 from backend.memory.lesson_store import LessonStore
 from backend.service import Service
 
 
-def run_memory(service: Service, options: argparse.Namespace) -> str:
-    """What there is to say of it. Raises SettingsError or StoreError."""
+def run_verb(service: Service, options: argparse.Namespace) -> str:
+    """Run one verb; the text to print. Raises SettingsError or StoreError."""
     try:
         if not service.store.is_up():
             raise StoreError(service.store.describe()["degraded"])
         if options.project is not None:
-            options.project = full_name(service.lessons, options.project)
+            options.project = resolve_project_name(service.lessons, options.project)
         return VERBS[options.verb](service.lessons, options)
     finally:
         service.store.close()
 
 
-def full_name(memory: LessonStore, name: str) -> str:
-    """A project by its id alone, where only one has it; names not known yet stay as they are."""
-    known = memory.projects()
-    found = [one for one in known if one == name or one.split(".")[0] == name]
-    if name in known or not found:
+def resolve_project_name(lessons: LessonStore, name: str) -> str:
+    """The full name "<id>.<second>" of a project given by its id; an unknown name as it is.
+
+    Raises SettingsError if several projects have this id.
+    """
+    known = lessons.projects()
+    matches = [project for project in known if project.split(".")[0] == name]
+    if name in known or not matches:
         return name
-    if len(found) > 1:
-        raise SettingsError(f"Project {name} may be {' or '.join(found)}: name one of them.")
-    return found[0]
+    if len(matches) > 1:
+        raise SettingsError(f"Project {name} may be {' or '.join(matches)}: name one of them.")
+    return matches[0]
 
 
-def show(memory: LessonStore, options: argparse.Namespace) -> str:
-    names = memory.projects()
+def show_lessons(lessons: LessonStore, options: argparse.Namespace) -> str:
+    """A line for each project, or all labels and versions of one."""
+    names = lessons.projects()
     if options.project is None:
-        return "\n".join(line_of(memory, name) for name in names) or "Nothing has been learnt yet."
+        lines = [project_line(lessons, name) for name in names]
+        return "\n".join(lines) or "Nothing has been learned yet."
     if options.project not in names:
         raise SettingsError(
-            f"Project {options.project} has learnt nothing. Known are: {', '.join(names) or 'none'}"
+            f"Project {options.project} has learned nothing. "
+            f"Known are: {', '.join(names) or 'none'}"
         )
-    index = memory.index(options.project)
+    index = lessons.index(options.project)
     n_bytes = sum(ref.n_bytes for one in index.annotations.values() for ref in one.lessons)
     lines = [f"project {options.project}: {n_bytes / 2**20:.1f} MB"]
     lines += [
@@ -54,34 +60,34 @@ def show(memory: LessonStore, options: argparse.Namespace) -> str:
     return "\n".join([*lines, f"  {index.changes} changed annotations wait for the next version"])
 
 
-def line_of(memory: LessonStore, name: str) -> str:
-    index = memory.index(name)
-    teaching = sum(bool(one.lessons) for one in index.annotations.values())
-    return f"{name:<24} {teaching} annotations, {len(index.versions)} versions"
+def project_line(lessons: LessonStore, name: str) -> str:
+    index = lessons.index(name)
+    count = sum(bool(one.lessons) for one in index.annotations.values())
+    return f"{name:<24} {count} annotations, {len(index.versions)} versions"
 
 
-def run_export(memory: LessonStore, options: argparse.Namespace) -> str:
-    count = export_memory(memory, options.project, options.file, options.version)
+def export_to_file(lessons: LessonStore, options: argparse.Namespace) -> str:
+    count = export_lessons(lessons, options.project, options.file, options.version)
     return f"{options.file}: {count} annotations of project {options.project}"
 
 
-def run_import(memory: LessonStore, options: argparse.Namespace) -> str:
-    count = import_memory(memory, options.project, options.file)
-    return f"project {options.project}: {count} annotations learnt from {options.file}"
+def import_from_file(lessons: LessonStore, options: argparse.Namespace) -> str:
+    count = import_lessons(lessons, options.project, options.file)
+    return f"project {options.project}: {count} annotations learned from {options.file}"
 
 
-def run_forget(memory: LessonStore, options: argparse.Namespace) -> str:
+def forget_lessons(lessons: LessonStore, options: argparse.Namespace) -> str:
     if options.annotation is not None:
-        found = memory.delete(options.project, annotations=[options.annotation])
+        found = lessons.delete(options.project, annotations=[options.annotation])
         what = f"annotation {options.annotation} of project {options.project}"
     else:
-        found, what = memory.forget(options.project), f"project {options.project}"
+        found, what = lessons.forget(options.project), f"project {options.project}"
     return f"{what}: {'forgotten' if found else 'there was nothing to forget'}"
 
 
 VERBS: dict[str, Callable[[LessonStore, argparse.Namespace], str]] = {
-    "show": show,
-    "export": run_export,
-    "import": run_import,
-    "forget": run_forget,
+    "show": show_lessons,
+    "export": export_to_file,
+    "import": import_from_file,
+    "forget": forget_lessons,
 }

@@ -1,4 +1,4 @@
-"""A segmentation as a picture for people: the photo, its masks, and a legend with scores."""
+"""Draws a segmentation: the photo, tinted masks, and a legend with scores."""
 
 import colorsys
 from collections.abc import Sequence
@@ -6,22 +6,23 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 MASK_OPACITY = 0.5
-PAPER, INK, FAINT = (255, 255, 255), (32, 33, 36), (122, 126, 133)
-GOLDEN_RATIO = 0.618034  # neighbouring hues of the palette end up far apart
+BACKGROUND_RGB, TEXT_RGB, MUTED_TEXT_RGB = (255, 255, 255), (32, 33, 36), (122, 126, 133)
+GOLDEN_RATIO = 0.618034  # step in hue, so that neighbors in the palette differ most
 
 
 @dataclass(frozen=True)
 class Layer:
     name: str
-    mask: np.ndarray  # (H, W) bool
+    mask: NDArray[np.bool_]  # (H, W)
     score: float  # 0..1
 
 
-def draw_overlay(image: np.ndarray, layers: Sequence[Layer]) -> Image.Image:
-    """The RGB uint8 image (H, W, 3) with each layer tinted and outlined, a legend at its right."""
+def draw_overlay(image: NDArray[np.uint8], layers: Sequence[Layer]) -> Image.Image:
+    """The RGB uint8 image (H, W, 3) with tinted, outlined masks, and a legend to its right."""
     height, width = image.shape[:2]
     picture = image.astype(np.float32)
     line_px = max(round(max(height, width) / 400), 1)
@@ -36,19 +37,19 @@ def draw_overlay(image: np.ndarray, layers: Sequence[Layer]) -> Image.Image:
     painted = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
 
     legend = draw_legend(layers, height, font_px=int(np.clip(height / 26, 13, 64)))
-    sheet = Image.new("RGB", (width + legend.width, max(height, legend.height)), PAPER)
-    sheet.paste(painted, (0, 0))
-    sheet.paste(legend, (width, 0))
-    return sheet
+    canvas = Image.new("RGB", (width + legend.width, max(height, legend.height)), BACKGROUND_RGB)
+    canvas.paste(painted, (0, 0))
+    canvas.paste(legend, (width, 0))
+    return canvas
 
 
 def draw_legend(layers: Sequence[Layer], height_px: int, *, font_px: int) -> Image.Image:
-    """One row a layer, the most certain first: colour, name, score, share of the image."""
+    """One row for each layer, by descending score: color, name, score, share of the image."""
     font, small = ImageFont.load_default(font_px), ImageFont.load_default(font_px * 0.72)
     order = sorted(range(len(layers)), key=lambda index: -layers[index].score)
     rows = [(color_of(index), *caption(layers[index])) for index in order]
     if not rows:
-        rows = [(PAPER, "nothing found", "no label is in this picture")]
+        rows = [(BACKGROUND_RGB, "nothing found", "no label is in this picture")]
 
     row_px, pad_px = round(font_px * 2.4), round(font_px * 0.8)
     text_px = max(
@@ -56,22 +57,23 @@ def draw_legend(layers: Sequence[Layer], height_px: int, *, font_px: int) -> Ima
         max(small.getlength(about) for _, _, about in rows),
     )
     size = (round(text_px) + font_px + 3 * pad_px, max(height_px, row_px * len(rows) + 2 * pad_px))
-    legend = Image.new("RGB", size, PAPER)
+    legend = Image.new("RGB", size, BACKGROUND_RGB)
     draw = ImageDraw.Draw(legend)
     for row, (color, name, about) in enumerate(rows):
         top = pad_px + row * row_px
         draw.rounded_rectangle((pad_px, top, pad_px + font_px, top + font_px), font_px // 4, color)
-        draw.text((2 * pad_px + font_px, top - font_px * 0.15), name, INK, font)
-        draw.text((2 * pad_px + font_px, top + font_px * 1.05), about, FAINT, small)
+        draw.text((2 * pad_px + font_px, top - font_px * 0.15), name, TEXT_RGB, font)
+        draw.text((2 * pad_px + font_px, top + font_px * 1.05), about, MUTED_TEXT_RGB, small)
     return legend
 
 
 def caption(layer: Layer) -> tuple[str, str]:
+    """Name, and a line with score and share of the image."""
     return layer.name, f"score {layer.score:.2f}   {layer.mask.mean():.1%} of the image"
 
 
 def color_of(index: int) -> tuple[int, int, int]:
-    """RGB of the n-th layer: hues far apart, in two shades in turn."""
+    """RGB of the n-th layer, with alternating brightness."""
     red, green, blue = colorsys.hsv_to_rgb(
         (0.02 + index * GOLDEN_RATIO) % 1.0, 0.85 if index % 2 else 0.7, 0.8 if index % 2 else 0.97
     )

@@ -1,9 +1,10 @@
-"""One photo from the disk, segmented without Label Studio: the command `predict`."""
+"""`python -m backend predict`: segments one photo from the disk, without Label Studio."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from backend.commands.overlay import Layer
@@ -12,19 +13,22 @@ from backend.images.decode import decode_image
 from backend.service import Service
 from model import ModelError, Vocabulary
 
-MAX_PIXELS = 400_000_000  # the photo is the user's own: only a guard for the memory
+MAX_PIXELS = 400_000_000  # only protects the memory, since the photo is the user's own
 
 
 def segment_photo(
     service: Service, photo: Path, label_names: Sequence[str]
-) -> tuple[np.ndarray, list[Layer]]:
-    """The photo, RGB uint8 (H, W, 3), and a layer for each label that is in it."""
+) -> tuple[NDArray[np.uint8], list[Layer]]:
+    """The photo, RGB uint8 (H, W, 3), and a layer for each label found in it.
+
+    Raises ImageError, SettingsError or StoreError.
+    """
     image = read_photo(photo)
     if not label_names:
         raise SettingsError('--labels needs at least one name, such as --labels "cat, grass, sky".')
     try:
         vocabulary = Vocabulary.of(label_names)
-        (found,) = service.segmenter([image], vocabulary, service.default_choices)
+        (found,) = service.segmenter([image], vocabulary, service.default_segment_settings)
     except ModelError as error:
         raise SettingsError(str(error)) from error
     finally:
@@ -32,7 +36,7 @@ def segment_photo(
     return image, [Layer(name, mask, float(score)) for _, name, mask, score in found.non_empty()]
 
 
-def read_photo(photo: Path) -> np.ndarray:
+def read_photo(photo: Path) -> NDArray[np.uint8]:
     try:
         data = photo.read_bytes()
     except OSError as error:
@@ -44,7 +48,7 @@ def read_photo(photo: Path) -> np.ndarray:
 
 
 def save_masks(layers: Sequence[Layer], folder: Path) -> None:
-    """A black and white PNG for each layer, named by its label."""
+    """Write one black and white PNG for each layer, named by its label."""
     folder.mkdir(parents=True, exist_ok=True)
     for layer in layers:
         name = "".join(sign if sign.isalnum() or sign in "-_ " else "_" for sign in layer.name)

@@ -1,8 +1,7 @@
-"""gunicorn, started from Python: one worker of many threads, one clear block when it is ready."""
+"""`python -m backend serve`: gunicorn, started from Python, with one worker of many threads."""
 
 import logging
 import os
-import socket
 import sys
 from typing import Any
 
@@ -10,6 +9,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from backend.commands.listen_address import bracket_ipv6, check_bind
 from backend.errors import SettingsError
 from backend.settings import Settings, likely_typos
 
@@ -17,27 +17,29 @@ log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SettingsError when the address cannot be had."""
+    """Serve until SIGTERM or SIGINT. Raises SettingsError if the address is not free."""
     set_up_logging(settings.log_level)
     for sentence in likely_typos():
         log.warning("%s", sentence)
-    check_address(settings)
-    Server(settings).run()
+    check_address_is_free(settings)
+    GunicornServer(settings).run()
 
 
-class Server(BaseApplication):
+class GunicornServer(BaseApplication):
+    """A gunicorn application configured by our settings."""
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         super().__init__()
 
     def load_config(self) -> None:
         options: dict[str, Any] = {
-            "bind": f"{bracketed(self.settings.host)}:{self.settings.port}",
-            # One process holds the model once; threads are enough, since torch leaves the GIL.
+            "bind": f"{bracket_ipv6(self.settings.host)}:{self.settings.port}",
+            # One process, so that the model is in memory once; torch releases the GIL.
             "workers": 1,
             "worker_class": "gthread",
             "threads": self.settings.threads,
-            "timeout": 0,  # a long batch is no hung worker: PREDICT_BUDGET_S bounds it
+            "timeout": 0,  # a long batch is no hung worker; PREDICT_BUDGET_S limits requests
             "graceful_timeout": 30,
             "keepalive": 75,
             "proc_name": "firstpass",
@@ -59,32 +61,25 @@ class Server(BaseApplication):
 
 
 def stop_server(error: Exception) -> None:
-    """The model cannot be loaded: say it and stop, where gunicorn would start again for ever."""
+    """Print why the model cannot be loaded and exit; else gunicorn restarts the worker forever."""
     print(f"\nFirstpass cannot start: {error}\n", file=sys.stderr, flush=True)
     os._exit(Arbiter.APP_LOAD_ERROR)
 
 
-def check_address(settings: Settings) -> None:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def check_address_is_free(settings: Settings) -> None:
     try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
+        check_bind(settings.host, settings.port)
     except OSError as error:
         raise SettingsError(
-            f"Cannot listen on {bracketed(settings.host)}:{settings.port}: {error.strerror}. "
+            f"Cannot listen on {bracket_ipv6(settings.host)}:{settings.port}: {error.strerror}. "
             "Set HOST to an address of this machine and PORT to a free one, "
             f"such as PORT={settings.port + 1}."
         ) from error
-
-
-def bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def set_up_logging(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
     )
-    for chatty in ("urllib3", "PIL", "filelock", "open_clip"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+    for name in ("urllib3", "PIL", "filelock", "open_clip"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

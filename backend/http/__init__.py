@@ -1,1 +1,1 @@
-"""The HTTP service: routes, JSON bodies, basic auth."""
+"""The HTTP service: routes, JSON bodies, basic authentication."""

@@ -1,26 +1,26 @@
-"""The Flask app of a service."""
+"""Builds the Flask app of a service."""
 
 from flask import Flask, Response, request
 
-from backend.http.basic_auth import refusal
-from backend.http.json_bodies import error_answer
+from backend.http.app_state import AppState, app_state
+from backend.http.basic_auth import check_basic_auth
+from backend.http.json_bodies import handle_error
 from backend.http.routes import routes
-from backend.http.serving import Serving, serving
 from backend.service import Service
 
 
 def create_app(service: Service) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_mb * 2**20
-    app.extensions["serving"] = Serving.of(service)
+    app.extensions["app_state"] = AppState.of(service)
     app.register_blueprint(routes)
-    app.before_request(lambda: refusal(service.settings))
+    app.before_request(lambda: check_basic_auth(service.settings))
     app.after_request(count_request)
-    app.register_error_handler(Exception, error_answer)
+    app.register_error_handler(Exception, handle_error)
     return app
 
 
 def count_request(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "unknown"
-    serving().service.metrics.requests.labels(route, response.status_code).inc()
+    app_state().service.metrics.requests.labels(route, response.status_code).inc()
     return response

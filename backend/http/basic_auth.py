@@ -1,4 +1,4 @@
-"""HTTP basic auth, when a password is set."""
+"""HTTP basic authentication, if a password is set."""
 
 import hmac
 
@@ -8,13 +8,16 @@ from backend.http.json_bodies import error_response
 from backend.settings import Settings
 
 
-def refusal(settings: Settings) -> Response | None:
-    """The 401 that the current request earns, or None. /health asks too: so people see it."""
+def check_basic_auth(settings: Settings) -> Response | None:
+    """A 401 response if the current request lacks the password, else None.
+
+    /health needs it as well, so that Label Studio shows a wrong password when it connects.
+    """
     if not settings.basic_auth_user:
         return None
     given = request.authorization
     if given is None and request.path == "/webhook" and settings.webhook_auth == "optional":
-        return None  # Label Studio sends no password with its events
+        return None  # Label Studio sends no password with its webhooks
     expected = (settings.basic_auth_user, settings.basic_auth_pass)
     found = (given.username or "", given.password or "") if given else ("", "")
     if all(

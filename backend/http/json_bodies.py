@@ -1,7 +1,7 @@
-"""JSON in, JSON out, and every failure as JSON: what all routes share.
+"""Reads JSON request bodies, makes JSON responses, and turns exceptions into JSON responses.
 
-Label Studio shows its users the reason phrase of a failed answer's status line ("400 Client Error:
-<reason>") and throws the body away, so our sentences stand in both.
+Label Studio shows its users the reason phrase of an error's status line ("400 Client Error:
+<reason>") and drops the body, so messages are in both.
 """
 
 import logging
@@ -19,7 +19,8 @@ REASON_LENGTH = 300  # characters of an error that fit in a status line
 log = logging.getLogger(__name__)
 
 
-def json_body() -> dict[str, Any]:
+def read_json_body() -> dict[str, Any]:
+    """The JSON object in the body of the current request. Raises RequestError."""
     try:
         body = orjson.loads(request.get_data(cache=False))
     except orjson.JSONDecodeError as error:
@@ -35,8 +36,8 @@ def json_response(body: dict[str, Any]) -> Response:
     )
 
 
-def error_answer(error: Exception) -> Response:
-    """Every failure as JSON, without a traceback."""
+def handle_error(error: Exception) -> Response:
+    """The JSON response for an exception, without a traceback."""
     if isinstance(error, HTTPException):
         response = error_response(error.code or 500, "http", error.description or error.name)
         response.headers.extend(
@@ -54,7 +55,6 @@ def error_answer(error: Exception) -> Response:
 
 def error_response(status: int, code: str, message: str) -> Response:
     response = json_response({"error": code, "message": message})
-    # Label Studio shows its users the reason phrase of the status line, and not the body.
     reason = " ".join(message.encode("ascii", "replace").decode().split())[:REASON_LENGTH]
     response.status = f"{status} {reason}"
     return response

@@ -1,4 +1,4 @@
-"""Warnings written once: Label Studio sets up before each prediction, and people read once."""
+"""Logs each warning once, since Label Studio repeats /setup before each prediction."""
 
 import logging
 from threading import Lock
@@ -9,13 +9,15 @@ log = logging.getLogger(__name__)
 
 
 class WarnOnce:
-    def __init__(self, remembered: int = 1000) -> None:
-        self._said: LRUCache[str, bool] = LRUCache(remembered)
+    """Called with a sentence, logs it unless it is among the last `max_remembered`."""
+
+    def __init__(self, max_remembered: int = 1000) -> None:
+        self._logged: LRUCache[str, bool] = LRUCache(max_remembered)
         self._lock = Lock()
 
     def __call__(self, sentence: str) -> None:
         with self._lock:
-            if sentence in self._said:
+            if sentence in self._logged:
                 return
-            self._said[sentence] = True
+            self._logged[sentence] = True
         log.warning("%s", sentence)

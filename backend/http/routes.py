@@ -1,4 +1,4 @@
-"""The routes: HTTP in, HTTP out. What they do is in the parts of the service."""
+"""The routes: they read requests and make responses; the work is done by the service's parts."""
 
 import logging
 import time
@@ -8,15 +8,15 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from backend.errors import Overloaded, RequestError
-from backend.http.degradations import degradations, known_projects
-from backend.http.json_bodies import json_body, json_response
-from backend.http.serving import serving
+from backend.http.app_state import app_state
+from backend.http.degradations import degradations, projects_with_lessons
+from backend.http.json_bodies import json_response, read_json_body
 from backend.label_studio.project_settings import ProjectSettings
-from backend.label_studio.webhook_events import DELETIONS, matters
+from backend.label_studio.webhook_events import DELETIONS, is_handled
 from backend.prediction.annotator import Annotator
-from backend.prediction.model_versions import model_versions, unused_lessons
+from backend.prediction.model_versions import model_versions, unused_lessons_warning
 
-SETUP_WAITS_S = 2.0  # Label Studio gives /setup 3 s
+SETUP_TIMEOUT_S = 2.0  # Label Studio gives /setup 3 s
 
 routes = Blueprint("service", __name__)
 log = logging.getLogger(__name__)
@@ -25,45 +25,47 @@ log = logging.getLogger(__name__)
 @routes.get("/")
 @routes.get("/health")
 def health() -> Response:
-    """Is the process up? Asked before almost every prediction: it touches nothing else."""
+    """Whether the process is up. Label Studio asks before almost every prediction."""
     return json_response({"status": "UP", "model_class": "Firstpass"})
 
 
 @routes.post("/setup")
 def setup() -> Response:
-    """Validate and remember a project's choices; answer the model version that it gets."""
-    body, service = json_body(), serving().service
+    """Validate and store a project's settings; returns its model version."""
+    body, service = read_json_body(), app_state().service
     project = str(body.get("project") or "")
     settings, warnings = ProjectSettings.from_extra_params(body.get("extra_params"))
-    service.label_studio.learn_from_setup(body.get("hostname"), body.get("access_token"))
-    annotator = annotator_within(SETUP_WAITS_S)
+    service.label_studio.update_from_setup(body.get("hostname"), body.get("access_token"))
+    annotator = wait_for_annotator(SETUP_TIMEOUT_S)
     version = annotator.version(settings, project)
-    service.projects.remember(project, settings)
-    if unused := unused_lessons(annotator, project, settings):
+    service.projects.save(project, settings)
+    if unused := unused_lessons_warning(annotator, project, settings):
         warnings.append(unused)
     for sentence in warnings:
-        serving().warn_once(f"project {project}: {sentence}")
-    serving().warmer.warm_later(annotator.resolve, str(body.get("schema") or ""), settings)
+        app_state().warn_once(f"project {project}: {sentence}")
+    app_state().warmer.warm_later(
+        annotator.resolve_context, str(body.get("schema") or ""), settings
+    )
     return json_response({"model_version": version, "warnings": warnings})
 
 
 @routes.post("/predict")
 def predict() -> Response:
-    """A prediction for each task, or the answer to clicks in the context."""
-    if not serving().free_predictions.acquire(blocking=False):
+    """A prediction for each task, or the masks for clicks in the context."""
+    if not app_state().free_predictions.acquire(blocking=False):
         raise Overloaded("Too many predictions are running already. Ask again in a moment.")
     try:
-        with serving().service.metrics.predicting.track_inprogress():
-            return answer_predict(json_body())
+        with app_state().service.metrics.predicting.track_inprogress():
+            return predict_response(read_json_body())
     finally:
-        serving().free_predictions.release()
+        app_state().free_predictions.release()
 
 
-def answer_predict(body: dict[str, Any]) -> Response:
-    service, started_s = serving().service, time.perf_counter()
+def predict_response(body: dict[str, Any]) -> Response:
+    service, started_s = app_state().service, time.perf_counter()
     tasks, label_config, params = predict_arguments(body)
     project, login = str(body.get("project") or ""), params.get("login")
-    results = annotator_within(service.settings.predict_budget_s).predict(
+    results = wait_for_annotator(service.settings.predict_budget_s).predict(
         tasks,
         label_config,
         service.projects.settings_of(project),
@@ -95,9 +97,9 @@ def predict_arguments(body: dict[str, Any]) -> tuple[list[Any], str, dict[str, A
 
 @routes.post("/webhook")
 def webhook() -> tuple[Response, int]:
-    """Take an event in. Label Studio waits 1 s and never asks twice: the work is done later."""
-    event, service = json_body(), serving().service
-    if not matters(event) or not (service.is_learning or event["action"] in DELETIONS):
+    """Queue an event. Label Studio waits 1 s and never repeats it, so it is processed later."""
+    event, service = read_json_body(), app_state().service
+    if not is_handled(event) or not (service.is_learning or event["action"] in DELETIONS):
         service.metrics.events.labels("other").inc()
         return json_response({"status": "ignored"}), 200
     service.metrics.events.labels(event["action"]).inc()
@@ -109,18 +111,18 @@ def webhook() -> tuple[Response, int]:
 
 @routes.route("/versions", methods=["GET", "POST"])
 def versions() -> Response:
-    """Of the project in the body, or, as Label Studio asks, of all."""
-    service = serving().service
-    project = str(json_body().get("project") or "") if request.get_data() else ""
-    of = [project] if project else known_projects(service)
-    found = model_versions(annotator_within(SETUP_WAITS_S), service.projects, of)
+    """Model versions of the project in the body, or of all projects, as Label Studio asks."""
+    service = app_state().service
+    project = str(read_json_body().get("project") or "") if request.get_data() else ""
+    project_names = [project] if project else projects_with_lessons(service)
+    found = model_versions(wait_for_annotator(SETUP_TIMEOUT_S), service.projects, project_names)
     return json_response({"versions": found})
 
 
 @routes.get("/ready")
 def ready() -> tuple[Response, int]:
-    """Can it predict now, with what, and what is degraded? A lost store stops no prediction."""
-    service = serving().service
+    """200 if the service can predict, with what, and what is degraded (such as a lost store)."""
+    service = app_state().service
     state: dict[str, Any] = {"store": service.store.describe(), "degraded": degradations(service)}
     if not service.model_loaded.done():
         return json_response({"status": "loading", **state}), 503
@@ -131,13 +133,13 @@ def ready() -> tuple[Response, int]:
 
 @routes.get("/metrics")
 def metrics() -> Response:
-    text = serving().service.metrics.text()
+    text = app_state().service.metrics.exposition()
     return Response(text, mimetype="text/plain; version=0.0.4")
 
 
-def annotator_within(timeout_s: float) -> Annotator:
-    """The annotator, when the model is loaded within this time. Raises Overloaded."""
-    service = serving().service
+def wait_for_annotator(timeout_s: float) -> Annotator:
+    """The annotator once the model is loaded. Raises Overloaded after `timeout_s`."""
+    service = app_state().service
     try:
         service.model_loaded.result(timeout_s)
     except FutureTimeoutError as error:

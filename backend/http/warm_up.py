@@ -1,4 +1,4 @@
-"""First times are slow: words embedded before they are asked for, one prediction in advance."""
+"""Runs slow first calls in advance: one prediction, and the text embeds of a project's labels."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +15,13 @@ from backend.prediction.project_context import ContextResolver
 from model import ModelError, PointPrompt, Segmenter, SegmentSettings, Vocabulary
 
 BLANK_IMAGE = np.zeros((64, 64, 3), dtype=np.uint8)
-REMEMBERED_CONFIGS = 1000  # labeling configs whose words are known to be embedded
+MAX_REMEMBERED_CONFIGS = 1000  # labeling configs whose words were embedded before
 
 log = logging.getLogger(__name__)
 
 
 def warm_up(segmenter: Segmenter, choices: SegmentSettings) -> None:
-    """Go once through a prediction and a click; embed the words that all projects share."""
+    """Run a prediction and a click once, which also embeds the words that all projects share."""
     method, words = choices.resolve(), Vocabulary.of(["object"])
     (features,) = segmenter.encode([BLANK_IMAGE], method, words)
     segmenter.segment(features, BLANK_IMAGE, words, method)
@@ -29,22 +29,22 @@ def warm_up(segmenter: Segmenter, choices: SegmentSettings) -> None:
 
 
 class VocabularyWarmer:
-    """Embeds the words of a project in the background, so that its first task is not slow."""
+    """Embeds a project's labels in the background, so that its first task is not slow."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="warm")
-        self._known: LRUCache[tuple[str, bytes], bool] = LRUCache(REMEMBERED_CONFIGS)
+        self._warmed: LRUCache[tuple[str, bytes], bool] = LRUCache(MAX_REMEMBERED_CONFIGS)
         self._lock = Lock()
 
     def warm_later(
         self, resolve: ContextResolver, label_config: str, settings: ProjectSettings
     ) -> None:
-        """Once for each labeling config and settings."""
+        """Start embedding the labels, once for each labeling config and settings."""
         key = (label_config, settings.to_json())
         with self._lock:
-            if key in self._known or not label_config:
+            if key in self._warmed or not label_config:
                 return
-            self._known[key] = True
+            self._warmed[key] = True
         self._thread.submit(self._warm, resolve, label_config, settings)
 
     @staticmethod
@@ -52,13 +52,13 @@ class VocabularyWarmer:
         try:
             embed_words(resolve, label_config, settings)
         except (FirstpassError, ModelError) as error:
-            log.warning("%s", error)  # each task will say the same
+            log.warning("%s", error)  # each task will report the same
         except Exception:
             log.exception("embedding the words of a project failed")
 
 
 def embed_words(resolve: ContextResolver, label_config: str, settings: ProjectSettings) -> None:
-    """Ask for the embeds of all words that the controls of a labeling config have."""
+    """Segment a blank image with the labels of each control, which caches their text embeds."""
     for control in read_controls(label_config):
         if control.labels:
             vocabulary = vocabulary_of(control.labels, settings)

@@ -1,1 +1,1 @@
-"""The image that a task names, as an RGB array: loaded, downloaded, decoded, guarded."""
+"""Loads the image of a task as an RGB array: URIs, downloads, decoding, SSRF protection."""

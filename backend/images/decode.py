@@ -1,8 +1,8 @@
-"""Bytes of an image file -> RGB array, as the browser of the annotator shows it.
+"""Decodes image files to RGB arrays as browsers show them.
 
-The mask is laid over what the browser draws, so orientation, transparency and the choice of frame
-follow the browser; everything is at full resolution (no JPEG draft mode). The bytes come from
-anywhere: only bitmap decoders are let near them (Pillow's EPS decoder starts Ghostscript).
+Masks are drawn over the image in the browser, so orientation, transparency and the choice of frame
+follow the browser, at full resolution (without JPEG draft mode). The bytes are untrusted: only
+bitmap decoders are enabled (Pillow's EPS decoder would start Ghostscript).
 """
 
 import io
@@ -15,13 +15,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backend.errors import ImageBroken, ImageError, ImageTooLarge
 
-# Pillow's own pixel limit is one global of the process; ours is an argument, checked below.
+# Pillow's pixel limit is a global of the process; `max_pixels` below is checked instead.
 Image.MAX_IMAGE_PIXELS = None
 
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000", "PPM")
 
-# What to do to an array (H, W, 3) stored with this EXIF orientation; 1 and unknown: nothing.
-UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+# EXIF orientation -> the array (H, W, 3) upright. 1 and unknown values need no change.
+EXIF_TRANSFORMS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
     4: lambda a: a[::-1],
@@ -33,13 +33,13 @@ UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 
 def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDArray[np.uint8]:
-    """Decode to RGB uint8 (H, W, 3), upright, first frame, transparency over white.
+    """RGB uint8 (H, W, 3) of the first frame, upright, transparent pixels blended over white.
 
-    `content_type` is what the sender said; it only makes the message of a failure clearer.
-    Raises ImageTooLarge above `max_pixels` and ImageBroken for bytes that are no whole image.
+    `content_type`, as the server sent it, only appears in error messages.
+    Raises ImageTooLarge above `max_pixels`, ImageBroken for bytes that are not a whole image.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=_known_formats()) as image:
+        with Image.open(io.BytesIO(data), formats=_available_formats()) as image:
             width_px, height_px = image.size
             if width_px * height_px > max_pixels:
                 raise ImageTooLarge(
@@ -48,7 +48,7 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
                 )
             image.load()
             orientation = _orientation(image)
-            rgb = _rgb(image)
+            rgb = _to_rgb(image)
     except ImageError:
         raise
     except MemoryError as error:
@@ -57,25 +57,27 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
             "lower IMAGE_MAX_MPX so that such images are refused earlier."
         ) from error
     except UnidentifiedImageError as error:
-        raise ImageBroken(_not_an_image(data, content_type)) from error
-    except Exception as error:  # on odd bytes Pillow's decoders raise nearly everything
+        raise ImageBroken(_describe_non_image(data, content_type)) from error
+    except Exception as error:  # Pillow's decoders raise many types for damaged data
         raise ImageBroken(
-            f"The image breaks off or is damaged ({_received(data, content_type)}; the decoder "
-            f"says: {str(error) or type(error).__name__}): open and save it again, or re-upload it."
+            f"The image breaks off or is damaged ({_describe_bytes(data, content_type)}; the "
+            f"decoder says: {str(error) or type(error).__name__}): open and save it again, or "
+            "re-upload it."
         ) from error
-    return np.ascontiguousarray(UPRIGHT.get(orientation, lambda a: a)(rgb))
+    transform = EXIF_TRANSFORMS.get(orientation)
+    return np.ascontiguousarray(transform(rgb) if transform else rgb)
 
 
-def _known_formats() -> list[str]:
+def _available_formats() -> list[str]:
     Image.init()  # AVIF and WebP are absent from some builds of Pillow
     return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, where browsers obey it (seen in Chromium 156 and Firefox 153).
+    """The EXIF orientation, 1 to 8, where browsers apply it (tried: Chromium 156, Firefox 153).
 
-    They do for JPEG, PNG and AVIF, not for WebP; and they look at the EXIF block alone, while
-    Pillow's getexif() also takes the XMP copy. (Its TIFF decoder turns the image by itself.)
+    They do for JPEG, PNG and AVIF, not for WebP, and read the EXIF block alone, while Pillow's
+    getexif() also reads the copy in XMP. Pillow's TIFF decoder applies it by itself.
     """
     if image.format == "WEBP":
         return 1
@@ -83,29 +85,28 @@ def _orientation(image: Image.Image) -> int:
     try:
         exif.load(image.info.get("exif", b""))
         return int(exif.get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a damaged block: browsers show the image as stored
+    except Exception:  # a damaged block, which browsers ignore
         return 1
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """A loaded image of any mode -> RGB uint8 (H, W, 3), orientation untouched."""
+def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) of a loaded image of any mode, orientation as stored."""
     if image.mode.startswith("I") or image.mode == "F":
-        grey = _eight_bit(np.asarray(image))
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        gray = _scale_to_uint8(np.asarray(image))
+        return np.repeat(gray[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         canvas = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(canvas, image)
-    return np.array(image.convert("RGB"))  # a copy: writable, as torch wants it
+    return np.array(image.convert("RGB"))  # a copy, since torch needs a writable array
 
 
-def _eight_bit(levels: NDArray) -> NDArray[np.uint8]:
-    """Deep grey levels -> 0..255, by range and never by clipping.
+def _scale_to_uint8(levels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Gray levels of more than 8 bits, scaled to 0..255 without clipping; a heuristic.
 
-    Integers are scaled by the bit depth in use, since 10- and 12-bit sensors store in 16 bits:
-    a brightest level of 4000 means 12 bits, so 4095 becomes 255. Floats within 0..1 and 0..255
-    are taken at their word; other floats, and negative levels, are stretched from lowest to
-    highest.
+    Non-negative integers are scaled by the bit depth in use, since 10- and 12-bit sensors store in
+    16 bits: with a maximum of 4000 that is 12 bits, and 4095 becomes 255. Floats within 0..1 or
+    0..255 keep that range; others, and negative levels, are scaled from minimum to maximum.
     """
     values = levels.astype(np.float64)
     finite = values[np.isfinite(values)]
@@ -119,22 +120,23 @@ def _eight_bit(levels: NDArray) -> NDArray[np.uint8]:
     return (scaled + 0.5).astype(np.uint8)
 
 
-def _not_an_image(data: bytes, content_type: str) -> str:
-    received = _received(data, content_type)
+def _describe_non_image(data: bytes, content_type: str) -> str:
+    """The error message for bytes that no decoder recognizes."""
+    description = _describe_bytes(data, content_type)
     head = data[:256].lstrip().lower()
     if not data:
         return "The image file is empty (0 bytes): upload it again."
     if head.startswith((b"<!doctype", b"<html")):
         return (
-            f"A web page came instead of the image ({received}), often a login page: check the "
+            f"A web page came instead of the image ({description}), often a login page: check the "
             "URL, and LABEL_STUDIO_API_KEY when it is a Label Studio URL."
         )
     if b"<svg" in head:
-        return f"SVG is a drawing, not pixels ({received}): convert it to PNG."
+        return f"SVG is a drawing, not pixels ({description}): convert it to PNG."
     known = ", ".join(FORMATS)
-    return f"This is no image that can be read ({received}): convert it to one of {known}."
+    return f"This is no image that can be read ({description}): convert it to one of {known}."
 
 
-def _received(data: bytes, content_type: str) -> str:
+def _describe_bytes(data: bytes, content_type: str) -> str:
     kind = f"{content_type.split(';')[0].strip()}, " if content_type else ""
     return f"received {kind}{len(data)} bytes, starting {data[:16]!r}"

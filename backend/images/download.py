@@ -1,7 +1,7 @@
-"""GET a URL that a task names: bounded in bytes, time, hops and reach, leaking no token.
+"""Downloads an image from a URL in task data, with limits on bytes, time, redirects and hosts.
 
-Redirects are followed by hand, because each hop decides anew whether the host may be asked and
-which password, if any, it may see.
+Each redirect is followed here, since each target is checked anew: whether its host is allowed, and
+which credentials it may receive.
 """
 
 import time
@@ -14,22 +14,28 @@ from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
 from backend.errors import ImageBroken, ImageForbidden, ImageNotFound, ImageTooLarge
-from backend.images.ssrf import PublicOnlyAdapter, check_host, is_listed, is_same_site, origin
+from backend.images.ssrf import (
+    PublicOnlyAdapter,
+    check_host,
+    is_allowed_host,
+    may_share_credentials,
+    origin,
+)
 from backend.label_studio.client import LabelStudio, keep_headers
-from backend.label_studio.tokens import CURES
+from backend.label_studio.tokens import REMEDIES
 
-MAX_HOPS = 6
+MAX_REQUESTS = 6  # for one image: the first and five redirects
 CHUNK_BYTES = 1 << 16
-NO_MEMBER_CURE = "use the token of a user who may open this project"
+NO_ACCESS_REMEDY = "use the token of a user who may open this project"
 
 
-class Received(NamedTuple):
+class EncodedImage(NamedTuple):
     data: bytes
-    content_type: str
+    content_type: str  # as the server claims; "" for a file
 
 
 class Downloader:
-    """Safe to share between threads."""
+    """Downloads images. Safe between threads."""
 
     def __init__(
         self,
@@ -43,43 +49,51 @@ class Downloader:
         self.max_bytes = max_bytes
         self.timeout_s = timeout_s
         self.allowed_hosts = allowed_hosts
-        self._any_host = _Session()
-        self._public_hosts = _Session()
+        self._any_host_session = _Session()
+        self._public_host_session = _Session()
         for scheme in ("http://", "https://"):
-            self._public_hosts.mount(scheme, PublicOnlyAdapter())
+            self._public_host_session.mount(scheme, PublicOnlyAdapter())
 
-    def get(self, url: str, basic_auth: tuple[str, str] | None = None) -> Received:
-        """Fetch an http(s) URL. `basic_auth` goes to the URL's own origin alone.
+    def get(self, url: str, basic_auth: tuple[str, str] | None = None) -> EncodedImage:
+        """Body and content type of an http(s) URL; `basic_auth` is sent to its origin alone.
 
-        Raises ImageNotFound, ImageForbidden, ImageTooLarge, and ImageBroken for what is no URL.
+        Raises ImageNotFound, ImageForbidden, ImageTooLarge, or ImageBroken for an invalid URL.
         """
         deadline_s = time.monotonic() + self.timeout_s
-        asked = url = prepared(url)
-        for _ in range(MAX_HOPS):
-            basic = basic_auth if is_same_site(asked, url) else None
-            with self._ask(url, basic, deadline_s) as response:
+        first_url = url = normalize_url(url)
+        for _ in range(MAX_REQUESTS):
+            basic = basic_auth if may_share_credentials(first_url, url) else None
+            with self._send_authorized(url, basic, deadline_s) as response:
                 if not response.is_redirect:
                     self._check_status(url, response)
                     return self._read(url, response, deadline_s)
             target = response.headers["location"].encode("latin-1").decode(errors="replace")
-            url = prepared(target, base=url)
+            url = normalize_url(target, base=url)
             if urlsplit(url).path.endswith("/user/login/") and self.label_studio.is_own(url):
                 raise ImageForbidden(
-                    f"Label Studio asks for a login: {CURES[self.label_studio.key_kind]}."
+                    f"Label Studio asks for a login: {REMEDIES[self.label_studio.key_kind]}."
                 )
-        raise ImageNotFound(f"{shown(asked)} sends us on and on: after {MAX_HOPS} hops we give up.")
+        raise ImageNotFound(
+            f"{redact_url(first_url)} sends us on and on: after {MAX_REQUESTS} hops we give up."
+        )
 
-    def _ask(self, url: str, basic: tuple[str, str] | None, deadline_s: float) -> requests.Response:
-        """Send one GET, with the authorization that this URL may see."""
+    def _send_authorized(
+        self, url: str, basic: tuple[str, str] | None, deadline_s: float
+    ) -> requests.Response:
+        """Send one GET with the credentials that this URL may receive."""
         is_own = self.label_studio.is_own(url)
         _, host, port = origin(url)
-        session = self._any_host
-        if not is_own and not is_listed(host, port, self.allowed_hosts):
+        session = self._any_host_session
+        if not is_own and not is_allowed_host(host, port, self.allowed_hosts):
             check_host(host, port)
-            session = self._public_hosts
+            session = self._public_host_session
         headers = self.label_studio.headers_for(url)
         response = _send(session, url, headers, basic, deadline_s)
-        if is_own and response.status_code == 401 and self.label_studio.renew(headers):
+        if (
+            is_own
+            and response.status_code == 401
+            and self.label_studio.discard_refused_token(headers)
+        ):
             response.close()
             headers = self.label_studio.headers_for(url)
             response = _send(session, url, headers, basic, deadline_s)
@@ -88,72 +102,72 @@ class Downloader:
     def _check_status(self, url: str, response: requests.Response) -> None:
         if response.status_code == 200:
             return
-        answer = f"{shown(url)} answers {response.status_code} {response.reason}".rstrip()
+        answer = f"{redact_url(url)} answers {response.status_code} {response.reason}".rstrip()
         if response.status_code not in (401, 403):
-            raise NotServed(f"{answer}: check that the image still exists there.")
+            raise UnexpectedStatus(f"{answer}: check that the image still exists there.")
         if self.label_studio.is_own(url):
             is_stranger = response.status_code == 403 and self.label_studio.api_key
-            cure = NO_MEMBER_CURE if is_stranger else CURES[self.label_studio.key_kind]
-            raise ImageForbidden(f"{answer}: {cure}.")
+            remedy = NO_ACCESS_REMEDY if is_stranger else REMEDIES[self.label_studio.key_kind]
+            raise ImageForbidden(f"{answer}: {remedy}.")
         raise ImageForbidden(
             f"{answer}: give its user and password in the project's task data credentials, or "
             "connect the storage in Label Studio and import its s3://, gs:// or azure-blob:// URIs."
         )
 
-    def _read(self, url: str, response: requests.Response, deadline_s: float) -> Received:
-        """The body, given up as soon as it is too large or too slow."""
-        promised = response.headers.get("content-length", "")
-        self._check_size(url, int(promised[:20]) if promised.isdecimal() else 0)
+    def _read(self, url: str, response: requests.Response, deadline_s: float) -> EncodedImage:
+        """The body; raises as soon as it exceeds the limit of bytes or time."""
+        content_length = response.headers.get("content-length", "")
+        self._check_size(url, int(content_length[:20]) if content_length.isdecimal() else 0)
         chunks, size = [], 0
         try:
             for chunk in response.iter_content(CHUNK_BYTES):
                 chunks.append(chunk)
                 size += len(chunk)
                 self._check_size(url, size)
-                _check_time(url, deadline_s)
+                _check_deadline(url, deadline_s)
         except (requests.RequestException, HTTPError) as error:
             raise ImageNotFound(
-                f"{shown(url)} broke off after {size} bytes ({type(error).__name__}): ask again, "
-                "and check that host if it stays so."
+                f"{redact_url(url)} broke off after {size} bytes ({type(error).__name__}): ask "
+                "again, and check that host if it stays so."
             ) from error
-        return Received(b"".join(chunks), response.headers.get("content-type", ""))
+        return EncodedImage(b"".join(chunks), response.headers.get("content-type", ""))
 
     def _check_size(self, url: str, size_bytes: int) -> None:
         if size_bytes > self.max_bytes:
-            raise too_many_bytes(shown(url), self.max_bytes)
+            raise too_large(redact_url(url), self.max_bytes)
 
 
-class NotServed(ImageNotFound):
-    """The host answered, but not with the image."""
+class UnexpectedStatus(ImageNotFound):
+    """The host answered with a status other than 200, 401 or 403."""
 
 
-def too_many_bytes(name: str, max_bytes: int) -> ImageTooLarge:
+def too_large(name: str, max_bytes: int) -> ImageTooLarge:
     return ImageTooLarge(
         f"{name} has more than {max_bytes / 2**20:g} MB: shrink it, or raise IMAGE_MAX_MB."
     )
 
 
-def shown(url: str) -> str:
-    """A URL fit for messages and logs: no password, no signature, not endless."""
+def redact_url(url: str) -> str:
+    """The URL for messages and logs: without password and query, at most 200 characters."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
 
 
 class _Session(requests.Session):
-    """A session that threads may share: it keeps connections, and no cookies."""
+    """A session that keeps connections but no cookies, so that threads can share it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def get_redirect_target(self, _resp: requests.Response) -> None:
-        """None at all times: else requests reads the whole body of a redirect, of any length."""
+        """Always None. With a target, requests would read the redirect's body without a limit."""
 
 
-def prepared(url: str, base: str = "") -> str:
-    """The URL as requests will write it, so that what is checked is what is asked.
+def normalize_url(url: str, base: str = "") -> str:
+    """The absolute URL as `requests` will send it, so that the checked URL is the requested one.
 
-    Raises ImageBroken when it is no http(s) URL.
+    Raises ImageBroken for anything but an http(s) URL.
     """
     try:
         ready = requests.Request("GET", urljoin(base, url.strip())).prepare().url or ""
@@ -173,7 +187,7 @@ def _send(
     user, password = basic or requests.utils.get_auth_from_url(url)
     has_login = bool(user or password) and not headers
     auth = HTTPBasicAuth(user.encode(), password.encode()) if has_login else keep_headers
-    _check_time(url, deadline_s)
+    _check_deadline(url, deadline_s)
     try:
         return session.get(
             url,
@@ -184,18 +198,20 @@ def _send(
             stream=True,
         )
     except requests.Timeout as error:
-        raise _too_slow(url) from error
-    except (requests.RequestException, HTTPError, ValueError) as error:  # urllib3's may pass
+        raise _timed_out(url) from error
+    except (requests.RequestException, HTTPError, ValueError) as error:  # some of urllib3's pass
         raise ImageNotFound(
-            f"{shown(url)} cannot be reached ({type(error).__name__}): check the host's name, and "
-            "that this machine reaches it."
+            f"{redact_url(url)} cannot be reached ({type(error).__name__}): check the host's name, "
+            "and that this machine reaches it."
         ) from error
 
 
-def _check_time(url: str, deadline_s: float) -> None:
+def _check_deadline(url: str, deadline_s: float) -> None:
     if time.monotonic() > deadline_s:
-        raise _too_slow(url)
+        raise _timed_out(url)
 
 
-def _too_slow(url: str) -> ImageNotFound:
-    return ImageNotFound(f"{shown(url)} takes too long: check that host, or raise IMAGE_TIMEOUT_S.")
+def _timed_out(url: str) -> ImageNotFound:
+    return ImageNotFound(
+        f"{redact_url(url)} takes too long: check that host, or raise IMAGE_TIMEOUT_S."
+    )

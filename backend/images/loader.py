@@ -1,7 +1,7 @@
-"""The image a task names -> RGB array: every form of URI that Label Studio stores.
+"""Loads an image by any form of URI that Label Studio stores in task data.
 
-Where the bytes come from is decided here; `download` keeps http(s) within bounds and `image_decode`
-turns bytes into pixels.
+This module finds the source of the bytes; `download` fetches http(s) URLs and `decode` makes pixels
+of them.
 """
 
 import base64
@@ -23,21 +23,27 @@ from backend.errors import (
     SettingsError,
 )
 from backend.images.decode import decode_image
-from backend.images.download import Downloader, NotServed, Received, prepared, too_many_bytes
+from backend.images.download import (
+    Downloader,
+    EncodedImage,
+    UnexpectedStatus,
+    normalize_url,
+    too_large,
+)
 from backend.label_studio.client import LabelStudio
 
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
-FILE_URL_HEAD = re.compile(r"^file:(//[^/]*)?", re.IGNORECASE)
-UNSENDABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")  # JSON can carry them
-# What Label Studio serves to task data, after any sub-path that it lives under.
-SERVED = re.compile(
+FILE_URI_PREFIX = re.compile(r"^file:(//[^/]*)?", re.IGNORECASE)
+INVALID_IN_URI = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")  # JSON can contain them
+# Paths of images that Label Studio serves, behind any sub-path of the installation.
+LABEL_STUDIO_PATH = re.compile(
     r"(/.*)?/(data/(upload/.+|local-files/?)|storage-data/uploaded/?|static/.+"
     r"|(tasks|projects)/\d+/(presign|resolve)/?)"
 )
-UPLOAD = re.compile(r"(?P<prefix>.*)/data/(?P<file>upload/.+)")
+UPLOAD_PATH = re.compile(r"(?P<prefix>.*)/data/(?P<file>upload/.+)")
 
 
-class Wanted(NamedTuple):
+class ImageRequest(NamedTuple):
     uri: str
     task_id: int | None
     auth: tuple[str, str] | None
@@ -48,8 +54,8 @@ class ImageConfig:
     max_bytes: int = 200 * 2**20  # IMAGE_MAX_MB, of one file
     max_pixels: int = 200_000_000  # IMAGE_MAX_MPX, of one image: 600 MB as RGB
     timeout_s: float = 30.0  # IMAGE_TIMEOUT_S, for the whole download
-    local_root: Path | None = None  # LOCAL_FILES_DOCUMENT_ROOT, the only folder read from disk
-    allowed_hosts: tuple[str, ...] = ()  # IMAGE_HOSTS_ALLOWED, private hosts that may be asked
+    local_root: Path | None = None  # LOCAL_FILES_DOCUMENT_ROOT; no file outside it is read
+    allowed_hosts: tuple[str, ...] = ()  # IMAGE_HOSTS_ALLOWED, private hosts to download from
 
     def __post_init__(self) -> None:
         if self.local_root is not None and self.local_root.resolve() == Path("/"):
@@ -60,7 +66,7 @@ class ImageConfig:
 
 
 class ImageLoader:
-    """Safe to share between threads."""
+    """URI -> RGB array. Safe between threads."""
 
     def __init__(self, config: ImageConfig, label_studio: LabelStudio) -> None:
         self.config = config
@@ -75,18 +81,18 @@ class ImageLoader:
     def __call__(
         self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None
     ) -> NDArray[np.uint8]:
-        """Load as RGB uint8 (H, W, 3), upright. Raises an ImageError that says the cure.
+        """RGB uint8 (H, W, 3), upright. Raises ImageError.
 
-        `task_id` is needed for cloud storage URIs, which Label Studio resolves per task. `auth` is
-        the user and password of the project's task data.
+        `task_id` is needed for URIs of cloud storage, which Label Studio resolves per task. `auth`:
+        user and password of the project's task data.
         """
-        data, content_type = self.fetch(uri, task_id=task_id, auth=auth)
+        data, content_type = self.fetch_bytes(uri, task_id=task_id, auth=auth)
         return decode_image(data, max_pixels=self.config.max_pixels, content_type=content_type)
 
-    def fetch(
+    def fetch_bytes(
         self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None
-    ) -> Received:
-        """The bytes behind a URI, and the content type that their sender claims."""
+    ) -> EncodedImage:
+        """The undecoded image behind a URI."""
         if not isinstance(uri, str) or not uri.strip():
             raise ImageNotFound(
                 f"The task names no image but {uri!r:.100}: its data needs a URL or a path."
@@ -94,66 +100,66 @@ class ImageLoader:
         uri = uri.strip()
         found = SCHEME.match(uri)
         scheme = found[1].lower() if found else ""
-        if scheme not in SCHEMES or UNSENDABLE.search(uri):
+        if scheme not in FETCHERS or INVALID_IN_URI.search(uri):
             raise ImageBroken(
                 f"{uri[:100]!r} cannot be fetched: it must be a path, or start with one of "
-                f"{', '.join(name + ':' for name in SCHEMES if name)}."
+                f"{', '.join(name + ':' for name in FETCHERS if name)}."
             )
         try:
-            return SCHEMES[scheme](self, Wanted(uri, task_id, auth))
+            return FETCHERS[scheme](self, ImageRequest(uri, task_id, auth))
         except LabelStudioError as error:  # no address, no answer, or no token that it takes
             raise ImageForbidden(str(error)) from error
 
-    def _from_web(self, wanted: Wanted) -> Received:
-        url = self.label_studio.as_reached(prepared(wanted.uri))
-        if self.label_studio.is_own(url) and SERVED.fullmatch(urlsplit(url).path):
-            return self._from_label_studio(url, wanted)
-        return self.download.get(url, wanted.auth)
+    def _fetch_http(self, request: ImageRequest) -> EncodedImage:
+        url = self.label_studio.to_reachable_url(normalize_url(request.uri))
+        if self.label_studio.is_own(url) and LABEL_STUDIO_PATH.fullmatch(urlsplit(url).path):
+            return self._fetch_label_studio(url, request)
+        return self.download.get(url, request.auth)
 
-    def _from_cloud(self, wanted: Wanted) -> Received:
-        if wanted.task_id is None:
+    def _fetch_cloud(self, request: ImageRequest) -> EncodedImage:
+        if request.task_id is None:
             raise ImageNotFound(
-                f"{wanted.uri[:100]!r} lies in a cloud storage, which Label Studio opens for a "
+                f"{request.uri[:100]!r} lies in a cloud storage, which Label Studio opens for a "
                 "task only, and this one has no id: import it into a project with that storage."
             )
-        coded = base64.urlsafe_b64encode(wanted.uri.encode()).decode()
-        path = f"/tasks/{wanted.task_id}/presign/?fileuri={coded}"
+        encoded_uri = base64.urlsafe_b64encode(request.uri.encode()).decode()
+        path = f"/tasks/{request.task_id}/presign/?fileuri={encoded_uri}"
         try:
-            return self.download.get(self.label_studio.url_of(path), wanted.auth)
-        except NotServed as error:
+            return self.download.get(self.label_studio.url_of(path), request.auth)
+        except UnexpectedStatus as error:
             raise ImageNotFound(
-                f"Label Studio cannot open {wanted.uri[:100]!r} ({error}): connect its bucket to "
+                f"Label Studio cannot open {request.uri[:100]!r} ({error}): connect its bucket to "
                 "the project under Settings > Cloud Storage, and check that the file is there."
             ) from error
 
-    def _from_data(self, wanted: Wanted) -> Received:
-        head, comma, body = wanted.uri.partition(",")
+    def _fetch_data_uri(self, request: ImageRequest) -> EncodedImage:
+        head, comma, body = request.uri.partition(",")
         if not comma:
             raise ImageBroken(f"{head[:60]!r} is no data: URI: it lacks the comma before its data.")
         data = unquote_to_bytes(body)
         if head.lower().endswith(";base64"):
-            data = forgiving_base64(data)
+            data = decode_lenient_base64(data)
         if len(data) > self.config.max_bytes:
-            raise too_many_bytes("The data: URI", self.config.max_bytes)
-        return Received(data, head.removeprefix("data:").split(";")[0])
+            raise too_large("The data: URI", self.config.max_bytes)
+        return EncodedImage(data, head.removeprefix("data:").split(";")[0])
 
-    def _from_file_url(self, wanted: Wanted) -> Received:
-        path = FILE_URL_HEAD.sub("", wanted.uri)
-        return self._from_path(wanted._replace(uri="/" + unquote(path).lstrip("/")))
+    def _fetch_file_uri(self, request: ImageRequest) -> EncodedImage:
+        path = FILE_URI_PREFIX.sub("", request.uri)
+        return self._fetch_path(request._replace(uri="/" + unquote(path).lstrip("/")))
 
-    def _from_path(self, wanted: Wanted) -> Received:
-        """A URI without scheme: a file below the local root, or a path of Label Studio."""
-        uri = wanted.uri
-        if uri.startswith("//"):  # a URL that takes the scheme of the page around it
+    def _fetch_path(self, request: ImageRequest) -> EncodedImage:
+        """For a URI without scheme: a file below the local root, or a path of Label Studio."""
+        uri = request.uri
+        if uri.startswith("//"):  # a URL with the scheme of the page around it
             scheme = urlsplit(self.label_studio.url or "https:").scheme
-            return self._from_web(wanted._replace(uri=f"{scheme}:{uri}"))
-        file = self._inside_root(uri)
-        if file and is_regular(file):
+            return self._fetch_http(request._replace(uri=f"{scheme}:{uri}"))
+        file = self._path_below_root(uri)
+        if file and is_regular_file(file):
             return self._read_file(file)
         path = "/" + uri.lstrip("/")
         path = "/data" + path if path.startswith("/upload/") else path
-        if SERVED.fullmatch(urlsplit(path).path):
-            return self._from_label_studio(prepared(self.label_studio.url_of(path)), wanted)
+        if LABEL_STUDIO_PATH.fullmatch(urlsplit(path).path):
+            return self._fetch_label_studio(normalize_url(self.label_studio.url_of(path)), request)
         if file:
             raise ImageNotFound(f"There is no file {uri[:200]!r} below LOCAL_FILES_DOCUMENT_ROOT.")
         raise ImageForbidden(
@@ -162,34 +168,34 @@ class ImageLoader:
             "the images, or import them into Label Studio."
         )
 
-    def _from_label_studio(self, url: str, wanted: Wanted) -> Received:
-        """A URL that Label Studio serves: local files from our own disk where it has them."""
+    def _fetch_label_studio(self, url: str, request: ImageRequest) -> EncodedImage:
+        """For a URL of Label Studio: its local files are read from this machine's disk if there."""
         parts = urlsplit(url)
         if parts.path.rstrip("/").endswith("/data/local-files"):
-            # Read like Label Studio's own view does: decoded once, the last value, never absolute.
+            # As in Label Studio's own view: decoded once, the last value counts, always relative.
             named = parse_qs(parts.query).get("d", [""])[-1]
-            file = self._inside_root(named.lstrip("/"))
-            if file and is_regular(file):
+            file = self._path_below_root(named.lstrip("/"))
+            if file and is_regular_file(file):
                 return self._read_file(file)
         try:
-            return self.download.get(url, wanted.auth)
-        except NotServed:
-            upload = UPLOAD.fullmatch(parts.path)
+            return self.download.get(url, request.auth)
+        except UnexpectedStatus:
+            upload = UPLOAD_PATH.fullmatch(parts.path)
             if not upload:
                 raise
-            # Installations that keep uploads in a cloud storage serve them elsewhere.
-            there = upload["prefix"] + "/storage-data/uploaded/"
+            # Installations with uploads in a cloud storage serve them under another path.
+            storage_path = upload["prefix"] + "/storage-data/uploaded/"
             query = "filepath=" + quote(unquote(upload["file"]))
             try:
                 return self.download.get(
-                    parts._replace(path=there, query=query).geturl(), wanted.auth
+                    parts._replace(path=storage_path, query=query).geturl(), request.auth
                 )
-            except (NotServed, ImageForbidden):
+            except (UnexpectedStatus, ImageForbidden):
                 pass
             raise
 
-    def _inside_root(self, path: str) -> Path | None:
-        """The file that a path means, if it lies below the local root with all links followed."""
+    def _path_below_root(self, path: str) -> Path | None:
+        """The resolved path, links followed, if it is below the local root; else None."""
         if self.config.local_root is None:
             return None
         try:
@@ -199,7 +205,7 @@ class ImageLoader:
             return None
         return file if file.is_relative_to(root) else None
 
-    def _read_file(self, file: Path) -> Received:
+    def _read_file(self, file: Path) -> EncodedImage:
         try:
             with file.open("rb") as stream:
                 data = stream.read(self.config.max_bytes + 1)
@@ -208,32 +214,32 @@ class ImageLoader:
                 f"{file} cannot be read ({error.strerror}): let the user that runs us read it."
             ) from error
         if len(data) > self.config.max_bytes:
-            raise too_many_bytes(str(file), self.config.max_bytes)
-        return Received(data, "")
+            raise too_large(str(file), self.config.max_bytes)
+        return EncodedImage(data, "")
 
 
-SCHEMES: dict[str, Callable[[ImageLoader, Wanted], Received]] = {
-    "": ImageLoader._from_path,
-    "http": ImageLoader._from_web,
-    "https": ImageLoader._from_web,
-    "data": ImageLoader._from_data,
-    "s3": ImageLoader._from_cloud,
-    "gs": ImageLoader._from_cloud,
-    "azure-blob": ImageLoader._from_cloud,
-    "file": ImageLoader._from_file_url,
+FETCHERS: dict[str, Callable[[ImageLoader, ImageRequest], EncodedImage]] = {
+    "": ImageLoader._fetch_path,
+    "http": ImageLoader._fetch_http,
+    "https": ImageLoader._fetch_http,
+    "data": ImageLoader._fetch_data_uri,
+    "s3": ImageLoader._fetch_cloud,
+    "gs": ImageLoader._fetch_cloud,
+    "azure-blob": ImageLoader._fetch_cloud,
+    "file": ImageLoader._fetch_file_uri,
 }
 
 
-def is_regular(file: Path) -> bool:
-    """Whether this is a file that reading comes to an end of: no folder, pipe or device."""
+def is_regular_file(file: Path) -> bool:
+    """False for folders, pipes and devices, whose reads could block forever."""
     try:
         return file.is_file()
     except (OSError, ValueError):
         return False
 
 
-def forgiving_base64(text: bytes) -> bytes:
-    """Decode as browsers do: white space is skipped and padding may lack. Raises ImageBroken."""
+def decode_lenient_base64(text: bytes) -> bytes:
+    """Decoded as browsers do, with white space skipped and padding optional. Raises ImageBroken."""
     dense = b"".join(text.split()).rstrip(b"=")
     try:
         return base64.b64decode(dense + b"=" * (-len(dense) % 4), validate=True)

@@ -1,14 +1,14 @@
-"""Which hosts a task may make us ask: anything public, nothing inside our own network.
+"""Protection against server-side request forgery (SSRF) by URLs in task data.
 
-Task data may name any URL, so without this guard whoever imports tasks could read what only this
-machine can reach (a cloud's metadata address, a database's console). Names are checked twice: by
-what they resolve to before we connect, and by the address really connected to, before a byte is
-sent; so a name that resolves differently the second time (DNS rebinding) gains nothing.
+Only public addresses may be requested. Otherwise anyone who can import tasks could read what only
+this machine can reach, such as a cloud's metadata service. A host is checked twice: by the
+addresses that it resolves to, and by the address actually connected to, before a byte is sent. The
+second check prevents DNS rebinding.
 """
 
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,18 +22,18 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
-EMBEDDED_V4 = [
+EMBEDDED_IPV4: list[Callable[[ipaddress.IPv6Address], ipaddress.IPv4Address | None]] = [
     lambda ip: ip.ipv4_mapped,
     lambda ip: ip.sixtofour,
-    lambda ip: ip.teredo and ip.teredo[1],
+    lambda ip: ip.teredo[1] if ip.teredo else None,
     lambda ip: ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None,
 ]
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of an http(s) URL: `("https", "example.com", 443)`.
+    """Scheme, host and port of an http(s) URL, such as `("https", "example.com", 443)`.
 
-    Raises ValueError when one of them cannot be read.
+    Raises ValueError for any other text.
     """
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS or not (host := (parts.hostname or "").rstrip(".")):
@@ -41,25 +41,25 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, host, parts.port or DEFAULT_PORTS[parts.scheme]
 
 
-def is_same_site(home_url: str, url: str) -> bool:
-    """Whether a password of one URL may go to the other: same origin, or its https side."""
-    home, asked = origin(home_url), origin(url)
-    is_upgrade = home == ("http", home[1], 80) and asked == ("https", home[1], 443)
-    return asked == home or is_upgrade
+def may_share_credentials(known_url: str, url: str) -> bool:
+    """Whether credentials for `known_url` may be sent to `url`: same origin, or http to https."""
+    known, other = origin(known_url), origin(url)
+    is_upgrade = known == ("http", known[1], 80) and other == ("https", known[1], 443)
+    return other == known or is_upgrade
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet, also when it hides an IPv4 one."""
+    """Whether an IP address is global unicast, and so is an IPv4 address embedded in it."""
     ip: IpAddress = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        for embedded in EMBEDDED_V4:
+        for embedded in EMBEDDED_IPV4:
             if v4 := embedded(ip):
                 return is_public(str(v4))
     return ip.is_global and not ip.is_multicast
 
 
-def is_listed(host: str, port: int, allowed_hosts: Collection[str]) -> bool:
-    """Whether the list has this host as `host`, `host:port`, `*.parent.domain` or `*`."""
+def is_allowed_host(host: str, port: int, allowed_hosts: Collection[str]) -> bool:
+    """Whether the list has the host as `host`, `host:port`, `*.parent.domain` or `*`."""
     parents = host.split(".")
     patterns = {"*", host, f"[{host}]"}
     patterns |= {"*." + ".".join(parents[i:]) for i in range(1, len(parents))}
@@ -68,16 +68,17 @@ def is_listed(host: str, port: int, allowed_hosts: Collection[str]) -> bool:
 
 
 def check_host(host: str, port: int) -> None:
-    """Raise ImageForbidden when a host resolves to any address that is not public."""
+    """Raise ImageForbidden if any address that the host resolves to is not public."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return  # connecting fails too, and says more; or a proxy resolves it
+        return  # connecting will fail with a better message, or a proxy resolves the name
     for *_, address in found:
-        refuse_private(host, str(address[0]))
+        check_address(host, str(address[0]))
 
 
-def refuse_private(host: str, address: str) -> None:
+def check_address(host: str, address: str) -> None:
+    """Raise ImageForbidden if the host's address is not public."""
     if not is_public(address):
         named = host if host == address else f"{host} ({address})"
         raise ImageForbidden(
@@ -87,7 +88,7 @@ def refuse_private(host: str, address: str) -> None:
 
 
 class PublicOnlyAdapter(HTTPAdapter):
-    """Transport that drops a direct connection unless its other end is a public address."""
+    """Transport adapter that closes connections to addresses that are not public."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -100,13 +101,13 @@ class PublicOnlyAdapter(HTTPAdapter):
 class _CheckedHTTPConnection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
-        refuse_private(self.host, self.sock.getpeername()[0])
+        check_address(self.host, self.sock.getpeername()[0])
 
 
 class _CheckedHTTPSConnection(HTTPSConnection):
     def connect(self) -> None:
         super().connect()
-        refuse_private(self.host, self.sock.getpeername()[0])
+        check_address(self.host, self.sock.getpeername()[0])
 
 
 class _CheckedHTTPPool(HTTPConnectionPool):

@@ -1,1 +1,1 @@
-"""Label Studio's side: its API, its labeling configs, its webhooks, its smart tools."""
+"""Label Studio's protocol: its API, labeling configs, webhooks, smart tools and extra params."""

@@ -1,4 +1,4 @@
-"""The Label Studio that this backend serves: its address, its token, its API."""
+"""A client of the Label Studio API: its address, its tokens, its GET requests."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import requests
 
 from backend.errors import LabelStudioError, SettingsError
-from backend.images.ssrf import is_same_site, origin
-from backend.label_studio.tokens import CURES, AccessToken, token_kind
+from backend.images.ssrf import may_share_credentials, origin
+from backend.label_studio.tokens import REMEDIES, AccessToken, token_kind
 
-REFUSAL_KEPT_S = 5.0  # how long a failed exchange answers for the next ones: a batch asks it often
+FAILURE_CACHE_S = 5.0  # a failed token exchange is not repeated for so long: a batch asks often
 
 
 class LabelStudio:
-    """One Label Studio server. Safe to share between threads."""
+    """One Label Studio server. Safe between threads."""
 
     def __init__(
         self,
@@ -26,16 +26,16 @@ class LabelStudio:
         timeout_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`url` may have a path (Label Studio under a sub-path). Raises SettingsError."""
+        """`url` may contain a sub-path. Raises SettingsError for an invalid URL."""
         self.url = (url or "").strip().rstrip("/") or None
-        self._given_key = (api_key or "").strip() or None
+        self._configured_key = (api_key or "").strip() or None
         self.timeout_s = timeout_s
         self._setup_hostname: str | None = None
         self._setup_token: str | None = None
         self._clock = clock
         self._exchange_lock = threading.Lock()
-        self._access: AccessToken | None = None
-        self._refusal: tuple[str, float] | None = None
+        self._cached_token: AccessToken | None = None
+        self._failed_exchange: tuple[str, float] | None = None
         if self.url:
             try:
                 origin(self.url)
@@ -44,11 +44,11 @@ class LabelStudio:
                     f"LABEL_STUDIO_URL {self.url!r} cannot be used: {error}."
                 ) from error
 
-    def learn_from_setup(self, hostname: object, access_token: object) -> None:
-        """Take what Label Studio says of itself in /setup: the name it goes by, and a token.
+    def update_from_setup(self, hostname: object, access_token: object) -> None:
+        """Store the public host name and the token that Label Studio sends in /setup.
 
         Anyone who reaches our port can send a /setup. So the name never becomes an address that we
-        ask, and the token is only used when we were given none; it goes to our own server alone.
+        request, and the token is used only if none is configured, for the configured URL alone.
         """
         if isinstance(hostname, str):
             self._setup_hostname = hostname.strip().rstrip("/") or None
@@ -57,20 +57,22 @@ class LabelStudio:
 
     @property
     def api_key(self) -> str | None:
-        return self._given_key or self._setup_token
+        return self._configured_key or self._setup_token
 
     @property
     def key_kind(self) -> str:
+        """A key of TOKEN_KINDS."""
         return token_kind(self.api_key)
 
     def is_own(self, url: str) -> bool:
-        """Whether a URL belongs to this server: only there may its token go."""
-        return self.url is not None and is_same_site(self.url, url)
+        """Whether a URL belongs to this server, so that the token may be sent there."""
+        return self.url is not None and may_share_credentials(self.url, url)
 
     def url_of(self, path: str) -> str:
-        """A path of this server, such as `/api/version`, as a URL.
+        """The URL of a path of this server, such as `/api/version`.
 
-        A path that already has the server's sub-path (task data has it) does not get it twice.
+        A path that already begins with the server's sub-path, as in task data, keeps it once.
+        Raises LabelStudioError if the server's address is not known.
         """
         if not self.url:
             raise LabelStudioError(
@@ -82,11 +84,11 @@ class LabelStudio:
             path = path.removeprefix(sub_path)
         return self.url + "/" + path.lstrip("/")
 
-    def as_reached(self, url: str) -> str:
-        """A URL under the name that Label Studio goes by, at the address where we reach it.
+    def to_reachable_url(self, url: str) -> str:
+        """The URL with Label Studio's public host name replaced by the address that we can reach.
 
-        In Docker, task data says `http://localhost:8080/data/…`, while we must ask
-        `http://label-studio:8080/data/…`.
+        In Docker, task data contains `http://localhost:8080/data/…`, while this process must
+        request `http://label-studio:8080/data/…`.
         """
         name = self._setup_hostname
         if name and self.url and url.startswith(name + "/") and not self.is_own(url):
@@ -94,76 +96,82 @@ class LabelStudio:
         return url
 
     def headers_for(self, url: str) -> dict[str, str]:
-        """The Authorization that a GET of this URL should carry: none for other servers."""
+        """The Authorization header for a GET of this URL; empty for other servers."""
         if not self.api_key or not self.is_own(url):
             return {}
         kind = self.key_kind
         if kind == "refresh":
-            return {"Authorization": f"Bearer {self._access_token()}"}
+            return {"Authorization": f"Bearer {self._current_token()}"}
         scheme = "Bearer" if kind == "access" else "Token"
         return {"Authorization": f"{scheme} {self.api_key}"}
 
-    def renew(self, refused: Mapping[str, str]) -> bool:
-        """After a 401 for these headers: drop the access token; whether asking again can help."""
+    def discard_refused_token(self, headers: Mapping[str, str]) -> bool:
+        """Drop the access token that got a 401 with these headers; whether a retry can help."""
         with self._exchange_lock:
-            if self._access and refused.get("Authorization") == f"Bearer {self._access.text}":
-                self._access = None
-        return self.key_kind == "refresh" and bool(refused)
+            if (
+                self._cached_token
+                and headers.get("Authorization") == f"Bearer {self._cached_token.text}"
+            ):
+                self._cached_token = None
+        return self.key_kind == "refresh" and bool(headers)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> bytes:
-        """GET a path of this server. Raises LabelStudioError."""
+        """Body of a GET of a path of this server. Raises LabelStudioError."""
         return self._request("GET", path, params=params).content
 
     def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        return _json(self._request("GET", path, params=params))
+        return _parse_json(self._request("GET", path, params=params))
 
-    def _access_token(self) -> str:
+    def _current_token(self) -> str:
         with self._exchange_lock:
             now_s = self._clock()
-            if self._refusal and now_s < self._refusal[1]:
-                raise LabelStudioError(self._refusal[0])
-            if self._access is None or now_s >= self._access.renew_at_s:
+            if self._failed_exchange and now_s < self._failed_exchange[1]:
+                raise LabelStudioError(self._failed_exchange[0])
+            if self._cached_token is None or now_s >= self._cached_token.renew_at_s:
                 try:
-                    self._access = self._exchange()
+                    self._cached_token = self._exchange()
                 except LabelStudioError as error:
-                    self._refusal = str(error), self._clock() + REFUSAL_KEPT_S
+                    self._failed_exchange = str(error), self._clock() + FAILURE_CACHE_S
                     raise
-            return self._access.text
+            return self._cached_token.text
 
     def _exchange(self) -> AccessToken:
         response = self._send("POST", "/api/token/refresh/", {}, json={"refresh": self.api_key})
-        answer = _json(response)
+        answer = _parse_json(response)
         if not (isinstance(answer, dict) and isinstance(answer.get("access"), str)):
             raise LabelStudioError(
                 f"{self.url} gives no access token for the personal one: is LABEL_STUDIO_URL the "
                 "address of a Label Studio?"
             )
-        return AccessToken.fresh(answer["access"], self._clock())
+        return AccessToken.issued_at(answer["access"], self._clock())
 
-    def _request(self, method: str, path: str, **what: Any) -> requests.Response:
+    def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = self.headers_for(self.url_of(path))
         try:
-            return self._send(method, path, headers, **what)
+            return self._send(method, path, headers, **options)
         except Unauthorized:
-            if not self.renew(headers):
+            if not self.discard_refused_token(headers):
                 raise
-        return self._send(method, path, self.headers_for(self.url_of(path)), **what)
+        return self._send(method, path, self.headers_for(self.url_of(path)), **options)
 
-    def _send(self, method: str, path: str, headers: dict, **what: Any) -> requests.Response:
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], **options: Any
+    ) -> requests.Response:
         url = self.url_of(path)
         try:
             response = requests.request(
                 method, url, headers=headers, auth=keep_headers, timeout=self.timeout_s,
-                allow_redirects=False, **what,
+                allow_redirects=False, **options,
             )  # fmt: skip
-        except (requests.RequestException, ValueError) as error:  # or a Location that is none
+        except (requests.RequestException, ValueError) as error:  # ValueError: invalid Location
             raise LabelStudioError(
                 f"Label Studio does not answer at {self.url} ({type(error).__name__}): start it, "
                 "or set LABEL_STUDIO_URL to where this machine reaches it."
             ) from error
         if response.status_code == 401:
             raise Unauthorized(
-                f"Label Studio refuses the token ({_detail(response)}): {CURES[self.key_kind]}."
+                f"Label Studio refuses the token ({_error_detail(response)}): "
+                f"{REMEDIES[self.key_kind]}."
             )
         if response.is_redirect:
             raise LabelStudioError(
@@ -173,7 +181,7 @@ class LabelStudio:
         if not response.ok:
             raise LabelStudioError(
                 f"Label Studio answers {method} {urlsplit(url).path} with {response.status_code} "
-                f"({_detail(response)}): "
+                f"({_error_detail(response)}): "
                 + ("is LABEL_STUDIO_URL right?" if response.status_code == 404 else "see its log.")
             )
         return response
@@ -184,11 +192,11 @@ class Unauthorized(LabelStudioError):
 
 
 def keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """As `auth`: keeps requests from putting a password of ~/.netrc over our Authorization."""
+    """Pass as `auth`: stops `requests` from replacing our Authorization by one of ~/.netrc."""
     return request
 
 
-def _json(response: requests.Response) -> Any:
+def _parse_json(response: requests.Response) -> Any:
     try:
         return response.json()
     except ValueError as error:
@@ -198,8 +206,8 @@ def _json(response: requests.Response) -> Any:
         ) from error
 
 
-def _detail(response: requests.Response) -> str:
-    """Label Studio's own words for a refusal, at most 200 letters."""
+def _error_detail(response: requests.Response) -> str:
+    """Label Studio's own message for an error, at most 200 characters."""
     try:
         answer = response.json()
         return str(answer.get("validation_errors") or answer["detail"])[:200]

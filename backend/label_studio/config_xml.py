@@ -1,4 +1,4 @@
-"""The XML of a labeling config, read so that no config can harm us: limits, and no entities."""
+"""Parses the XML of a labeling config, with a size limit and without entities."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,11 +19,11 @@ SMALLEST_CONFIG = """\
 </View>"""
 
 
-def checked_text(label_config: Any) -> str:
-    """The config itself when it is text that we read; LabelConfigError otherwise."""
+def check_config_text(label_config: Any) -> str:
+    """The config itself if it is text within the limits. Raises LabelConfigError otherwise."""
     if not isinstance(label_config, str) or not label_config.strip():
         raise LabelConfigError(
-            f"The labeling config must be XML text, not {cut(repr(label_config))}. "
+            f"The labeling config must be XML text, not {shorten(repr(label_config))}. "
             f"The smallest that works:\n{SMALLEST_CONFIG}"
         )
     if len(label_config) > MAX_CONFIG_CHARS:
@@ -31,7 +31,7 @@ def checked_text(label_config: Any) -> str:
             f"The labeling config has {len(label_config)} characters; at most {MAX_CONFIG_CHARS} "
             'are read. Move long lists of labels into the tasks: <BrushLabels value="$labels">.'
         )
-    # Label Studio's configs declare no document type, and entities are what makes XML dangerous.
+    # Label Studio's configs have no document type. Entities could read files or exhaust memory.
     if "<!DOCTYPE" in label_config or "<!ENTITY" in label_config:
         raise LabelConfigError(
             "The labeling config declares a DOCTYPE or an ENTITY: remove the declaration."
@@ -39,8 +39,8 @@ def checked_text(label_config: Any) -> str:
     return label_config
 
 
-def parse(label_config: str) -> etree._Element:
-    """The root element of a checked text; comments are left out."""
+def parse_xml(label_config: str) -> etree._Element:
+    """The root element, without comments. Raises LabelConfigError for invalid XML."""
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -54,25 +54,25 @@ def parse(label_config: str) -> etree._Element:
         raise LabelConfigError(f"The labeling config is not valid XML: {error}") from error
 
 
-def kind_of(element: etree._Element) -> str:
-    """The tag in lower case: to Label Studio's editor <Brushlabels> is the same tag."""
-    return element.tag.lower()
+def tag_of(element: etree._Element) -> str:
+    """The tag in lower case, as Label Studio's editor ignores case."""
+    return str(element.tag).lower()
 
 
-def named(root: etree._Element, kinds: tuple[str, ...]) -> Iterator[etree._Element]:
-    """Elements of these kinds that have a name, in the config's order."""
-    return (e for e in root.iter() if kind_of(e) in kinds and e.get("name"))
+def named_elements(root: etree._Element, kinds: tuple[str, ...]) -> Iterator[etree._Element]:
+    """Elements with these lower-case tags and a name, in document order."""
+    return (e for e in root.iter() if tag_of(e) in kinds and e.get("name"))
 
 
-def to_names(element: etree._Element) -> list[str]:
-    """The objects that a control is for."""
+def target_names(element: etree._Element) -> list[str]:
+    """Names of the objects that a control annotates, from its `toName`."""
     return list(dict.fromkeys(name.strip() for name in element.get("toName", "").split(",")))
 
 
-def shown(element: etree._Element) -> str:
-    return f'<{element.tag} name="{element.get("name", "")}">'
+def format_tag(element: etree._Element) -> str:
+    return f'<{element.tag!s} name="{element.get("name", "")}">'
 
 
-def cut(text: str) -> str:
-    """A text short enough for a message."""
+def shorten(text: str) -> str:
+    """The text, cut at 300 characters for a message."""
     return text if len(text) <= 300 else text[:300] + "…"

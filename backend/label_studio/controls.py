@@ -1,8 +1,8 @@
-"""The labeling config of a project: which controls we can paint, with which labels, on which image.
+"""Reads a labeling config: the controls that masks can be made for, with their labels and images.
 
 Label Studio's own parser (label_studio_sdk's parse_config) is the reference in the tests. It is not
-called here because it keeps no attributes of controls, knows no <Brush> beside a <Labels>, sees
-dynamic labels only under one-word keys, and takes any XML, entities included.
+called here since it drops the attributes of controls, ignores a <Brush> beside a <Labels>, finds
+dynamic labels only under one-word keys, and accepts any XML, entities included.
 """
 
 import re
@@ -16,23 +16,23 @@ from lxml import etree
 from backend.errors import LabelConfigError, RequestError
 from backend.label_studio.config_xml import (
     SMALLEST_CONFIG,
-    checked_text,
-    cut,
-    kind_of,
-    named,
-    parse,
-    shown,
-    to_names,
+    check_config_text,
+    format_tag,
+    named_elements,
+    parse_xml,
+    shorten,
+    tag_of,
+    target_names,
 )
 
-LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # each paints by itself
-BRUSHES = ("brush", "magicwand")  # paint for a <Labels> of the same image; the first is preferred
+LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # have labels and draw masks
+BRUSHES = ("brush", "magicwand")  # draw masks for a <Labels> on the same image; first preferred
 
 
 @dataclass(frozen=True)
 class LabelSpec:
-    name: str  # what results carry: the alias, or else the value
-    value: str  # the human word
+    name: str  # as in results: the alias, or else the value
+    value: str  # the text that annotators see
     hint: str = ""
     synonyms: tuple[str, ...] = ()  # predicted_values
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)  # all of <Label>
@@ -45,40 +45,47 @@ class Control:
     to_name: str  # the Image
     labels: tuple[LabelSpec, ...]
     image_key: str  # of the task's data: "image", "page.url", "photos[0]"
-    is_value_list: bool = False  # the data holds a list of images, the pages of one task
+    is_value_list: bool = False  # the data has a list of images, the pages of the task
     brush_name: str | None = None  # labels+brush: the <Brush> or <MagicWand> beside the <Labels>
     brush_type: str | None = None  # "brush" or "magicwand"
-    dynamic_key: str | None = None  # of the task's data: more labels, the project's or the task's
+    dynamic_key: str | None = None  # of the task's data: further labels
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def read_controls(label_config: str) -> tuple[Control, ...]:
-    """The controls that we can paint, in the config's order; LabelConfigError if there is none."""
-    return _read_controls(checked_text(label_config))
+    """The controls that masks can be made for, in document order; one for each of their images.
+
+    Raises LabelConfigError if there is none.
+    """
+    return _read_controls(check_config_text(label_config))
 
 
 @lru_cache(maxsize=128)
 def _read_controls(label_config: str) -> tuple[Control, ...]:
-    root = parse(label_config)
-    images = {image.get("name"): image for image in named(root, ("image",))}
-    brushes = {name: brush for kind in reversed(BRUSHES)  # the preferred kind last, so it stays
-               for brush in named(root, (kind,)) for name in to_names(brush)}  # fmt: skip
+    root = parse_xml(label_config)
+    images = {image.get("name"): image for image in named_elements(root, ("image",))}
+    brushes = {
+        name: brush
+        for kind in reversed(BRUSHES)  # the preferred kind last, so that it wins
+        for brush in named_elements(root, (kind,))
+        for name in target_names(brush)
+    }
     controls, reasons = [], []
-    for element in named(root, (*LABEL_CONTROLS, "labels")):
-        labels = _labels_of(element)
-        for to_name in to_names(element):
+    for element in named_elements(root, (*LABEL_CONTROLS, "labels")):
+        labels = _label_specs(element)
+        for to_name in target_names(element):
             found = _read_control(element, labels, images.get(to_name), brushes.get(to_name))
             if isinstance(found, Control):
                 controls.append(found)
             else:
-                reasons.append(f'{shown(element)} for "{to_name}" {found}')
+                reasons.append(f'{format_tag(element)} for "{to_name}" {found}')
     if not controls:
-        tags = ", ".join(shown(element) for element in root.iter() if element.get("toName"))
+        tags = ", ".join(format_tag(element) for element in root.iter() if element.get("toName"))
         raise LabelConfigError(
             f"The labeling config has nothing that we can paint: "
-            f"{cut('; '.join(reasons) or tags or 'no control at all')}. Needed is a BrushLabels, "
-            "BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, on an Image. "
-            f"The smallest config that works:\n{SMALLEST_CONFIG}"
+            f"{shorten('; '.join(reasons) or tags or 'no control at all')}. Needed is a "
+            "BrushLabels, BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, "
+            f"on an Image. The smallest config that works:\n{SMALLEST_CONFIG}"
         )
     return tuple(controls)
 
@@ -89,8 +96,8 @@ def _read_control(
     image: etree._Element | None,
     brush: etree._Element | None,
 ) -> Control | str:
-    """The control, or why it cannot be painted."""
-    if any(kind_of(parent) == "repeater" for parent in element.iterancestors()):
+    """The control, or the reason why no masks can be made for it."""
+    if any(tag_of(parent) == "repeater" for parent in element.iterancestors()):
         return "is inside a Repeater: use <Image valueList> instead"
     if image is None:
         return "is not on an Image"
@@ -98,31 +105,31 @@ def _read_control(
     image_key = image.get("valueList" if is_value_list else "value", "")
     if not re.fullmatch(r"\$[^$/]+", image_key):
         return f'is on an Image whose value is "{image_key}": write it like $image'
-    needs_brush = kind_of(element) == "labels"
+    needs_brush = tag_of(element) == "labels"
     if needs_brush and brush is None:
         return "has no Brush beside it"
     dynamic = element.get("value", "")
     if not labels and not dynamic.startswith("$"):
         return "has no labels"
     return Control(
-        kind="labels+brush" if needs_brush else kind_of(element),
-        from_name=element.get("name"),
-        to_name=image.get("name"),
+        kind="labels+brush" if needs_brush else tag_of(element),
+        from_name=element.get("name", ""),
+        to_name=image.get("name", ""),
         labels=labels,
         image_key=image_key[1:],
         is_value_list=is_value_list,
         brush_name=brush.get("name") if needs_brush and brush is not None else None,
-        brush_type=kind_of(brush) if needs_brush and brush is not None else None,
+        brush_type=tag_of(brush) if needs_brush and brush is not None else None,
         dynamic_key=dynamic[1:] if dynamic.startswith("$") else None,
         attrs=dict(element.attrib),
     )
 
 
-def _labels_of(element: etree._Element) -> tuple[LabelSpec, ...]:
-    return _without_doubles(dict(e.attrib) for e in element.iter() if kind_of(e) == "label")
+def _label_specs(element: etree._Element) -> tuple[LabelSpec, ...]:
+    return _unique_labels(dict(e.attrib) for e in element.iter() if tag_of(e) == "label")
 
 
-def _without_doubles(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, ...]:
+def _unique_labels(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, ...]:
     labels: dict[str, LabelSpec] = {}
     for attrs in all_attrs:
         name = attrs.get("alias") or attrs.get("value") or ""
@@ -137,20 +144,21 @@ def _without_doubles(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec,
 
 
 def labels_for(control: Control, task_data: Mapping[str, Any]) -> tuple[LabelSpec, ...]:
-    """The control's labels for one task: those of the config, then those of the task's data.
+    """The control's labels for one task: those of the config, then dynamic ones of the task's data.
 
     Dynamic labels are a list of words, or of objects with the attributes of <Label>.
+    Raises RequestError for anything else.
     """
     if control.dynamic_key is None:
         return control.labels
-    items = _look_up(task_data, control.dynamic_key)
+    items = _lookup_path(task_data, control.dynamic_key)
     if items is None and control.labels:
-        return control.labels  # as in Label Studio: such a task has no more than the config's
+        return control.labels  # as Label Studio does for a task without dynamic labels
     if not isinstance(items, list) or not all(isinstance(i, str | Mapping) for i in items):
         raise RequestError(
             f'The labels of "{control.from_name}" come from the task: its data needs a list of '
-            f'words or of {{"value": word}} under "{control.dynamic_key}", not {cut(repr(items))}'
-            f". It has the keys {_keys(task_data)}."
+            f'words or of {{"value": word}} under "{control.dynamic_key}", not '
+            f"{shorten(repr(items))}. It has the keys {_format_keys(task_data)}."
         )
     from_task = (
         {"value": item}
@@ -158,30 +166,34 @@ def labels_for(control: Control, task_data: Mapping[str, Any]) -> tuple[LabelSpe
         else {k: str(v) for k, v in item.items() if isinstance(v, str | int | float)}
         for item in items
     )
-    labels = _without_doubles([*(label.attrs for label in control.labels), *from_task])
+    labels = _unique_labels([*(label.attrs for label in control.labels), *from_task])
     if not labels:
         raise RequestError(f'The task\'s list of labels "{control.dynamic_key}" is empty.')
     return labels
 
 
 def image_uris(control: Control, task_data: Mapping[str, Any]) -> list[str]:
-    """The image of a task, or its pages when the config has an <Image valueList>."""
-    found = _look_up(task_data, control.image_key)
+    """URIs of the task's images: one, or a page each for an <Image valueList>.
+
+    Raises RequestError if the task's data has none.
+    """
+    found = _lookup_path(task_data, control.image_key)
     if found is None:
-        # Files uploaded before the project had a config lie under this key.
+        # The key of files that were uploaded before the project had a config.
         found = task_data.get("$undefined$")
     uris = found if isinstance(found, list) and control.is_value_list else [found]
     if not uris or not all(isinstance(uri, str) and uri for uri in uris):
         needed = "a list of image addresses" if control.is_value_list else "an image address"
         raise RequestError(
             f'The task\'s data needs {needed} under "{control.image_key}" (the value of the Image '
-            f'"{control.to_name}"), not {cut(repr(found))}. It has the keys {_keys(task_data)}.'
+            f'"{control.to_name}"), not {shorten(repr(found))}. It has the keys '
+            f"{_format_keys(task_data)}."
         )
     return uris
 
 
-def _look_up(data: Any, path: str) -> Any:
-    """What Label Studio finds under $path: a key of that very name, else a walk over . and []."""
+def _lookup_path(data: Any, path: str) -> Any:
+    """The value that Label Studio resolves $path to: of this very key, else by `.` and `[]`."""
     if isinstance(data, Mapping) and path in data:
         return data[path]
     for part in re.findall(r"[^.\[\]]+", path):
@@ -194,5 +206,5 @@ def _look_up(data: Any, path: str) -> Any:
     return data
 
 
-def _keys(data: Mapping[str, Any]) -> str:
-    return cut(", ".join(map(str, data))) or "(none)"
+def _format_keys(data: Mapping[str, Any]) -> str:
+    return shorten(", ".join(map(str, data))) or "(none)"

@@ -1,6 +1,6 @@
-"""What one project may set, in the "extra params" of its Label Studio ML backend.
+"""Settings of one project, from the "extra params" of its ML backend in Label Studio.
 
-/setup carries them, /predict does not: they are validated at /setup and remembered per project.
+/setup sends them, /predict does not: they are validated at /setup and stored per project.
 """
 
 import dataclasses
@@ -12,19 +12,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from backend.errors import SettingsError
-from backend.validation import Accepts, OneOf, refusal_of
+from backend.validation import Accepts, OneOf, invalid_field_of
 from model import METHODS, REFINERS, TEMPLATES, SegmentSettings
 
 
-def list_of_words(value: Any) -> tuple[str, ...]:
-    """A list of words, or one text of words divided by commas."""
+def split_words(value: Any) -> tuple[str, ...]:
+    """Words of a list, or of one text with commas. Raises ValueError for anything else."""
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise ValueError(value)
     return tuple(word.strip() for word in words if word.strip())
 
 
-def version_name(value: Any) -> str:
+def check_version_name(value: Any) -> str:
     name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     pattern = r"newest|none|[0-9]{1,9}(-[0-9a-f]{1,32})?"
     if not isinstance(name, str) or not re.fullmatch(pattern, name):
@@ -34,15 +34,15 @@ def version_name(value: Any) -> str:
 
 Words = Annotated[
     tuple[str, ...],
-    BeforeValidator(list_of_words),
+    BeforeValidator(split_words),
     Accepts('a list of words, such as ["floor", "wall"]'),
 ]
 Version = Annotated[
     str,
-    BeforeValidator(version_name),
+    BeforeValidator(check_version_name),
     Accepts('"newest", "none" or the number of a version, such as 3'),
 ]
-ONE_A_LABEL = Accepts('an object with one entry a label, such as {"Cat": …}')
+ENTRY_PER_LABEL = Accepts('an object with one entry a label, such as {"Cat": …}')
 Share = Annotated[float, Field(ge=0, le=1)]
 Threshold = Share | Literal["auto"]
 LogitScale = Annotated[float, Field(ge=1, le=1000)] | Literal["auto"]
@@ -54,7 +54,7 @@ def option(default: Any, meaning: str) -> Any:
 
 
 class ProjectSettings(BaseModel):
-    """None: the server's setting, or else the method's own value."""
+    """None stands for the server's setting, or else the method's own value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -66,7 +66,7 @@ class ProjectSettings(BaseModel):
         None, "prompt templates of the domain"
     )
     logit_scale: LogitScale | None = option(None, "sharpness of the class decision")
-    prob_threshold: Threshold | None = option(None, "pixels less sure than this stay unlabelled")
+    prob_threshold: Threshold | None = option(None, "pixels less sure than this stay unlabeled")
     area_threshold: Threshold | None = option(
         None, "labels on a smaller part of the image are left out"
     )
@@ -77,30 +77,34 @@ class ProjectSettings(BaseModel):
         None, "how the synonyms of a label join"
     )
     auto_negatives: bool = option(
-        True, "add everyday words that are kin to no label, for the unlabelled"
+        True, "add everyday words that no label is related to, for what stays unlabeled"
     )
     background: Words = option((), "words for what is in no label")
-    descriptions: Annotated[dict[str, str], ONE_A_LABEL] = option({}, "a sentence for each label")
-    synonyms: Annotated[dict[str, Words], ONE_A_LABEL] = option({}, "other words for each label")
+    descriptions: Annotated[dict[str, str], ENTRY_PER_LABEL] = option(
+        {}, "a sentence for each label"
+    )
+    synonyms: Annotated[dict[str, Words], ENTRY_PER_LABEL] = option(
+        {}, "other words for each label"
+    )
     min_region_px: Annotated[int, Field(ge=0, le=10**9)] = option(
         16, "masks of fewer pixels are left out"
     )
     memory_version: Version = option(
         "newest",
-        "which version of what was learnt is used: newest, none, or a number of /versions",
+        "which version of what was learned is used: newest, none, or a number of /versions",
     )
 
     @classmethod
     def from_extra_params(cls, params: Any) -> "tuple[ProjectSettings, list[str]]":
-        """Settings, and a sentence for each key that we do not know and ignore.
+        """The settings, and a sentence for each unknown key, which is ignored.
 
-        params: the object of /setup, its JSON text, or None. A wrong value raises SettingsError,
-        and so does a key that looks like one of ours misspelled; a key like none of ours may be
-        meant for another program and is only reported.
+        `params`: the object of /setup, its JSON text, or None. Raises SettingsError for a wrong
+        value, and for a key that looks like a misspelled one. Other unknown keys may be meant for
+        another program.
         """
         known = cls.model_fields
         values, ignored = {}, []
-        for key, value in as_object(params).items():
+        for key, value in parse_params(params).items():
             if key in known:
                 if value is not None:
                     values[key] = value
@@ -113,38 +117,42 @@ class ProjectSettings(BaseModel):
         try:
             return cls.model_validate(values), ignored
         except ValidationError as error:
-            refusal = refusal_of(error.errors()[0], cls)
-            key = refusal.field + "".join(f"[{part!r}]" for part in refusal.path)
+            invalid = invalid_field_of(error.errors()[0], cls)
+            key = invalid.field + "".join(f"[{part!r}]" for part in invalid.path)
             raise SettingsError(
-                f"extra_params: {key} cannot be {json.dumps(refusal.given)[:80]}. "
-                f"It takes {refusal.accepts}."
+                f"extra_params: {key} cannot be {json.dumps(invalid.given)[:80]}. "
+                f"It takes {invalid.accepts}."
             ) from error
 
     def to_json(self) -> bytes:
-        """Only what differs from the default; `from_extra_params` reads it back."""
-        return json.dumps(self._changed(), sort_keys=True).encode()
+        """JSON of the values that differ from the defaults; `from_extra_params` reads it back."""
+        return json.dumps(self._non_default_values(), sort_keys=True).encode()
 
-    def words_json(self) -> bytes:
-        """What SegmentSettings does not hold, as far as it differs from the default; b"" if not."""
-        # What was learnt has a part of its own in model_version.
-        elsewhere = {*SEGMENT_CHOICES, "memory_version"}
-        own = {key: value for key, value in self._changed().items() if key not in elsewhere}
+    def vocabulary_json(self) -> bytes:
+        """JSON of the non-default fields that SegmentSettings lacks, such as words; b"" if none."""
+        # memory_version is left out: model_version names the version that is used.
+        other_fields = {*SEGMENT_FIELDS, "memory_version"}
+        own = {
+            key: value
+            for key, value in self._non_default_values().items()
+            if key not in other_fields
+        }
         return json.dumps(own, sort_keys=True).encode() if own else b""
 
     def segment_settings(self, default: SegmentSettings) -> SegmentSettings:
-        """The server's settings with those of this project over them."""
-        own = {name: getattr(self, name) for name in SEGMENT_CHOICES}
+        """The server's settings, overridden by those that the project sets."""
+        own = {name: getattr(self, name) for name in SEGMENT_FIELDS}
         chosen = {name: value for name, value in own.items() if value is not None}
         return dataclasses.replace(default, **chosen)
 
-    def _changed(self) -> dict[str, Any]:
+    def _non_default_values(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
-SEGMENT_CHOICES = tuple(field.name for field in dataclasses.fields(SegmentSettings))
+SEGMENT_FIELDS = tuple(field.name for field in dataclasses.fields(SegmentSettings))
 
 
-def as_object(params: Any) -> dict[str, Any]:
+def parse_params(params: Any) -> dict[str, Any]:
     if isinstance(params, str):
         try:
             params = json.loads(params) if params.strip() else None

@@ -1,4 +1,4 @@
-"""Clicks and boxes of Label Studio's smart tools: a /predict context in the model's words."""
+"""Reads the clicks and boxes of Label Studio's smart tools from the context of a /predict."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from backend.errors import RequestError
 from backend.label_studio.controls import Control, LabelSpec
 from model import BoxPrompt, PointPrompt
 
-MAX_PROMPTS = 1000  # of one context: people make dozens
+MAX_PROMPTS = 1000  # in one context; people make dozens
 
 
 @dataclass(frozen=True)
@@ -20,21 +20,21 @@ class Prompt:
     label: str  # alias or value, as Label Studio sends it
     to_name: str
     page: int
-    shape: PointPrompt | BoxPrompt  # in shares of the image
+    shape: PointPrompt | BoxPrompt  # coordinates from 0 to 1
 
 
 def read_prompts(context: Mapping[str, Any] | None) -> tuple[Prompt, ...]:
-    """The prompts of a /predict context, oldest first; kinds that we do not know are passed over.
+    """The prompts of a /predict context, oldest first; items of other kinds are skipped.
 
-    Key points restored from a draft have lost their "is_positive": they were positive.
-    RequestError for a prompt without its place or label.
+    Key points restored from a draft lack "is_positive", and were positive.
+    Raises RequestError for a prompt without coordinates or label.
     """
     items = (context or {}).get("result") or ()
     if not isinstance(items, Sequence) or not all(isinstance(item, Mapping) for item in items):
         raise RequestError('"result" of the context must be a list of objects.')
     if len(items) > MAX_PROMPTS:
         raise RequestError(f"The context has {len(items)} items; {MAX_PROMPTS} are the most.")
-    return tuple(read_prompt(item) for item in items if item.get("type") in READERS)
+    return tuple(read_prompt(item) for item in items if item.get("type") in PROMPT_READERS)
 
 
 def read_prompt(item: Mapping[str, Any]) -> Prompt:
@@ -49,7 +49,7 @@ def read_prompt(item: Mapping[str, Any]) -> Prompt:
             label=label,
             to_name=str(item.get("to_name", "")),
             page=int(item.get("item_index") or 0),
-            shape=READERS[kind](item, value),
+            shape=PROMPT_READERS[kind](item, value),
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise RequestError(
@@ -58,27 +58,31 @@ def read_prompt(item: Mapping[str, Any]) -> Prompt:
 
 
 def _read_point(item: Mapping[str, Any], value: Mapping[str, Any]) -> PointPrompt:
-    return PointPrompt(_share(value["x"]), _share(value["y"]), item.get("is_positive") is not False)
+    return PointPrompt(
+        _fraction(value["x"]), _fraction(value["y"]), item.get("is_positive") is not False
+    )
 
 
 def _read_box(item: Mapping[str, Any], value: Mapping[str, Any]) -> BoxPrompt:
-    """The upright box around the rectangle, which may be turned about its left upper corner."""
+    """The axis-aligned bounding box of a rectangle that is rotated about its top left corner."""
     width, height = _number(value["width"]), _number(value["height"])
     aspect = _number(item.get("original_height") or 1) / _number(item.get("original_width") or 1)
-    turn = math.radians(_number(value.get("rotation") or 0))
-    cos, sin = math.cos(turn), math.sin(turn)
+    angle = math.radians(_number(value.get("rotation") or 0))
+    cos, sin = math.cos(angle), math.sin(angle)
     corners = [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)]
     xs = [_number(value["x"]) + x * cos - y * sin * aspect for x, y in corners]
     ys = [_number(value["y"]) + x * sin / aspect + y * cos for x, y in corners]
-    return BoxPrompt((_share(min(xs)), _share(min(ys)), _share(max(xs)), _share(max(ys))))
+    return BoxPrompt(
+        (_fraction(min(xs)), _fraction(min(ys)), _fraction(max(xs)), _fraction(max(ys)))
+    )
 
 
 Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], PointPrompt | BoxPrompt]
-READERS: dict[str, Reader] = {"keypointlabels": _read_point, "rectanglelabels": _read_box}
+PROMPT_READERS: dict[str, Reader] = {"keypointlabels": _read_point, "rectanglelabels": _read_box}
 
 
-def _share(percent: Any) -> float:
-    """0..1 of a percent; a click at the border may lie just outside."""
+def _fraction(percent: Any) -> float:
+    """A percentage as 0..1, clamped: a click at the border may be just outside."""
     return min(max(_number(percent) / 100, 0.0), 1.0)
 
 
@@ -91,12 +95,12 @@ def _number(raw: Any) -> float:
 def prompts_of_control(
     control: Control, page: int, prompts: Sequence[Prompt]
 ) -> tuple[Prompt, ...]:
-    """The prompts for this control: those on its image and page with the newest one's label."""
+    """The prompts on this control's image and page that have the label of the newest one there."""
     own = [one for one in prompts if one.to_name == control.to_name and one.page == page]
     return tuple(one for one in own if one.label == own[-1].label)
 
 
 def index_of_label(prompt: Prompt, labels: Sequence[LabelSpec]) -> int | None:
-    """Which of the labels the prompt means; None when it is none of them."""
+    """Index of the prompt's label among `labels`, by alias or value; None if it is not there."""
     found = (i for i, one in enumerate(labels) if prompt.label in (one.name, one.value))
     return next(found, None)

@@ -1,8 +1,8 @@
-"""The kinds of token that Label Studio knows, told by their form, and the cure for each refusal.
+"""The kinds of Label Studio's tokens, recognized by their form, with a remedy for each refusal.
 
-Read off Label Studio 1.23.2: a legacy token, 40 hex digits, is sent as it is, and is switched off
-in new organizations. A personal access token is a JWT *refresh* token: it is exchanged for an
-access token that lives 300 s, and only that one opens anything.
+As in Label Studio 1.23.2: a legacy token, 40 hex digits, is sent as it is, and is disabled in new
+organizations. A personal access token is a JWT *refresh* token: it is exchanged for an access token
+that is valid for 300 s, and only that one authorizes requests.
 """
 
 import base64
@@ -11,34 +11,34 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-NEW_KEY_CURE = (
+NEW_KEY_REMEDY = (
     "make one in Label Studio under Account & Settings > Personal Access Token, "
     "and set LABEL_STUDIO_API_KEY to it"
 )
-KINDS = {
+TOKEN_KINDS = {
     "none": "no token",
     "legacy": "legacy token",
     "refresh": "personal access token",
     "access": "access token of the moment",
-    "cut": "personal access token without its end",
+    "truncated": "personal access token without its end",
     "unknown": "token of no known kind",
 }
-CURES = {
-    "none": f"it needs a token: {NEW_KEY_CURE}",
+REMEDIES = {
+    "none": f"it needs a token: {NEW_KEY_REMEDY}",
     "legacy": "legacy tokens are off by default: allow them under Organization > Access Token "
-    f"Settings, or get a personal access token: {NEW_KEY_CURE}",
-    "refresh": f"the token was revoked or belongs to another Label Studio: {NEW_KEY_CURE}",
-    "access": f"this is an access token, which lives five minutes: {NEW_KEY_CURE}",
-    "cut": f"the token was copied without its last part: {NEW_KEY_CURE}",
-    "unknown": f"the token is neither 40 hex digits nor a personal access token: {NEW_KEY_CURE}",
+    f"Settings, or get a personal access token: {NEW_KEY_REMEDY}",
+    "refresh": f"the token was revoked or belongs to another Label Studio: {NEW_KEY_REMEDY}",
+    "access": f"this is an access token, which lives five minutes: {NEW_KEY_REMEDY}",
+    "truncated": f"the token was copied without its last part: {NEW_KEY_REMEDY}",
+    "unknown": f"the token is neither 40 hex digits nor a personal access token: {NEW_KEY_REMEDY}",
 }
 
-ACCESS_LIFE_S = 300.0  # of an access token that does not say when it expires
-RENEW_EARLY_S = 30.0  # before it expires, so that no request meets a dead token on its way
+DEFAULT_LIFETIME_S = 300.0  # of an access token without times of issue and expiry
+RENEWAL_MARGIN_S = 30.0  # a token is renewed so long before it expires
 
 
 def token_kind(api_key: str | None) -> str:
-    """Which kind of token this is, a key of KINDS: told by its form, without asking."""
+    """The kind of a token, a key of TOKEN_KINDS, by its form alone."""
     if not api_key:
         return "none"
     if re.fullmatch(r"[0-9a-f]{40}", api_key):
@@ -47,12 +47,12 @@ def token_kind(api_key: str | None) -> str:
     if claims is None:
         return "unknown"
     if api_key.count(".") == 1:
-        return "cut"  # lists of tokens in Label Studio show them without the signature
+        return "truncated"  # Label Studio's list of tokens shows them without the signature
     return "access" if claims.get("token_type") == "access" else "refresh"
 
 
 def jwt_claims(token: str) -> dict[str, Any] | None:
-    """What a JWT says of itself, unverified; None when this is no JWT."""
+    """The unverified claims of a JWT; None if the token is no JWT."""
     parts = token.split(".")
     if len(parts) not in (2, 3):
         return None
@@ -69,11 +69,11 @@ class AccessToken:
     renew_at_s: float  # on the clock that `now_s` was read from
 
     @classmethod
-    def fresh(cls, text: str, now_s: float) -> "AccessToken":
-        """Its life is expiry minus issue: Label Studio's clock need not agree with ours."""
+    def issued_at(cls, text: str, now_s: float) -> "AccessToken":
+        """A token received at `now_s`. Its lifetime is exp - iat, since the clocks may differ."""
         claims = jwt_claims(text) or {}
         try:
-            life_s = float(claims["exp"]) - float(claims["iat"])
+            lifetime_s = float(claims["exp"]) - float(claims["iat"])
         except (KeyError, TypeError, ValueError):
-            life_s = ACCESS_LIFE_S
-        return cls(text, now_s + life_s - min(RENEW_EARLY_S, life_s / 2))
+            lifetime_s = DEFAULT_LIFETIME_S
+        return cls(text, now_s + lifetime_s - min(RENEWAL_MARGIN_S, lifetime_s / 2))

@@ -1,4 +1,4 @@
-"""Label Studio's webhook events: which of them matter to us, and what each must carry."""
+"""Label Studio's webhook events: which ones are handled, their required keys, their annotations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 
 from backend.errors import RequestError
 
-# ANNOTATIONS_CREATED has lists under its singular keys; a delete has ids only, even a single one.
-NEEDS: dict[str, tuple[str, ...]] = {
+# ANNOTATIONS_CREATED has lists under singular keys. A single deletion is sent as a list, too.
+REQUIRED_KEYS: dict[str, tuple[str, ...]] = {
     "ANNOTATION_CREATED": ("annotation", "task"),
     "ANNOTATION_UPDATED": ("annotation", "task"),
     "ANNOTATIONS_CREATED": ("annotation", "task"),
@@ -24,7 +24,7 @@ DELETIONS = ("ANNOTATIONS_DELETED", "TASKS_DELETED")
 
 @dataclass(frozen=True)
 class Annotation:
-    """One annotation as an event shows it."""
+    """One annotation of an event, with the data of its task."""
 
     id: str
     task_id: str
@@ -32,23 +32,23 @@ class Annotation:
     result: tuple[Mapping[str, Any], ...]
     updated_us: int  # Label Studio's updated_at, microseconds since 1970
     was_cancelled: bool  # skipped
-    saw_prediction: bool  # it began as a prediction that was shown
-    is_bulk: bool  # made of predictions without a look at each
+    from_prediction: bool  # a person edited or accepted a prediction
+    is_bulk: bool  # made of predictions by a bulk action, without a check of each
 
 
-def matters(event: Mapping[str, Any]) -> bool:
-    """Whether an event is to be worked off; RequestError where it is not what it says it is.
+def is_handled(event: Mapping[str, Any]) -> bool:
+    """Whether the queue should process an event; False for unknown actions.
 
-    Events that we do not know, such as those of later versions, are no error.
+    Raises RequestError for an event of a known action without its required keys.
     """
     action = event.get("action")
     if not isinstance(action, str):
         raise RequestError('/webhook needs "action", the name of a Label Studio event.')
-    if action not in NEEDS:
+    if action not in REQUIRED_KEYS:
         return False
     if not isinstance(event.get("project"), Mapping) or "id" not in event["project"]:
         raise RequestError(f'{action} needs "project", an object with an "id".')
-    for key in NEEDS[action]:
+    for key in REQUIRED_KEYS[action]:
         items = event.get(key)
         items = items if isinstance(items, list) else [items]
         if not all(isinstance(item, Mapping) and "id" in item for item in items):
@@ -57,19 +57,19 @@ def matters(event: Mapping[str, Any]) -> bool:
 
 
 def project_key(project: Mapping[str, Any]) -> str:
-    """The project as /setup and /predict name it: its id and the second of its creation."""
+    """The project's name in /setup and /predict: `"<id>.<second of its creation>"`."""
     try:
-        return f"{project['id']}.{int(moment_us(project['created_at']) / 1e6)}"
+        return f"{project['id']}.{int(parse_time_us(project['created_at']) / 1e6)}"
     except (KeyError, ValueError):
         return str(project["id"])
 
 
-def annotations_in(event: Mapping[str, Any]) -> list[Annotation]:
-    """What an ANNOTATION(S)_CREATED or _UPDATED shows. RequestError when it is damaged."""
-    shown, tasks = _listed(event["annotation"]), _listed(event["task"])
+def read_annotations(event: Mapping[str, Any]) -> list[Annotation]:
+    """The annotations of an ANNOTATION(S)_CREATED or _UPDATED. Raises RequestError."""
+    annotations, tasks = _as_list(event["annotation"]), _as_list(event["task"])
     by_id = {str(task["id"]): task for task in tasks}
     found = []
-    for one in shown:
+    for one in annotations:
         task = tasks[0] if len(tasks) == 1 else by_id.get(str(one.get("task")))
         if task is None or not isinstance(task.get("data"), Mapping):
             raise RequestError(f"Annotation {one['id']} comes without its task's data.")
@@ -77,7 +77,7 @@ def annotations_in(event: Mapping[str, Any]) -> list[Annotation]:
         if not isinstance(result, list) or not all(isinstance(item, Mapping) for item in result):
             raise RequestError(f'"result" of annotation {one["id"]} must be a list of objects.')
         try:
-            updated_us = moment_us(one["updated_at"])
+            updated_us = parse_time_us(one["updated_at"])
         except (KeyError, ValueError) as error:
             raise RequestError(f'Annotation {one["id"]} needs "updated_at", a time.') from error
         found.append(
@@ -88,15 +88,15 @@ def annotations_in(event: Mapping[str, Any]) -> list[Annotation]:
                 result=tuple(result),
                 updated_us=updated_us,
                 was_cancelled=bool(one.get("was_cancelled")),
-                saw_prediction=one.get("parent_prediction") is not None,
+                from_prediction=one.get("parent_prediction") is not None,
                 is_bulk=isinstance(event["annotation"], list),
             )
         )
     return found
 
 
-def moment_us(text: Any) -> int:
-    """Microseconds since 1970 of Label Studio's times; ValueError for what is none."""
+def parse_time_us(text: Any) -> int:
+    """Microseconds since 1970 of an ISO 8601 time with its zone. Raises ValueError."""
     if not isinstance(text, str):
         raise ValueError(f"no time: {text!r:.40}")
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -106,5 +106,5 @@ def moment_us(text: Any) -> int:
     return int(seconds) * 1_000_000 + moment.microsecond
 
 
-def _listed(item: Any) -> list[Any]:
+def _as_list(item: Any) -> list[Any]:
     return item if isinstance(item, list) else [item]

@@ -1,1 +1,1 @@
-"""Corrections: taken in durably, turned into lessons in the background."""
+"""Corrected annotations: queued durably, turned into lessons in the background."""

@@ -1,9 +1,10 @@
-"""What an annotation says of one image: a mask for each label that a person drew or left."""
+"""The masks of one image in an annotation, by label, as training targets."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import RequestError
 from backend.label_studio.controls import Control, LabelSpec
@@ -11,13 +12,13 @@ from backend.label_studio.webhook_events import Annotation
 from backend.masks.regions import decode_region
 from model import TaughtMask
 
-# What a region is labelled with stands under its kind in the value.
+# Keys of a region's value that hold its labels.
 LABEL_KEYS = (
     "brushlabels", "bitmasklabels", "polygonlabels", "labels", "rectanglelabels", "ellipselabels",
 )  # fmt: skip
-DRAWN_KEYS = ("rle", "imageDataURL", "points")  # outlines of the thing itself
-COARSE_KEYS = ("width", "radiusX")  # rectangles and ellipses only lie around it
-WEAK = 0.3  # weight of what is coarse, and of what nobody looked at
+DRAWN_KEYS = ("rle", "imageDataURL", "points")  # of masks and polygons
+COARSE_KEYS = ("width", "radiusX")  # of rectangles and ellipses, which also cover what is around
+WEAK_WEIGHT = 0.3  # of coarse regions and of bulk annotations that nobody checked; a heuristic
 
 
 def taught_masks(
@@ -26,46 +27,47 @@ def taught_masks(
     labels: Sequence[LabelSpec],
     page: int,
     image_hw: tuple[int, int],
-    shown: Mapping[str, np.ndarray] | None = None,
+    predicted: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> list[TaughtMask] | None:
-    """Masks (H, W) by label for one image; None when the annotation says nothing of it.
+    """Masks (H, W) by label for one image; None if the annotation has no information on it.
 
-    `shown`: our earlier masks by label, where they are known. A label of which nothing is left has
-    an empty mask when it was shown: that it was wrong is evidence too. Regions of any control on
-    the image count, if their label is one of these. RequestError when a region is damaged.
+    `predicted`: the earlier prediction's masks by label, if they are known. A predicted label
+    without any region left gets an empty mask, since its prediction was wrong. Regions of every
+    control on the image count, if their label is one of `labels`. Raises RequestError for an
+    invalid region.
     """
-    drawn: dict[str, np.ndarray] = {}
-    coarse: dict[str, np.ndarray] = {}
-    left: dict[str, list[bool]] = {}  # by label: were its regions left as they were predicted?
+    drawn: dict[str, NDArray[np.bool_]] = {}
+    coarse: dict[str, NDArray[np.bool_]] = {}
+    is_unchanged: dict[str, list[bool]] = {}  # label -> for each region: still as predicted?
     for item in annotation.result:
-        if not _is_on(item, control, page):
+        if not _is_on_page(item, control, page):
             continue
         value = item["value"]
         is_drawn = any(key in value for key in DRAWN_KEYS)
         if "keypointlabels" in value or not (is_drawn or any(key in value for key in COARSE_KEYS)):
             continue
         masks = drawn if is_drawn else coarse
-        for label in _labels_of(value, labels):
-            mask = _mask_of(item, image_hw)
+        for label in _label_words(value, labels):
+            mask = _decode_mask(item, image_hw)
             masks[label] = masks[label] | mask if label in masks else mask
-            left.setdefault(label, []).append(item.get("origin") == "prediction")
-    if not drawn and not coarse and not annotation.saw_prediction and annotation.result:
-        return None  # work on something else, such as a choice
-    known = shown or {label: drawn[label] for label in drawn if all(left[label])}
-    strength = WEAK if annotation.is_bulk else 1.0
-    found = [(label, mask, strength) for label, mask in drawn.items()]
+            is_unchanged.setdefault(label, []).append(item.get("origin") == "prediction")
+    if not drawn and not coarse and not annotation.from_prediction and annotation.result:
+        return None  # only results of other kinds, such as choices
+    baseline = predicted or {label: drawn[label] for label in drawn if all(is_unchanged[label])}
+    weight = WEAK_WEIGHT if annotation.is_bulk else 1.0
+    found = [(label, mask, weight) for label, mask in drawn.items()]
     found += [
-        (label, mask, WEAK * strength) for label, mask in coarse.items() if label not in drawn
+        (label, mask, WEAK_WEIGHT * weight) for label, mask in coarse.items() if label not in drawn
     ]
-    if shown is not None:
-        nothing = np.zeros(image_hw, dtype=bool)
-        gone = [label for label in shown if label not in drawn and label not in coarse]
-        found += [(label, nothing, strength) for label in gone]
-        known = {label: shown.get(label, nothing) for label, _, _ in found}
-    return [TaughtMask(label, mask, known.get(label), weight) for label, mask, weight in found]
+    if predicted is not None:
+        empty = np.zeros(image_hw, dtype=bool)
+        deleted = [label for label in predicted if label not in drawn and label not in coarse]
+        found += [(label, empty, weight) for label in deleted]
+        baseline = {label: predicted.get(label, empty) for label, _, _ in found}
+    return [TaughtMask(label, mask, baseline.get(label), weight) for label, mask, weight in found]
 
 
-def _is_on(item: Mapping[str, Any], control: Control, page: int) -> bool:
+def _is_on_page(item: Mapping[str, Any], control: Control, page: int) -> bool:
     return (
         isinstance(item.get("value"), Mapping)
         and item.get("to_name") == control.to_name
@@ -73,8 +75,8 @@ def _is_on(item: Mapping[str, Any], control: Control, page: int) -> bool:
     )
 
 
-def _labels_of(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[str]:
-    """The words of this control's labels that a region carries, by alias or by value."""
+def _label_words(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[str]:
+    """The `value`s of those of this control's labels that a region has, by alias or value."""
     words = {label.value: label.value for label in labels}
     words |= {label.name: label.value for label in labels}
     names: list[Any] = next(
@@ -83,7 +85,7 @@ def _labels_of(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[st
     return [words[name] for name in names if isinstance(name, str) and name in words]
 
 
-def _mask_of(item: Mapping[str, Any], image_hw: tuple[int, int]) -> np.ndarray:
+def _decode_mask(item: Mapping[str, Any], image_hw: tuple[int, int]) -> NDArray[np.bool_]:
     mask = decode_region(item)
     if mask.shape != image_hw:
         raise RequestError(

@@ -1,10 +1,9 @@
-"""What people correct: taken in durably at once, worked off later.
+"""A durable queue of webhook events in a Redis stream, with at-least-once delivery.
 
-Label Studio waits one second for a webhook's answer and never sends it again, so an event is in a
-file before `push` returns: in the store's, which a killed process does not hurt and a power cut
-robs of its last second or two; or, while the store is away, in a spool of ours, synced at once,
-which moves to the store when that is back. Delivery is at least once and in no strict order: who
-works off the events goes by their ids and times.
+Label Studio waits one second for a webhook's answer and never repeats it, so an event is in a file
+before `push` returns: in the store's append-only file, which a killed process does not damage and a
+power cut shortens by at most 2 s; or, while the store is down, in a spool file, synced at once and
+moved to the store later. The order of delivery is not strict; consumers compare ids and times.
 """
 
 import contextlib
@@ -23,18 +22,18 @@ import redis
 from backend.errors import StoreError
 from backend.learning.spool import Spool
 from backend.metrics import Counts
+from backend.store.keys import CORRECTIONS_BYTES_KEY, CORRECTIONS_KEY
 from backend.store.store import Store
 
 log = logging.getLogger(__name__)
 
-# The braces keep both keys on one node of a Redis cluster.
-STREAM, STREAM_BYTES = "firstpass:{corrections}", "firstpass:{corrections}:bytes"
-GROUP = WORKER = "firstpass"  # one name for all workers: an event goes to one of them either way
-COMPRESS_FROM_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
-WARN_EVERY_S = 60.0
+KEYS = (CORRECTIONS_KEY, CORRECTIONS_BYTES_KEY)
+GROUP = CONSUMER = "firstpass"  # one name for all workers; each event still goes to one of them
+MIN_COMPRESSED_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
+WARNING_INTERVAL_S = 60.0
 
-# Both scripts keep the sum of the values' sizes; a new stream starts the sum anew.
-PUSH = """
+# Both scripts maintain the sum of the sizes of the values; it starts again with a new stream.
+PUSH_SCRIPT = """
 redis.call('XADD', KEYS[1], '*', 'event', ARGV[1])
 local bytes
 if redis.call('XLEN', KEYS[1]) == 1 then
@@ -54,7 +53,7 @@ while length > 1 and (length > tonumber(ARGV[2]) or bytes > tonumber(ARGV[3])) d
 end
 return dropped
 """
-DONE = """
+ACKNOWLEDGE_SCRIPT = """
 for i = 2, #ARGV do
     local found = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
     redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
@@ -71,39 +70,39 @@ class QueueConfig:
     max_events: int = 10_000  # in the store; beyond it the oldest are dropped, with a warning
     max_bytes: int = 128 * 2**20  # in the store, compressed
     max_spool_bytes: int = 64 * 2**20
-    claim_after_s: float = 60.0  # an event not done by then goes to another worker
+    claim_after_s: float = 60.0  # until an event that is not acknowledged is delivered again
 
 
 @dataclass(frozen=True)
 class QueuedEvent:
-    id: str  # for `done`
+    id: str  # of the stream entry, "milliseconds-count"
     event: dict[str, Any]  # as Label Studio sent it
-    deliveries: int  # 1, or more when a worker died over it
+    deliveries: int  # more than 1 if earlier ones were not acknowledged
 
 
 class EventQueue:
-    """Events in, events out, none lost to a crash of any process. Safe between threads."""
+    """`push`, `take`, `acknowledge`; no crash of a process loses an event. Safe between threads."""
 
     def __init__(self, store: Store, data_dir: Path, config: QueueConfig | None = None) -> None:
         self.counts = Counts(
-            "pushed",  # events taken in
-            "spooled",  # of those, into the file
-            "dropped",  # the oldest, for which there was no room
+            "pushed",
+            "spooled",  # of those pushed, into the file
+            "dropped",  # the oldest, for want of room
         )
         self._store = store
         self._config = config or QueueConfig()
         self._spool = Spool(
             data_dir / "corrections" / "waiting.jsonl", self._config.max_spool_bytes
         )
-        self._warned_s = -WARN_EVERY_S
+        self._last_warning_s = -WARNING_INTERVAL_S
         self._lock = threading.Lock()
-        store.when_up(self._empty_spool)
-        self._empty_spool()
+        store.on_reconnect(self._drain_spool)
+        self._drain_spool()
 
     def push(self, event: Mapping[str, Any]) -> None:
-        """Take in an event, which is in a file when this returns; a few ms.
+        """Queue an event, in a file when this returns after some ms.
 
-        Raises StoreError when neither the store nor the disk takes it.
+        Raises StoreError if neither the store nor the spool file takes it.
         """
         record = orjson.dumps(event)
         try:
@@ -118,14 +117,14 @@ class EventQueue:
                     f"{disk_error}. Make room on the disk of DATA_DIR."
                 ) from disk_error
             self.counts.add(pushed=1, spooled=1)
-        self._warn_of_dropped(dropped)
+        self._report_dropped(dropped)
 
     def take(self, n: int) -> list[QueuedEvent]:
-        """Up to n events, each for this caller alone until it is `done` or given up as dead.
+        """Up to n events, which no other caller gets before `claim_after_s` is over.
 
-        Nothing while the store is away.
+        Empty while the store is down.
         """
-        self._empty_spool()
+        self._drain_spool()
         try:
             entries = self._store.run("take corrections", lambda client: self._claim(client, n))
         except StoreError:
@@ -138,72 +137,84 @@ class EventQueue:
                 unreadable.append(entry_id)
         if unreadable:
             log.warning("%d corrections in the store cannot be read: dropped.", len(unreadable))
-            self.done(unreadable)
+            self.acknowledge(unreadable)
         return events
 
-    def done(self, ids: Sequence[str]) -> None:
-        """Forget these events. Without the store they come again: working off is idempotent."""
+    def acknowledge(self, ids: Sequence[str]) -> None:
+        """Remove events from the queue. While the store is down they stay, and come again."""
         if ids:
             with contextlib.suppress(StoreError):
                 self._store.run(
                     "forget corrections",
-                    lambda client: client.eval(DONE, 2, STREAM, STREAM_BYTES, GROUP, *ids),
+                    lambda client: client.eval(ACKNOWLEDGE_SCRIPT, len(KEYS), *KEYS, GROUP, *ids),
                 )
 
     def size(self) -> int:
-        """Events waiting or being worked off; those in the file alone while the store is away."""
+        """Number of events not acknowledged; while the store is down, of those in the spool."""
         try:
-            in_store = self._store.run("count corrections", lambda client: client.xlen(STREAM))
+            in_store = self._store.run(
+                "count corrections", lambda client: client.xlen(CORRECTIONS_KEY)
+            )
         except StoreError:
             in_store = 0
         return int(in_store) + len(self._spool)
 
     def _push_to_store(self, record: bytes) -> int:
-        value = zlib.compress(record, 1) if len(record) >= COMPRESS_FROM_BYTES else record
+        """Add an event to the stream; the number of old ones dropped for it."""
+        value = zlib.compress(record, 1) if len(record) >= MIN_COMPRESSED_BYTES else record
         limits = (self._config.max_events, self._config.max_bytes)
         dropped = self._store.run(
             "queue a correction",
-            lambda client: client.eval(PUSH, 2, STREAM, STREAM_BYTES, value, *limits),
+            lambda client: client.eval(
+                PUSH_SCRIPT, 2, CORRECTIONS_KEY, CORRECTIONS_BYTES_KEY, value, *limits
+            ),
         )
         return int(dropped)
 
     def _claim(self, client: redis.Redis, n: int) -> list[tuple[str, bytes, int]]:
-        """(id, value, deliveries): first those of dead workers, then new ones."""
-        with contextlib.suppress(redis.ResponseError):  # BUSYGROUP: it is there already
-            client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+        """(id, value, deliveries): first entries delivered long ago, then new ones."""
+        with contextlib.suppress(redis.ResponseError):  # BUSYGROUP: the group exists
+            client.xgroup_create(CORRECTIONS_KEY, GROUP, id="0", mkstream=True)
         idle_ms = int(1000 * self._config.claim_after_s)
-        waiting: Any = client.xpending_range(STREAM, GROUP, "-", "+", n, idle=idle_ms)
-        deliveries = {row["message_id"]: row["times_delivered"] + 1 for row in waiting}
-        entries: list[Any] = []
+        # Any, since redis-py types these answers as unions over its protocol versions.
+        pending: Any = client.xpending_range(CORRECTIONS_KEY, GROUP, "-", "+", n, idle=idle_ms)
+        deliveries = {row["message_id"]: row["times_delivered"] + 1 for row in pending}
+        entries: list[tuple[bytes, dict[bytes, bytes] | None]] = []
         if deliveries:
-            entries += client.xclaim(STREAM, GROUP, WORKER, idle_ms, list(deliveries))
+            claimed: Any = client.xclaim(
+                CORRECTIONS_KEY, GROUP, CONSUMER, idle_ms, list(deliveries)
+            )
+            entries += claimed
         if len(entries) < n:
-            fresh: Any = client.xreadgroup(GROUP, WORKER, {STREAM: ">"}, count=n - len(entries))
-            entries += [entry for _, of_stream in fresh for entry in of_stream]
+            streams: Any = client.xreadgroup(
+                GROUP, CONSUMER, {CORRECTIONS_KEY: ">"}, count=n - len(entries)
+            )
+            entries += [entry for _, new_entries in streams for entry in new_entries]
         return [
             (entry_id.decode(), fields.get(b"event", b""), deliveries.get(entry_id, 1))
             for entry_id, fields in entries
-            if fields is not None  # dropped for room since it was taken
+            if fields is not None  # dropped for want of room since its first delivery
         ]
 
-    def _empty_spool(self) -> None:
-        """Move what waits in the file to the store, if that takes it."""
+    def _drain_spool(self) -> None:
+        """Move events from the spool file to the store, if that is up."""
         if not (self._store.is_up() and self._spool):
             return
         try:
-            self._spool.drain(lambda record: self._warn_of_dropped(self._push_to_store(record)))
+            self._spool.drain(lambda record: self._report_dropped(self._push_to_store(record)))
         except (StoreError, OSError) as error:
             log.warning("Corrections stay in %s for now: %s", self._spool.path, error)
         else:
             log.info("The corrections that waited in %s are in the store.", self._spool.path)
 
-    def _warn_of_dropped(self, dropped: int) -> None:
+    def _report_dropped(self, dropped: int) -> None:
+        """Count dropped events, and warn once a minute."""
         self.counts.add(dropped=dropped)
         with self._lock:
-            is_news = dropped and time.monotonic() - self._warned_s > WARN_EVERY_S
-            if is_news:
-                self._warned_s = time.monotonic()
-        if is_news:
+            is_due = dropped and time.monotonic() - self._last_warning_s > WARNING_INTERVAL_S
+            if is_due:
+                self._last_warning_s = time.monotonic()
+        if is_due:
             log.warning(
                 "The queue of corrections is full: %d of the oldest dropped so far. "
                 "Is anything working it off?",
@@ -212,7 +223,7 @@ class EventQueue:
 
 
 def unpack_event(value: bytes) -> dict[str, Any]:
-    """The event of a stored value: JSON, compressed or not. ValueError or zlib.error if neither."""
+    """The event of a stored value, JSON or compressed JSON. Raises ValueError or zlib.error."""
     event = orjson.loads(value if value.startswith(b"{") else zlib.decompress(value))
     if not isinstance(event, dict):
         raise ValueError("an event is a JSON object")

@@ -1,7 +1,7 @@
-"""A file that takes records in when the store cannot: appended, on the disk before it returns.
+"""A durable file of records, for the time while the store is down.
 
-One line a record, its checksum in front: a line cut short by a crash or a full disk is passed
-over, and the next one still begins on a line of its own. Processes take turns by a file lock.
+A record is a line that begins with its CRC-32. A line cut off by a crash or a full disk is skipped,
+and the next record still begins on a line of its own. A file lock orders the processes.
 """
 
 import contextlib
@@ -12,48 +12,53 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from backend.store.atomic_file import replace_file, sync_folder
+
 log = logging.getLogger(__name__)
 
 
 class Spool:
-    """Records of any bytes without a line feed, oldest first, at most `max_bytes` of them."""
+    """A FIFO of records, bytes without a line feed, in a file of at most `max_bytes`."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self.max_bytes = max_bytes
 
     def append(self, record: bytes) -> int:
-        """Add a record; return how many of the oldest made room for it. Raises OSError."""
-        line = b"\n%08x %s\n" % (zlib.crc32(record), record)
+        """Append a record, on the disk when this returns; the number of old ones dropped for it.
+
+        Raises OSError.
+        """
+        line = _line(record)
         with self._lock():
-            dropped = self._make_room(len(line))
+            dropped = self._drop_oldest(len(line))
             is_new = not self.path.exists()
             with self.path.open("ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
             if is_new:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         return dropped
 
-    def drain(self, take: Callable[[bytes], None]) -> None:
-        """Hand each record to `take`, oldest first, and forget those that it took.
+    def drain(self, consume: Callable[[bytes], None]) -> None:
+        """Call `consume` for each record, oldest first, and remove the consumed ones.
 
-        When `take` raises, that record and the rest stay, and the error goes on. A crash in
-        between keeps all of them, so that some may be handed over twice.
+        An error of `consume` is raised on; its record and those after it stay. After a crash on
+        the way all of them stay, so some may be consumed twice.
         """
         if not self:
             return
         with self._lock():
             records = self._records()
-            taken = 0
+            n_consumed = 0
             try:
                 for record in records:
-                    take(record)
-                    taken += 1
+                    consume(record)
+                    n_consumed += 1
             finally:
-                if taken:
-                    self._replace(records[taken:])
+                if n_consumed:
+                    self._rewrite(records[n_consumed:])
 
     def __len__(self) -> int:
         return len(self._records()) if self else 0
@@ -66,12 +71,13 @@ class Spool:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # A file of its own: the spool itself is replaced.
+        # A separate file, since the spool itself gets replaced.
         with self.path.with_suffix(".lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _records(self) -> list[bytes]:
+        """The whole records; a warning counts the others."""
         lines = [line for line in self.path.read_bytes().split(b"\n") if line]
         records = [line[9:] for line in lines if line[:9] == b"%08x " % zlib.crc32(line[9:])]
         if len(records) < len(lines):
@@ -82,35 +88,25 @@ class Spool:
             )
         return records
 
-    def _make_room(self, needed_bytes: int) -> int:
+    def _drop_oldest(self, needed_bytes: int) -> int:
+        """Make room for so many bytes; the number of records dropped."""
         if not self or self.path.stat().st_size + needed_bytes <= self.max_bytes:
             return 0
         records = self._records()
-        # Down to three quarters, so that the file is not written anew for each record.
-        room = self.max_bytes * 3 // 4 - needed_bytes
+        # Down to three quarters of the limit, so that not every record rewrites the file.
+        free_bytes = self.max_bytes * 3 // 4 - needed_bytes
         kept: list[bytes] = []
         for record in reversed(records):
-            room -= len(record) + 11
-            if room < 0:
+            free_bytes -= len(record) + 11
+            if free_bytes < 0:
                 break
             kept.append(record)
-        self._replace(kept[::-1])
+        self._rewrite(kept[::-1])
         return len(records) - len(kept)
 
-    def _replace(self, records: list[bytes]) -> None:
-        fresh = self.path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.writelines(b"\n%08x %s\n" % (zlib.crc32(r), r) for r in records)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
-        _sync_folder(self.path.parent)
+    def _rewrite(self, records: list[bytes]) -> None:
+        replace_file(self.path, b"".join(map(_line, records)))
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power cut, as fsync does for a file's bytes."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _line(record: bytes) -> bytes:
+    return b"\n%08x %s\n" % (zlib.crc32(record), record)

@@ -1,8 +1,8 @@
-"""Works off what people correct: one thread of each worker, one event at a time.
+"""The thread that processes queued webhook events: makes, deletes and publishes lessons.
 
-An event is done when what it says is in the store, so one whose worker was killed comes again; all
-that is done here may be done twice. One that cannot be learnt from is set aside with a line in the
-log: at once when it is damaged, and at its third coming when the reason may pass.
+An event is acknowledged after its lessons are stored, so the event of a killed worker is delivered
+again; every step is idempotent. An event that cannot be processed is dropped with a warning: at
+once if it is invalid, at its third delivery if the reason may be temporary.
 """
 
 import logging
@@ -13,135 +13,139 @@ from typing import Any
 
 from backend.errors import FirstpassError, RequestError, StoreError
 from backend.label_studio.controls import image_uris, labels_for, read_controls
-from backend.label_studio.webhook_events import Annotation, annotations_in, project_key
+from backend.label_studio.webhook_events import Annotation, project_key, read_annotations
 from backend.learning.annotation_masks import taught_masks
 from backend.learning.event_queue import EventQueue, QueuedEvent
 from backend.memory.lesson_store import LessonStore, NewLesson
-from backend.memory.shown_predictions import ShownPredictions
+from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Counts, Metrics
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
-from backend.prediction.predict_request import Place
+from backend.prediction.predict_request import MaskTarget
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.project_registry import ProjectRegistry
 from model import ModelError, Segmenter
 
-MAX_DELIVERIES = 3  # at this one an event is set aside: it failed, or took its worker down, twice
+MAX_DELIVERIES = 3  # at the third an event is dropped: it failed, or crashed its worker, twice
 
 log = logging.getLogger(__name__)
 
 
-def learn_counts() -> Counts:
+def new_counts() -> Counts:
     return Counts(
-        "lessons",  # of annotations, one for each control and page
-        "events",  # done
-        "failures",  # tries that failed
-        "set_aside",
+        "lessons",  # stored, one for each control and page of an annotation
+        "events",  # processed without an error
+        "failures",  # errors, one for each attempt
+        "set_aside",  # events, or annotations of one, that are not tried again
     )
 
 
 @dataclass
 class LearningWorker:
     segmenter: Segmenter
-    resolve: ContextResolver
+    resolve_context: ContextResolver
     pages: PageLoader
     queue: EventQueue
     lessons: LessonStore
     projects: ProjectRegistry
     metrics: Metrics
-    shown: ShownPredictions | None = None
-    is_learning: bool = True  # False: only deletions are worked off
-    image_budget_s: float = 90.0  # for the model to reach an image
-    poll_s: float = 1.0  # between looks at the queue, which other workers fill too
-    counts: Counts = field(default_factory=learn_counts)
+    predicted_masks: PredictedMasks | None = None
+    is_learning: bool = True  # False: only deletions are processed
+    image_budget_s: float = 90.0  # for one image to wait for the model
+    poll_s: float = 1.0  # between reads of the queue, which other workers fill as well
+    counts: Counts = field(default_factory=new_counts)
 
     def __post_init__(self) -> None:
-        self._excused: dict[str, int] = {}  # deliveries that failed for want of the store
-        self._wake, self._is_over = threading.Event(), threading.Event()
+        self._store_failures: dict[str, int] = {}  # event id -> deliveries while the store was down
+        self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def wake(self) -> None:
-        """There is something in the queue: look now."""
+        """Read the queue now, without waiting for `poll_s`."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Finish the event at hand, and no more."""
-        self._is_over.set()
+        """Finish the current event, then end the thread."""
+        self._stopping.set()
         self._wake.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._is_over.is_set():
+        while not self._stopping.is_set():
             self._wake.clear()
             try:
-                while not self._is_over.is_set() and self.work_off_one():
+                while not self._stopping.is_set() and self.process_one():
                     pass
             except Exception:
                 log.exception("learning from corrections failed; it goes on")
             self._wake.wait(self.poll_s)
 
-    def work_off_one(self) -> bool:
-        """Whether there was an event. What it says is in the store when this returns."""
+    def process_one(self) -> bool:
+        """Process the next event; False if the queue is empty. Expected errors are logged."""
         queued = next(iter(self.queue.take(1)), None)
         if queued is None:
             return False
-        action = queued.event.get("action")
+        action = str(queued.event.get("action"))
+        what = f"{action} of {describe_event(queued.event)}"
         try:
-            if queued.deliveries - self._excused.get(queued.id, 0) >= MAX_DELIVERIES:
+            if queued.deliveries - self._store_failures.get(queued.id, 0) >= MAX_DELIVERIES:
                 raise RequestError(
                     f"It failed {queued.deliveries - 1} times, for the reasons in the log. When "
-                    "they are gone, press Update on the annotation to have it learnt."
+                    "they are gone, press Update on the annotation to have it learned."
                 )
-            ACTIONS.get(str(action), LearningWorker.pass_over)(self, queued)
+            HANDLERS.get(action, LearningWorker.ignore)(self, queued)
         except StoreError as error:
-            self._excused[queued.id] = self._excused.get(queued.id, 0) + 1
-            self._fail(f"{action} of {about(queued.event)} waits", error)
+            self._store_failures[queued.id] = self._store_failures.get(queued.id, 0) + 1
+            self._report_failure(f"{what} waits", error)
         except (RequestError, ModelError) as error:
-            self._fail(f"{action} of {about(queued.event)} is set aside", error, set_aside=1)
+            self._report_failure(f"{what} is set aside", error, set_aside=1)
             self._finish(queued)
         except FirstpassError as error:
-            self._fail(f"{action} of {about(queued.event)} comes again", error)
+            self._report_failure(f"{what} comes again", error)
         except Exception as error:
-            log.error("%s of %s: unexpected error", action, about(queued.event), exc_info=error)
-            self._fail(f"{action} of {about(queued.event)} comes again", error)
+            log.error("%s: unexpected error", what, exc_info=error)
+            self._report_failure(f"{what} comes again", error)
         else:
             self._finish(queued)
             self.counts.add(events=1)
         return True
 
-    def learn(self, queued: QueuedEvent) -> None:
-        """From each annotation of the event, unless something newer is known of it."""
+    def learn_event(self, queued: QueuedEvent) -> None:
+        """Store lessons of each annotation of the event; one invalid annotation stops no other.
+
+        A temporary error is raised after all of them were tried, so that the event comes again.
+        """
         if not self.is_learning:
             return
-        passing: FirstpassError | None = None
-        for annotation in annotations_in(queued.event):
+        transient_error: FirstpassError | None = None
+        for annotation in read_annotations(queued.event):
             try:
-                self.learn_one(annotation, queued)
+                self.learn_annotation(annotation, queued)
             except (RequestError, ModelError) as error:
                 what = f"annotation {annotation.id} of task {annotation.task_id}"
-                self._fail(f"{what} is set aside", error, set_aside=1)
+                self._report_failure(f"{what} is set aside", error, set_aside=1)
             except FirstpassError as error:
-                passing = error
-        if passing is not None:
-            raise passing
+                transient_error = error
+        if transient_error is not None:
+            raise transient_error
 
-    def learn_one(self, annotation: Annotation, queued: QueuedEvent) -> None:
+    def learn_annotation(self, annotation: Annotation, queued: QueuedEvent) -> None:
         project = queued.event["project"]
-        about_it = (annotation.id, annotation.task_id, annotation.updated_us)
+        revision = (annotation.id, annotation.task_id, annotation.updated_us)
         if annotation.was_cancelled:
-            self.lessons.cancel(project_key(project), *about_it)
-        elif not self.lessons.is_known(project_key(project), *about_it):
-            lessons = self.lessons_of(annotation, project)
-            self.lessons.teach(project_key(project), *about_it, lessons, queued_as=queued.id)
+            self.lessons.cancel(project_key(project), *revision)
+        elif not self.lessons.is_known(project_key(project), *revision):
+            lessons = self.make_lessons(annotation, project)
+            self.lessons.teach(project_key(project), *revision, lessons, queued_as=queued.id)
             self.counts.add(lessons=len(lessons))
 
-    def lessons_of(self, annotation: Annotation, project: Mapping[str, Any]) -> list[NewLesson]:
-        """One for each control and page that the annotation says something about."""
+    def make_lessons(self, annotation: Annotation, project: Mapping[str, Any]) -> list[NewLesson]:
+        """A lesson for each control and page on which the annotation has information."""
         key = project_key(project)
-        context = self.resolve(key, self.projects.settings_of(key))
+        context = self.resolve_context(key, self.projects.settings_of(key))
         login, password = project.get("task_data_login"), project.get("task_data_password")
         auth = (str(login), str(password or "")) if login else None
         task_id = int(annotation.task_id) if annotation.task_id.isdigit() else annotation.task_id
@@ -149,34 +153,36 @@ class LearningWorker:
         for control in read_controls(str(project.get("label_config") or "")):
             labels = labels_for(control, annotation.task_data)
             for page, uri in enumerate(image_uris(control, annotation.task_data)):
-                place = Place(task_id, control, labels, page)
-                lesson = self.lesson_of(annotation, place, uri, context, auth)
+                target = MaskTarget(task_id, control, labels, page)
+                lesson = self.make_lesson(annotation, target, uri, context, auth)
                 found += [lesson] if lesson else []
         return found
 
-    def lesson_of(
+    def make_lesson(
         self,
         annotation: Annotation,
-        place: Place,
+        target: MaskTarget,
         uri: str,
         context: ProjectContext,
         auth: tuple[str, str] | None,
     ) -> NewLesson | None:
-        vocabulary = vocabulary_of(place.labels, context.settings)
-        opened = self.pages.load(
+        vocabulary = vocabulary_of(target.labels, context.settings)
+        loaded = self.pages.load(
             uri, context, vocabulary,
-            task_id=place.task_id, auth=auth, timeout_s=self.image_budget_s,
+            task_id=target.task_id, auth=auth, timeout_s=self.image_budget_s,
         )  # fmt: skip
-        control, page, shown = place.control, place.page, None
-        if self.shown is not None:
-            shown = self.shown.masks_of(context.id, place.task_id, control.from_name, page)
+        control, page, predicted_masks = target.control, target.page, None
+        if self.predicted_masks is not None:
+            predicted_masks = self.predicted_masks.load(
+                context.id, target.task_id, control.from_name, page
+            )
         taught = taught_masks(
-            annotation, control, place.labels, page, opened.features.image_hw, shown
+            annotation, control, target.labels, page, loaded.features.image_hw, predicted_masks
         )
         if taught is None:
             return None
         with self.metrics.stage("learn"):
-            lesson = self.segmenter.learn(opened.features, taught, vocabulary, context.method)
+            lesson = self.segmenter.learn(loaded.features, taught, vocabulary, context.method)
         return NewLesson(control.from_name, page, lesson)
 
     def forget_annotations(self, queued: QueuedEvent) -> None:
@@ -186,38 +192,38 @@ class LearningWorker:
     def forget_tasks(self, queued: QueuedEvent) -> None:
         project, ids = project_key(queued.event["project"]), queued.event["tasks"]
         self.lessons.delete(project, tasks=[str(one["id"]) for one in ids])
-        if self.shown is not None:
-            self.shown.forget(project, [one["id"] for one in ids])
+        if self.predicted_masks is not None:
+            self.predicted_masks.delete(project, [one["id"] for one in ids])
 
     def train(self, queued: QueuedEvent) -> None:
         if self.is_learning:
             self.lessons.train(project_key(queued.event["project"]), queued_as=queued.id)
 
-    def pass_over(self, _queued: QueuedEvent) -> None:
-        """PROJECT_UPDATED and what else says nothing of masks."""
+    def ignore(self, _queued: QueuedEvent) -> None:
+        """For PROJECT_UPDATED and other events without masks."""
 
     def _finish(self, queued: QueuedEvent) -> None:
-        self.queue.done([queued.id])
-        self._excused.pop(queued.id, None)
+        self.queue.acknowledge([queued.id])
+        self._store_failures.pop(queued.id, None)
 
-    def _fail(self, what: str, error: Exception, set_aside: int = 0) -> None:
+    def _report_failure(self, what: str, error: Exception, set_aside: int = 0) -> None:
         expected = isinstance(error, FirstpassError | ModelError)
         log.warning("%s: %s", what, error if expected else f"unexpected {error!r}")
         self.counts.add(failures=1, set_aside=set_aside)
 
 
-ACTIONS: dict[str, Callable[[LearningWorker, QueuedEvent], None]] = {
-    "ANNOTATION_CREATED": LearningWorker.learn,
-    "ANNOTATION_UPDATED": LearningWorker.learn,
-    "ANNOTATIONS_CREATED": LearningWorker.learn,
+HANDLERS: dict[str, Callable[[LearningWorker, QueuedEvent], None]] = {
+    "ANNOTATION_CREATED": LearningWorker.learn_event,
+    "ANNOTATION_UPDATED": LearningWorker.learn_event,
+    "ANNOTATIONS_CREATED": LearningWorker.learn_event,
     "ANNOTATIONS_DELETED": LearningWorker.forget_annotations,
     "TASKS_DELETED": LearningWorker.forget_tasks,
     "START_TRAINING": LearningWorker.train,
 }
 
 
-def about(event: Mapping[str, Any]) -> str:
-    """Which annotations and tasks an event is about, for the log."""
+def describe_event(event: Mapping[str, Any]) -> str:
+    """Project, annotations and tasks of an event, for the log: "project 1, annotation 7"."""
     project = event.get("project")
     parts = [f"project {project.get('id') if isinstance(project, Mapping) else '?'}"]
     for key in ("annotation", "annotations", "tasks"):

@@ -1,1 +1,1 @@
-"""Masks as Label Studio's regions and back: brush RLE, bitmask PNG, polygons."""
+"""Converts between masks and Label Studio's regions: brush RLE, bitmask PNG, polygons."""

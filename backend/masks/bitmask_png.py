@@ -1,4 +1,4 @@
-"""Label Studio's bitmask regions: a PNG in a data URL, whose alpha channel is the mask."""
+"""Codec of Label Studio's bitmask regions: a PNG in a data: URL, with the mask as alpha."""
 
 import base64
 import binascii
@@ -7,28 +7,29 @@ import struct
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from backend.errors import RequestError
 
 _PREFIX = "data:image/png;base64,"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TWO_COLOURS = b"\xff\xff\xff" * 2  # the same white twice: only alpha tells them apart
+_TWO_COLORS = b"\xff\xff\xff" * 2  # a palette of white twice, with different alpha
 
 
-def encode_bitmask(mask: np.ndarray) -> str:
-    """A bool mask (H, W) as the data URL of a 1-bit PNG: opaque where True, else transparent."""
+def encode_bitmask(mask: NDArray[np.bool_]) -> str:
+    """The data: URL of a 1-bit PNG of a bool mask (H, W): opaque where True, else transparent."""
     height_px, width_px = mask.shape
     scanlines = np.insert(np.packbits(mask, axis=1), 0, 0, axis=1)  # each begins with "no filter"
-    # Looking for runs alone is 2 to 8 times as fast, and ragged masks stay as small.
+    # Run-length matching alone is 2 to 8 times as fast, and files of ragged masks stay as small.
     deflate = zlib.compressobj(strategy=zlib.Z_RLE)
     palette_1_bit = struct.pack(">IIBBBBB", width_px, height_px, 1, 3, 0, 0, 0)
     png = _SIGNATURE + b"".join(
         _chunk(kind, data)
         for kind, data in (
             (b"IHDR", palette_1_bit),
-            (b"PLTE", _TWO_COLOURS),
-            (b"tRNS", b"\x00\xff"),  # alpha of either colour
+            (b"PLTE", _TWO_COLORS),
+            (b"tRNS", b"\x00\xff"),  # alpha of the two colors
             (b"IDAT", deflate.compress(scanlines.tobytes()) + deflate.flush()),
             (b"IEND", b""),
         )
@@ -43,10 +44,10 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def decode_bitmask(
     data_url: str, *, height_px: int, width_px: int, threshold: int = 127
-) -> np.ndarray:
-    """The bool mask (H, W) of a PNG data URL: alpha > threshold; a PNG without alpha is all True.
+) -> NDArray[np.bool_]:
+    """The bool mask (H, W) of a PNG's data: URL: alpha > threshold, all True without alpha.
 
-    RequestError when it is no such PNG, or not of this size; nothing larger is unpacked.
+    Raises RequestError if it is not a PNG of this size; the size is checked before decompression.
     """
     if not isinstance(data_url, str) or not data_url.startswith(_PREFIX):
         raise RequestError(f"A bitmask must be a URL that begins with {_PREFIX}")

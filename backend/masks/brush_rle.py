@@ -1,9 +1,9 @@
-"""Label Studio's brush RLE, both ways: thi.ng rle-pack over the flat RGBA image, row by row.
+"""Codec of Label Studio's brush RLE: thi.ng rle-pack over the row-major RGBA image.
 
-A stream is bits, the highest first. A header: the count of values (32 bits), bits of a word - 1
-(5), bits of the four length fields - 1 (4 each). Then records: a flag (1 = run, 0 = literals),
-which of the four length fields follows (2 bits), that length - 1, and one word (run) or `length`
-words (literals). All four channels carry the same value; Label Studio takes alpha as opacity.
+A stream of bits, most significant first. Header: number of values (32 bits), bits of a word - 1
+(5), bits of each of four length fields - 1 (4 each). Then records: a flag (1 = run, 0 = literals),
+which of the four length fields follows (2 bits), the length - 1 in that field, and one word (run)
+or `length` words (literals). All four channels have the same value; Label Studio uses alpha.
 
     encode_mask([[True]]) is [0, 0, 0, 4, 57, 27, 252, 127, 224]
     # 4 values of 8 bits; length fields of 3, 4, 8 and 16 bits; one run: 4 times 255
@@ -14,21 +14,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import RequestError
 
-MAX_MASK_PIXELS = 2**28  # a mask that a request asks for may take this many bytes, no more
+MAX_MASK_PIXELS = 2**28  # limit on the memory of one mask, one byte for each pixel
 
 _CHANNELS = 4
 _HEADER_BITS = 32 + 5 + 4 * 4
 _WORD_BITS = 8
 _LENGTH_BITS = (3, 4, 8, 16)
 _LONGEST_RUN_PX = 2**16 // _CHANNELS
-_BLOCK_BYTES = 2**16  # of a stream, decoded at a time: bounds the memory that a stream can ask for
+BLOCK_BYTES = 2**16  # of a stream, decoded at a time: bounds the memory for any stream
 
 
-def encode_mask(mask: np.ndarray) -> list[int]:
-    """Encode a bool mask (H, W) as opaque where True; the same bytes as label_studio_sdk's."""
+def encode_mask(mask: NDArray[np.bool_]) -> list[int]:
+    """RLE bytes of a bool mask (H, W), opaque where True; equal to those of label_studio_sdk."""
     if mask.dtype != np.bool_ or mask.ndim != 2 or mask.size == 0:
         raise ValueError(f"mask must be bool (H, W) with pixels, not {mask.dtype} {mask.shape}")
     if mask.size > MAX_MASK_PIXELS:
@@ -42,8 +43,8 @@ def encode_mask(mask: np.ndarray) -> list[int]:
     return list(_pack(flat[first_px], lengths_px, flat.size))
 
 
-def _pack(is_on: np.ndarray, lengths_px: np.ndarray, n_pixels: int) -> bytes:
-    """Write runs of pixels, (R,) each, as one stream."""
+def _pack(is_on: NDArray[np.bool_], lengths_px: NDArray[np.intp], n_pixels: int) -> bytes:
+    """The stream of R runs: which of them are on (R,), and their lengths in pixels (R,)."""
     # The longest length field holds 2**16 values: longer runs become several records, whose last
     # still takes the longest field. So up to two longest runs stay in the last one's table entry.
     n_full = (lengths_px - 1) // _LONGEST_RUN_PX
@@ -60,8 +61,9 @@ def _pack(is_on: np.ndarray, lengths_px: np.ndarray, n_pixels: int) -> bytes:
     ends = _HEADER_BITS + np.cumsum(record_bits)
     starts = ends - record_bits
 
-    # Records have 14 to 27 bits, so every 32-bit word holds a start, and a record ends at the
-    # latest in the next word: gather the records of a word in 64 bits, then hand the lower half on.
+    # Records have 14 to 27 bits, so a record starts in every 32-bit word, and ends in it or in the
+    # next one. The records that start in a word are joined in 64 bits, whose lower half is added to
+    # the next word.
     word_of = starts >> 5
     shift = 64 - record_bits - (starts & 31)
     first_of_word = np.concatenate(([0], np.flatnonzero(word_of[1:] != word_of[:-1]) + 1))
@@ -75,15 +77,16 @@ def _pack(is_on: np.ndarray, lengths_px: np.ndarray, n_pixels: int) -> bytes:
     for bits in _LENGTH_BITS:
         layout = layout << 4 | bits - 1
     words[1] |= np.uint64(layout << 64 - _HEADER_BITS)
-    # Label Studio's own padding: a stream that already ends on a byte gets a whole zero byte.
+    # As in Label Studio, a stream that ends on a byte boundary is padded with a whole zero byte.
     return words.astype(">u4").tobytes()[: int(ends[-1]) // 8 + 1]
 
 
 @lru_cache(maxsize=1)
-def _run_records() -> tuple[np.ndarray, np.ndarray]:
-    """The record of a run of 0s, and its size in bits, by the run's pixels: (2 L + 1,) each.
+def _run_records() -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Record of a run of zeros, and its size in bits, by length in pixels: two tables (2 L + 1,).
 
-    Past the L pixels of the longest record, it is the record of what is left after one of those.
+    L is the longest length of one record. Entries above L are the record of the remainder after
+    one record of length L.
     """
     n_px = np.arange(2 * _LONGEST_RUN_PX + 1)
     is_rest = n_px > _LONGEST_RUN_PX
@@ -96,11 +99,11 @@ def _run_records() -> tuple[np.ndarray, np.ndarray]:
 
 def decode_mask(
     rle: Sequence[int] | bytes, *, height_px: int, width_px: int, threshold: int = 127
-) -> np.ndarray:
-    """Decode any rle-pack stream of an RGBA image into a bool mask (H, W): alpha > threshold.
+) -> NDArray[np.bool_]:
+    """The bool mask (H, W) of any rle-pack stream of an RGBA image: alpha > threshold.
 
-    The threshold is an 8-bit level also where words have other sizes. Streams of people's brushes
-    are anti-aliased. RequestError when the stream is not one, or not of this image.
+    `threshold` is an 8-bit level, also for words of other sizes; strokes drawn in Label Studio are
+    anti-aliased. Raises RequestError for an invalid stream or one of another image size.
     """
     n_pixels = height_px * width_px
     if not 0 < n_pixels <= MAX_MASK_PIXELS or height_px < 0:
@@ -121,7 +124,7 @@ def decode_mask(
 @dataclass(frozen=True)
 class _Stream:
     data: bytes
-    count: int  # values, as the header claims
+    count: int  # of values, from the header
     word_bits: int
     length_bits: tuple[int, ...]
 
@@ -140,16 +143,16 @@ def _read_stream(rle: Sequence[int] | bytes) -> _Stream:
     return _Stream(data, header >> 21, (header >> 16 & 31) + 1, length_bits)
 
 
-def _alpha_above(stream: _Stream, threshold: int) -> np.ndarray:
-    """Which pixels are more opaque than the threshold: bool (count / 4,)."""
+def _alpha_above(stream: _Stream, threshold: int) -> NDArray[np.bool_]:
+    """Whether each pixel's alpha is above the 8-bit threshold: bool (count / 4,)."""
     full_word = 2**stream.word_bits - 1
     is_above = np.zeros(stream.count // _CHANNELS, np.bool_)
     done = 0  # values
     for lengths, words in _blocks(stream):
         ends = done + np.cumsum(lengths)
         if ends[-1] > stream.count:
-            # Zeros that pad the last byte may read as one more record; a record that straddles
-            # the count is no padding.
+            # Padding zeros of the last byte may look like one more record, beyond the count. A
+            # record across the count is an error.
             ends = ends[: np.searchsorted(ends, stream.count, side="right")]
             if (ends[-1] if ends.size else done) < stream.count:
                 raise RequestError(f"The brush RLE runs over its {stream.count} values: damaged")
@@ -167,28 +170,28 @@ def _alpha_above(stream: _Stream, threshold: int) -> np.ndarray:
     )
 
 
-def _blocks(stream: _Stream) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Parse the records, a block at a time, into runs: lengths and words, (R,) each, R > 0.
+def _blocks(stream: _Stream) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint64]]]:
+    """Runs of the records, block by block: lengths and words, (R,) each, R > 0.
 
-    Where a record starts is known only from the one before it. So that this walk, the only loop
-    over records, is a table look-up a step, the bits to the next record are computed beforehand
-    for a run starting at *any* bit.
+    The start of a record is known only from the previous one, so a Python loop walks over them. It
+    is fast since the size of a run record is computed beforehand for *every* bit of the block, and
+    a step is one table look-up.
     """
     n_bits = len(stream.data) * 8
     data = stream.data + bytes(8)  # a window of 64 bits may start at any byte
-    windows: np.ndarray = np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
+    windows: NDArray[np.uint64] = np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
     steps_of = bytes(4) + bytes(3 + bits + stream.word_bits for bits in stream.length_bits)
 
     position = _HEADER_BITS
     while position < n_bits:
         first_byte = position // 8
-        bits = np.unpackbits(np.frombuffer(data, np.uint8)[first_byte:][: _BLOCK_BYTES + 1])
+        bits = np.unpackbits(np.frombuffer(data, np.uint8)[first_byte:][: BLOCK_BYTES + 1])
         flag_and_field = bits[:-2] << 2 | bits[1:-1] << 1 | bits[2:]
         steps = flag_and_field.tobytes().translate(steps_of.ljust(256, b"\0"))
         starts: list[int] = []
         note_start = starts.append
         at = position - first_byte * 8
-        end = min(_BLOCK_BYTES * 8, n_bits - first_byte * 8)
+        end = min(BLOCK_BYTES * 8, n_bits - first_byte * 8)
         while at < end:
             note_start(at)
             at += steps[at] or _literal_bits(stream, first_byte * 8 + at)
@@ -200,7 +203,7 @@ def _blocks(stream: _Stream) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _literal_bits(stream: _Stream, start_bit: int) -> int:
-    """Bits of the literal record at a bit of the stream."""
+    """Size in bits of the literal record that starts at this bit."""
     first_byte = start_bit // 8
     window = int.from_bytes(stream.data[first_byte : first_byte + 4].ljust(4, b"\0"), "big")
     window = window << start_bit % 8 & 2**32 - 1
@@ -210,11 +213,11 @@ def _literal_bits(stream: _Stream, start_bit: int) -> int:
 
 
 def _runs(
-    stream: _Stream, windows: np.ndarray, starts_bit: np.ndarray, n_bits: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Read the records that start at these bits, (R,); a literal word counts as a run of 1.
+    stream: _Stream, windows: NDArray[np.uint64], starts_bit: NDArray[np.intp], n_bits: int
+) -> tuple[NDArray[np.intp], NDArray[np.uint64]]:
+    """Lengths and words of the records that start at these bits (R,); literals are runs of 1.
 
-    A record that the end of the stream cuts off is left out.
+    An incomplete record at the end of the stream is left out.
     """
     window = _windows_at(windows, starts_bit)
     is_run = (window >> np.uint64(63)).astype(np.bool_)
@@ -235,6 +238,8 @@ def _runs(
     return lengths, words
 
 
-def _windows_at(windows: np.ndarray, starts_bit: np.ndarray) -> np.ndarray:
-    """The bits from each start on, at the top of 64: at least 57 of them are of the stream."""
-    return windows[starts_bit >> 3].astype(np.uint64) << (starts_bit & 7).astype(np.uint64)
+def _windows_at(windows: NDArray[np.uint64], starts_bit: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """64 bits from each start; at least the first 57 of them are of the stream."""
+    windows_before = windows[starts_bit >> 3].astype(np.uint64)  # each begins up to 7 bits earlier
+    aligned: NDArray[np.uint64] = windows_before << (starts_bit & 7).astype(np.uint64)
+    return aligned

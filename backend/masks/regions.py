@@ -1,10 +1,11 @@
-"""Masks as the result items of each kind of control, and result items as masks."""
+"""Converts masks to result items of each kind of control, and result items to masks."""
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import RequestError
 from backend.label_studio.controls import Control, LabelSpec
@@ -12,27 +13,28 @@ from backend.masks.bitmask_png import decode_bitmask, encode_bitmask
 from backend.masks.brush_rle import MAX_MASK_PIXELS, decode_mask, encode_mask
 from backend.masks.polygons import mask_to_polygons, polygon_to_mask
 
-# What makes one result item another's: its type, which tag it is from, its value, its region.
-Part = dict[str, Any]
+Part = dict[
+    str, Any
+]  # keys of a result item that depend on its control: id, from_name, type, value
 
-ELLIPSE_CORNERS = 256  # an ellipse is filled as a polygon: 0.01 % of its area is lost
-COORDINATE_DIGITS = 4  # of percents: a hundredth of a pixel in images of 10 000
+ELLIPSE_CORNERS = 256  # of the polygon that stands for an ellipse; it lacks 0.01 % of the area
+COORDINATE_DIGITS = 4  # of percents: a hundredth of a pixel in an image of 10,000 pixels
 
 
 def encode_regions(
     control: Control,
     label: LabelSpec,
-    mask: np.ndarray,
+    mask: NDArray[np.bool_],
     score: float,
     *,
     region_id: str,
     item_index: int | None = None,
 ) -> list[dict[str, Any]]:
-    """The result items that show a label's bool mask (H, W); none for an empty mask.
+    """Result items for a label's bool mask (H, W); none for an empty mask.
 
-    One item, or two with one id for Labels with a Brush, or one for each part of a polygon: the
-    largest part has `region_id`, the others `region_id-1`, `region_id-2`, and so on. `item_index`
-    is the page of a valueList. The score, 0 to 1, stands on every item.
+    One item; for Labels with a Brush two with the same id; for polygons one for each part, the
+    largest with `region_id`, the others with `region_id-1`, `region_id-2`, and so on. `item_index`
+    is the page of a valueList. Every item has the score, clamped to 0..1.
     """
     if not mask.any():
         return []
@@ -52,32 +54,32 @@ def encode_regions(
 
 
 def _brush_parts(
-    control: Control, label: LabelSpec, mask: np.ndarray, region_id: str
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     value = {"format": "rle", "rle": encode_mask(mask), "brushlabels": [label.name]}
     return [_part(region_id, control.from_name, "brushlabels", value)]
 
 
-def _labelled_brush_parts(
-    control: Control, label: LabelSpec, mask: np.ndarray, region_id: str
+def _labels_and_brush_parts(
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     stroke = {"format": "rle", "rle": encode_mask(mask)}
-    labelled = {**stroke, "labels": [label.name]}
+    with_labels = {**stroke, "labels": [label.name]}
     return [
         _part(region_id, control.brush_name, control.brush_type, stroke),
-        _part(region_id, control.from_name, "labels", labelled),
+        _part(region_id, control.from_name, "labels", with_labels),
     ]
 
 
 def _bitmask_parts(
-    control: Control, label: LabelSpec, mask: np.ndarray, region_id: str
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     value = {"imageDataURL": encode_bitmask(mask), "bitmasklabels": [label.name]}
     return [_part(region_id, control.from_name, "bitmasklabels", value)]
 
 
 def _polygon_parts(
-    control: Control, label: LabelSpec, mask: np.ndarray, region_id: str
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     percent = 100 / np.array(mask.shape[::-1])
     parts = []
@@ -93,25 +95,25 @@ def _part(region_id: str, from_name: str | None, kind: str | None, value: Part) 
     return {"id": region_id, "from_name": from_name, "type": kind, "value": value}
 
 
-ENCODERS: dict[str, Callable[[Control, LabelSpec, np.ndarray, str], list[Part]]] = {
+ENCODERS: dict[str, Callable[[Control, LabelSpec, NDArray[np.bool_], str], list[Part]]] = {
     "brushlabels": _brush_parts,
-    "labels+brush": _labelled_brush_parts,
+    "labels+brush": _labels_and_brush_parts,
     "bitmasklabels": _bitmask_parts,
     "polygonlabels": _polygon_parts,
 }
 
 
-def decode_region(item: Mapping[str, Any]) -> np.ndarray:
-    """The bool mask (H, W) that a result item covers, as a person drew or left it.
+def decode_region(item: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """The bool mask (H, W) of a result item.
 
-    RequestError when the item covers nothing (a key point, a choice) or is damaged.
+    Raises RequestError for an item without area (a key point, a choice) and an invalid one.
     """
     kind = item.get("type") if isinstance(item, Mapping) else None
     value = item.get("value") if isinstance(item, Mapping) else None
     if not isinstance(value, Mapping):
         raise RequestError(f"A region needs a value, an object: {kind!r} has {value!r:.100}")
     height_px, width_px = _image_hw(item)
-    # The type does not tell: "labels" is the type of whatever geometry stands beside a <Labels>.
+    # By the value's keys, since any geometry beside a <Labels> has the type "labels".
     for keys, decode in DECODERS.items():
         if all(key in value for key in keys):
             return decode(value, height_px, width_px)
@@ -140,35 +142,35 @@ def _image_hw(item: Mapping[str, Any]) -> tuple[int, int]:
     return height_px, width_px
 
 
-def _decode_rle(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
+def _decode_rle(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
     return decode_mask(value["rle"], height_px=height_px, width_px=width_px)
 
 
-def _decode_bitmask(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
+def _decode_bitmask(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
     return decode_bitmask(value["imageDataURL"], height_px=height_px, width_px=width_px)
 
 
-def _decode_polygon(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
-    points = _numbers(value["points"])
+def _decode_polygon(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
+    points = _parse_numbers(value["points"])
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
         raise RequestError(f"A polygon needs three or more points of x and y, not {points.shape}")
     return _fill(points * (width_px / 100, height_px / 100), height_px, width_px)
 
 
-def _decode_ellipse(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
-    radii = _numbers([value["radiusX"], value["radiusY"]]) * (width_px / 100, height_px / 100)
+def _decode_ellipse(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
+    radii = _parse_numbers([value["radiusX"], value["radiusY"]]) * (width_px / 100, height_px / 100)
     angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
     corners = np.stack((np.cos(angles), np.sin(angles)), axis=1) * radii
-    return _fill(_placed(corners, value, height_px, width_px), height_px, width_px)
+    return _fill(_rotate_and_translate(corners, value, height_px, width_px), height_px, width_px)
 
 
-def _decode_rectangle(value: Mapping[str, Any], height_px: int, width_px: int) -> np.ndarray:
-    size = _numbers([value["width"], value["height"]]) * (width_px / 100, height_px / 100)
+def _decode_rectangle(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
+    size = _parse_numbers([value["width"], value["height"]]) * (width_px / 100, height_px / 100)
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size
-    return _fill(_placed(corners, value, height_px, width_px), height_px, width_px)
+    return _fill(_rotate_and_translate(corners, value, height_px, width_px), height_px, width_px)
 
 
-DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], np.ndarray]] = {
+DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], NDArray[np.bool_]]] = {
     ("rle",): _decode_rle,
     ("imageDataURL",): _decode_bitmask,
     ("points",): _decode_polygon,
@@ -177,17 +179,19 @@ DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], np.ndarr
 }
 
 
-def _placed(
-    corners: np.ndarray, value: Mapping[str, Any], height_px: int, width_px: int
-) -> np.ndarray:
-    """Turn corners (N, 2), in pixels, clockwise about their origin, and put that at x, y."""
-    x, y, degrees = _numbers([value["x"], value["y"], value.get("rotation") or 0])
+def _rotate_and_translate(
+    corners: NDArray[np.float64], value: Mapping[str, Any], height_px: int, width_px: int
+) -> NDArray[np.float64]:
+    """Corners (N, 2) in pixels, rotated clockwise about their origin and moved to x, y."""
+    placement = _parse_numbers([value["x"], value["y"], value.get("rotation") or 0])
+    x, y, degrees = map(float, placement)
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    turned = corners @ np.array([(cos, sin), (-sin, cos)])
-    return turned + np.array([x * width_px / 100, y * height_px / 100])
+    origin = np.array([x * width_px / 100, y * height_px / 100])
+    placed: NDArray[np.float64] = corners @ np.array([(cos, sin), (-sin, cos)]) + origin
+    return placed
 
 
-def _numbers(raw: Any) -> np.ndarray:
+def _parse_numbers(raw: Any) -> NDArray[np.float64]:
     try:
         numbers = np.array(raw, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -197,7 +201,7 @@ def _numbers(raw: Any) -> np.ndarray:
     return numbers
 
 
-def _fill(points: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+def _fill(points: NDArray[np.float64], height_px: int, width_px: int) -> NDArray[np.bool_]:
     try:
         return polygon_to_mask(points, height_px=height_px, width_px=width_px)
     except ValueError as error:

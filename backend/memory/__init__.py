@@ -1,1 +1,1 @@
-"""What projects have learnt: lessons, versions, what was shown."""
+"""What projects have learned: lessons, their versions, and the masks last predicted."""

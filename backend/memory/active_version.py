@@ -1,4 +1,4 @@
-"""What predictions use of what was learnt: one frozen version, loaded once a process."""
+"""The version of a project's lessons that predictions use, cached in each process."""
 
 import logging
 import threading
@@ -9,85 +9,96 @@ from cachetools import LRUCache
 
 from backend.errors import StoreError
 from backend.memory.lesson_index import Version
-from backend.memory.lesson_store import LessonStore, memory_key
-from backend.memory.project_head import ProjectHead, head_of
+from backend.memory.lesson_store import LessonStore
+from backend.memory.project_summary import ProjectSummary, summarize
+from backend.store.keys import memory_key
 from backend.store.store import Store
 from model import Lesson, Memory
 
-KEPT_VERSIONS = 16  # whose memory this process keeps
-KEPT_HEADS = 1000
+MAX_CACHED_VERSIONS = 16  # of all projects, each with its predictors in memory
+MAX_CACHED_SUMMARIES = 1000
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """A version as predictions of one feature space use it."""
+class LoadedVersion:
+    """A version's predictors for one feature space."""
 
-    name: str = ""  # "" when there is nothing to use
-    memories: Mapping[str, Memory] = field(default_factory=dict)  # by control
+    name: str = ""  # "" for no version
+    memories: Mapping[str, Memory] = field(default_factory=dict)  # by from_name of the control
 
 
 class ActiveVersions:
-    """Safe between threads. Without the store: what this process saw last, or nothing."""
+    """Cache of project summaries and loaded versions. Safe between threads.
+
+    While the store is down it answers with what this process read last.
+    """
 
     def __init__(self, store: Store, lessons: LessonStore) -> None:
         self._store = store
         self._lessons = lessons
-        self._heads: LRUCache[str, ProjectHead] = LRUCache(KEPT_HEADS)
-        self._learnt: LRUCache[tuple[str, str, str], Learnt] = LRUCache(KEPT_VERSIONS)
-        self._heads_lock = threading.Lock()
-        self._loading = threading.Lock()
+        self._summaries: LRUCache[str, ProjectSummary] = LRUCache(MAX_CACHED_SUMMARIES)
+        self._versions: LRUCache[tuple[str, str, str], LoadedVersion] = LRUCache(
+            MAX_CACHED_VERSIONS
+        )
+        self._summaries_lock = threading.Lock()
+        self._loading_lock = threading.Lock()
 
-    def head(self, project: str) -> ProjectHead:
-        """One small read."""
+    def summary(self, project: str) -> ProjectSummary:
+        """Versions and counts of a project: one GET; an empty summary if it has no lessons."""
         (data,) = self._store.get_many([memory_key(project, "head")])
-        head = ProjectHead() if data is None else self._read(project, data)
-        with self._heads_lock:
+        summary = ProjectSummary() if data is None else self._parse_summary(project, data)
+        with self._summaries_lock:
             if data is not None or self._store.is_up():
-                self._heads[project] = head
-            return self._heads.get(project, head)
+                self._summaries[project] = summary
+            return self._summaries.get(project, summary)
 
-    def name(self, project: str, pinned: str, space: str) -> str:
-        """The version that predictions use; "" for none, or none made of these features."""
-        name, spaces = self.head(project).wanted(pinned)
+    def active_name(self, project: str, pinned: str, space: str) -> str:
+        """Name of the version that predictions use; "" if none has lessons of this feature space.
+
+        `pinned`: the setting `memory_version`, that is "newest", "none" or a number.
+        """
+        name, spaces = self.summary(project).select_version(pinned)
         return name if space in spaces else ""
 
-    def learnt(self, project: str, pinned: str, space: str) -> Learnt:
-        """The version to predict with; nothing, said in the log, when it cannot be had."""
-        name = self.name(project, pinned, space)
+    def load(self, project: str, pinned: str, space: str) -> LoadedVersion:
+        """The version that predictions use; an empty one, with a warning, if the store is down."""
+        name = self.active_name(project, pinned, space)
         if not name:
-            return Learnt()
+            return LoadedVersion()
         key = (project, name, space)
-        with self._loading:
-            if key not in self._learnt:
+        with self._loading_lock:
+            if key not in self._versions:
                 try:
                     version = self._lessons.index(project).version(name)
                     if version is None or version.name != name:
-                        return Learnt()  # deleted from this instant: the next request knows
-                    self._learnt[key] = self._load(project, version, space)
+                        return (
+                            LoadedVersion()
+                        )  # changed since `active_name`: the next request sees it
+                    self._versions[key] = self._load_version(project, version, space)
                 except StoreError as error:
-                    log.warning("project %s: what it learnt is not used: %s", project, error)
-                    return Learnt()
-            return self._learnt[key]
+                    log.warning("project %s: what it learned is not used: %s", project, error)
+                    return LoadedVersion()
+            return self._versions[key]
 
-    def _read(self, project: str, data: bytes) -> ProjectHead:
-        """The head of these bytes; made anew of the index where another version wrote them."""
+    def _parse_summary(self, project: str, data: bytes) -> ProjectSummary:
+        """The stored summary; computed from the index if another release wrote it."""
         try:
-            return ProjectHead.from_json(data)
+            return ProjectSummary.from_json(data)
         except ValueError:
             try:
-                return head_of(self._lessons.index(project))
+                return summarize(self._lessons.index(project))
             except StoreError as error:
-                log.warning("project %s: what it learnt is not used: %s", project, error)
-                return ProjectHead()
+                log.warning("project %s: what it learned is not used: %s", project, error)
+                return ProjectSummary()
 
-    def _load(self, project: str, version: Version, space: str) -> Learnt:
+    def _load_version(self, project: str, version: Version, space: str) -> LoadedVersion:
         refs = [ref for ref in version.refs if ref.space == space]
         lessons = self._lessons.lessons(project, refs)
-        of_control: dict[str, list[Lesson]] = {}
+        lessons_by_control: dict[str, list[Lesson]] = {}
         for ref in refs:
             if ref.digest in lessons:
-                of_control.setdefault(ref.control, []).append(lessons[ref.digest])
-        memories = {control: Memory.of(found) for control, found in of_control.items()}
-        return Learnt(version.name, memories)
+                lessons_by_control.setdefault(ref.control, []).append(lessons[ref.digest])
+        memories = {control: Memory.of(found) for control, found in lessons_by_control.items()}
+        return LoadedVersion(version.name, memories)

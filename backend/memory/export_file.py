@@ -1,7 +1,7 @@
-"""What a project was taught, as one safetensors file: to keep, to move, to teach another project.
+"""A project's lessons as one safetensors file, for a backup or another project.
 
-Each lesson is a tensor of its bytes, named by its digest; which annotation taught it stands in the
-header. There are no images, no masks and no names of people in it.
+Each lesson is a uint8 tensor of its bytes, named by its digest. The file's metadata holds the
+annotations that refer to them. It contains no images, no masks and no names of people.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from backend.errors import SettingsError
-from backend.memory.lesson_index import TAUGHT_BY_ANNOTATION, LessonIndex, Taught
+from backend.memory.lesson_index import LESSONS_BY_ANNOTATION, AnnotationLessons, LessonIndex
 from backend.memory.lesson_store import LessonStore, NewLesson
 from model import Lesson, ModelError
 
@@ -23,77 +24,83 @@ FORMAT = "firstpass memory 1"
 
 
 @dataclass(frozen=True)
-class MemoryFile:
+class LessonExport:
     project: str
-    annotations: Mapping[str, Taught]
+    annotations: Mapping[str, AnnotationLessons]
     lessons: Mapping[str, Lesson]  # by digest
 
 
-def export_memory(memory: LessonStore, project: str, path: Path, number: str | None = None) -> int:
-    """Write what the project knows now, or one version; the number of annotations in it.
+def export_lessons(
+    store: LessonStore, project: str, path: Path, version_name: str | None = None
+) -> int:
+    """Write the present lessons of a project, or one version of them; the number of annotations.
 
-    Raises SettingsError when there is nothing to write, StoreError while the store is away.
+    Raises SettingsError if there are none or the file cannot be written, StoreError while the
+    store is down.
     """
-    annotations = annotations_to_export(memory.index(project), project, number)
+    annotations = select_annotations(store.index(project), project, version_name)
     refs = [ref for taught in annotations.values() for ref in taught.lessons]
-    lessons = memory.lessons(project, refs)
+    lessons = store.lessons(project, refs)
     tensors = {
         digest: np.frombuffer(lesson.to_bytes(), np.uint8) for digest, lesson in lessons.items()
     }
-    head = {"format": FORMAT, "project": project}
+    header = {"format": FORMAT, "project": project}
     try:
-        save_file(tensors, path, {**head, "annotations": orjson.dumps(annotations).decode()})
+        save_file(tensors, path, {**header, "annotations": orjson.dumps(annotations).decode()})
     except (OSError, SafetensorError) as error:
         raise SettingsError(f"{path} cannot be written: {error}.") from error
     return len(annotations)
 
 
-def annotations_to_export(
-    index: LessonIndex, project: str, number: str | None
-) -> dict[str, Taught]:
-    """Those that teach something, now or in one version."""
-    if number is None:
-        found = {key: one for key, one in index.annotations.items() if one.lessons}
+def select_annotations(
+    index: LessonIndex, project: str, version_name: str | None
+) -> dict[str, AnnotationLessons]:
+    """Annotations with lessons: the present ones, or those of one version."""
+    if version_name is None:
+        found = {key: taught for key, taught in index.annotations.items() if taught.lessons}
     else:
-        version = index.version(number) if number.split("-")[0].isdigit() else None
+        version = index.version(version_name) if version_name.split("-")[0].isdigit() else None
         if version is None:
             kept = ", ".join(version.name for version in index.versions) or "none"
-            raise SettingsError(f"Project {project} keeps no version {number}. Kept are: {kept}.")
+            raise SettingsError(
+                f"Project {project} keeps no version {version_name}. Kept are: {kept}."
+            )
         found = version.annotations
     if not found:
-        raise SettingsError(f"Project {project} has learnt nothing yet.")
+        raise SettingsError(f"Project {project} has learned nothing yet.")
     return found
 
 
-def import_memory(memory: LessonStore, project: str, path: Path) -> int:
-    """Teach a project what a file holds, and make a version of it; the annotations taken in.
+def import_lessons(store: LessonStore, project: str, path: Path) -> int:
+    """Add the lessons of a file to a project and make a version; the number of new annotations.
 
-    Lessons of the same project count as its annotations', so a newer update stays; those of
-    another are kept beside the project's own. Raises SettingsError when it is no such file.
+    In the project that the file was exported from, its annotations replace older updates of the
+    same ones. In another project they get ids of their own, beside the project's annotations.
+    Raises SettingsError if the file cannot be read, StoreError while the store is down.
     """
-    found = read_memory(path)
-    is_own = found.project == project
-    taken = 0
-    for annotation, taught in found.annotations.items():
-        name = annotation if is_own else f"{found.project}/{annotation}"
-        task = taught.task if is_own else f"{found.project}/{taught.task}"
+    export = read_export(path)
+    prefix = "" if export.project == project else f"{export.project}/"
+    n_added = 0
+    for annotation, taught in export.annotations.items():
         lessons = [
-            NewLesson(ref.control, ref.page, found.lessons[ref.digest]) for ref in taught.lessons
+            NewLesson(ref.control, ref.page, export.lessons[ref.digest]) for ref in taught.lessons
         ]
-        taken += memory.teach(project, name, task, taught.updated_us, lessons)
-    memory.train(project)
-    return taken
+        n_added += store.teach(
+            project, prefix + annotation, prefix + taught.task, taught.updated_us, lessons
+        )
+    store.train(project)
+    return n_added
 
 
-def read_memory(path: Path) -> MemoryFile:
-    """What a file holds, checked through and through before any of it is used."""
+def read_export(path: Path) -> LessonExport:
+    """The whole content of an export file, validated. Raises SettingsError."""
     try:
         with safe_open(path, "numpy") as file:
-            head: dict[str, Any] = file.metadata() or {}
-            if head.get("format") != FORMAT:
-                raise ValueError(f"its format is {head.get('format')!r}, not {FORMAT!r}")
-            annotations = TAUGHT_BY_ANNOTATION.validate_json(head["annotations"])
-            lessons = _lessons((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
+            header: dict[str, Any] = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                raise ValueError(f"its format is {header.get('format')!r}, not {FORMAT!r}")
+            annotations = LESSONS_BY_ANNOTATION.validate_json(header["annotations"])
+            lessons = _parse_lessons((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
         for taught in annotations.values():
             for ref in taught.lessons:
                 if lessons[ref.digest].space != ref.space:
@@ -108,8 +115,8 @@ def read_memory(path: Path) -> MemoryFile:
         AttributeError,
     ) as error:
         raise SettingsError(f"{path} cannot be read as a memory: {error!s:.300}") from error
-    return MemoryFile(str(head["project"]), annotations, lessons)
+    return LessonExport(str(header["project"]), annotations, lessons)
 
 
-def _lessons(tensors: Iterable[tuple[str, np.ndarray]]) -> dict[str, Lesson]:
+def _parse_lessons(tensors: Iterable[tuple[str, NDArray[np.uint8]]]) -> dict[str, Lesson]:
     return {name: Lesson.from_bytes(tensor.tobytes()) for name, tensor in tensors}

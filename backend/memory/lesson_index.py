@@ -1,8 +1,7 @@
-"""What a project was taught, as a table: which annotation taught what, which versions hold it.
+"""Index of a project's lessons: which annotation has which, and which versions contain them.
 
-Pure data, changed by the methods below and kept as JSON; `memory_store` keeps it in the store.
-Every change is idempotent, and the order in which events come does not matter: an annotation's
-newest update wins, and what was deleted stays deleted.
+Pure data with a JSON form; `lesson_store` keeps it in Redis. Every change is idempotent, and events
+may arrive in any order: the newest update of an annotation wins, and deletions are final.
 """
 
 import hashlib
@@ -19,32 +18,32 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class LessonRef:
-    """One lesson of an annotation: the control and the page of the task that it is about."""
+    """One lesson of an annotation, for one control and one page of the task."""
 
     control: str  # from_name
     page: int
-    digest: str  # of the lesson's bytes, which lie under it
-    space: str
+    digest: str  # of the lesson's bytes, which are stored under it
+    space: str  # of the features that the lesson was made of
     labels: tuple[str, ...]
     n_bytes: int
 
 
 @dataclass(frozen=True)
-class Taught:
-    """What an annotation taught last."""
+class AnnotationLessons:
+    """The lessons of an annotation as of its newest known update."""
 
-    updated_us: int  # Label Studio's updated_at
-    task: str
+    updated_us: int  # Label Studio's updated_at, microseconds since 1970
+    task: str  # id
     lessons: tuple[LessonRef, ...]
 
 
 @dataclass(frozen=True)
 class Version:
-    """What predictions use, frozen when it was made but for deletions."""
+    """A frozen set of lessons that predictions can use. Only deletions change it."""
 
     number: int
     made_s: float
-    annotations: dict[str, Taught] = field(compare=False)
+    annotations: dict[str, AnnotationLessons] = field(compare=False)
 
     @property
     def refs(self) -> list[LessonRef]:
@@ -52,7 +51,7 @@ class Version:
 
     @property
     def name(self) -> str:
-        """Its number and what is in it: changes when a deleted annotation is taken out."""
+        """`"3-1a2b3c"`: the number and a digest of the lessons, which a deletion changes."""
         digests = sorted(ref.digest for ref in self.refs)
         content = hashlib.blake2b("".join(digests).encode(), digest_size=3).hexdigest()
         return f"{self.number}-{content}"
@@ -64,67 +63,70 @@ class Version:
 
 @dataclass(frozen=True)
 class Limits:
-    max_annotations: int = 500  # beyond it the annotations untouched for longest are forgotten
-    max_bytes: int = 40 * 2**20  # of their lessons
-    max_versions: int = 10
-    max_deleted: int = 10_000  # remembered as deleted, the newest; tasks likewise
+    max_annotations: int = 500  # with lessons; the least recently updated are dropped
+    max_bytes: int = 40 * 2**20  # of these lessons
+    max_versions: int = 10  # the newest
+    max_deleted: int = 10_000  # ids of deleted annotations that are remembered; tasks likewise
 
 
 @dataclass
 class LessonIndex:
-    annotations: dict[str, Taught] = field(default_factory=dict)
+    annotations: dict[str, AnnotationLessons] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)  # oldest first
-    deleted: dict[str, float] = field(default_factory=dict)  # annotation -> when, in s
+    deleted: dict[str, float] = field(default_factory=dict)  # annotation -> time, s since 1970
     deleted_tasks: dict[str, float] = field(default_factory=dict)
-    changes: int = 0  # since the newest version
-    trained: str = ""  # the queue's id of the newest START_TRAINING
+    changes: int = 0  # annotations changed since the newest version
+    trained: str = ""  # stream id of the newest START_TRAINING
     last_number: int = 0
 
-    def teach(self, annotation: str, taught: Taught, *, queued_as: str, now_s: float) -> bool:
-        """Take in what an annotation teaches; False when something newer is known of it.
+    def teach(
+        self, annotation: str, taught: AnnotationLessons, *, queued_as: str, now_s: float
+    ) -> bool:
+        """Set the lessons of an annotation; False if a newer update or a deletion is known.
 
-        Makes a version when a START_TRAINING stood behind this one in the queue.
+        Also makes a version if a START_TRAINING came after this event in the queue but was
+        processed before it. `queued_as`: the event's stream id.
         """
         if self.is_known(annotation, taught.task, taught.updated_us):
             return False
         known = self.annotations.get(annotation)
         self.annotations[annotation] = taught
         self.changes += known is None or known.lessons != taught.lessons
-        if self.trained and entry_order(queued_as) < entry_order(self.trained):
+        if self.trained and stream_id_sort_key(queued_as) < stream_id_sort_key(self.trained):
             self.publish(now_s)
         return True
 
     def is_known(self, annotation: str, task: str, updated_us: int) -> bool:
-        """Whether teaching this would change nothing."""
+        """Whether `teach` would change nothing: this update is old, or its target was deleted."""
         known = self.annotations.get(annotation)
         is_old = known is not None and known.updated_us >= updated_us
         return is_old or annotation in self.deleted or task in self.deleted_tasks
 
-    def cancel(self, annotation: str, taught: Taught) -> bool:
-        """Take a skipped annotation out; a later update may bring it back."""
+    def cancel(self, annotation: str, taught: AnnotationLessons) -> bool:
+        """Drop the lessons of an annotation that was skipped; a later update can set them again."""
         if self.is_known(annotation, taught.task, taught.updated_us):
             return False
-        changed = self._withdraw({annotation})
+        changed = self._remove_annotations({annotation})
         self.annotations[annotation] = replace(taught, lessons=())
         return changed
 
     def delete(self, annotations: Iterable[str], now_s: float) -> bool:
-        """Take these out of everything, the kept versions too, for good."""
-        gone = dict.fromkeys(annotations, now_s)
-        self.deleted |= gone
-        return self._withdraw(set(gone))
+        """Remove annotations for good, also from the versions; whether they had lessons."""
+        deleted = dict.fromkeys(annotations, now_s)
+        self.deleted |= deleted
+        return self._remove_annotations(set(deleted))
 
     def delete_tasks(self, tasks: Iterable[str], now_s: float) -> bool:
-        """The same for all annotations of these tasks."""
-        gone = dict.fromkeys(tasks, now_s)
-        self.deleted_tasks |= gone
+        """Remove all annotations of these tasks for good; whether they had lessons."""
+        deleted = dict.fromkeys(tasks, now_s)
+        self.deleted_tasks |= deleted
         everywhere = [self.annotations, *(version.annotations for version in self.versions)]
-        return self._withdraw(
-            {key for found in everywhere for key, taught in found.items() if taught.task in gone}
+        return self._remove_annotations(
+            {key for found in everywhere for key, taught in found.items() if taught.task in deleted}
         )
 
     def publish(self, now_s: float) -> bool:
-        """Make a version of what is known now, unless the newest is that already."""
+        """Make a version of all present lessons; False if the newest version equals it."""
         self.changes = 0
         teaching = {key: taught for key, taught in self.annotations.items() if taught.lessons}
         newest = self.versions[-1].annotations if self.versions else {}
@@ -137,31 +139,33 @@ class LessonIndex:
         return True
 
     def trim(self, limits: Limits) -> None:
-        """Keep within the limits; older versions keep what they have."""
+        """Apply the limits to annotations, versions and deletions; kept versions stay whole."""
         oldest_first = sorted(self.annotations, key=lambda one: self.annotations[one].updated_us)
-        silent = [one for one in oldest_first if not self.annotations[one].lessons]
-        for one in silent[: -limits.max_annotations]:
+        without_lessons = [one for one in oldest_first if not self.annotations[one].lessons]
+        for one in without_lessons[: -limits.max_annotations]:
             del self.annotations[one]
-        teaching = [one for one in oldest_first if one in self.annotations and one not in silent]
+        teaching = [
+            one for one in oldest_first if one in self.annotations and one not in without_lessons
+        ]
         n_bytes = sum(ref.n_bytes for one in teaching for ref in self.annotations[one].lessons)
         for n_left, one in zip(range(len(teaching), 0, -1), teaching, strict=True):
             if n_left <= limits.max_annotations and n_bytes <= limits.max_bytes:
                 break
             n_bytes -= sum(ref.n_bytes for ref in self.annotations.pop(one).lessons)
         del self.versions[: -limits.max_versions]
-        for gone in (self.deleted, self.deleted_tasks):
-            for key in sorted(gone, key=gone.__getitem__)[: -limits.max_deleted or None]:
-                del gone[key]
+        for deleted in (self.deleted, self.deleted_tasks):
+            for key in sorted(deleted, key=deleted.__getitem__)[: -limits.max_deleted or None]:
+                del deleted[key]
 
-    def version(self, wanted: str | None = None) -> Version | None:
-        """The newest, or that of a number ("3") or a name ("3-1a2b3c"); None if it is not kept."""
-        if wanted is None:
+    def version(self, name: str | None = None) -> Version | None:
+        """The newest version, or that of a number "3" or name "3-1a2b3c"; None if not kept."""
+        if name is None:
             return self.versions[-1] if self.versions else None
-        number = int(wanted.split("-")[0])
+        number = int(name.split("-")[0])
         return next((one for one in self.versions if one.number == number), None)
 
     def digests(self) -> set[str]:
-        """Of all lessons that something here refers to."""
+        """Digests of all lessons that an annotation or a version refers to."""
         everywhere = [self.annotations, *(version.annotations for version in self.versions)]
         return {
             ref.digest
@@ -171,17 +175,17 @@ class LessonIndex:
         }
 
     def counts(self) -> dict[str, int]:
-        """Annotations that teach each label now."""
+        """Number of annotations with lessons for each label."""
         found: dict[str, int] = {}
         for taught in self.annotations.values():
             for label in {label for ref in taught.lessons for label in ref.labels}:
                 found[label] = found.get(label, 0) + 1
         return found
 
-    def _withdraw(self, gone: set[str]) -> bool:
+    def _remove_annotations(self, deleted: set[str]) -> bool:
         changed = False
         for found in (self.annotations, *(version.annotations for version in self.versions)):
-            for annotation in gone & found.keys():
+            for annotation in deleted & found.keys():
                 changed |= bool(found.pop(annotation).lessons)
         return changed
 
@@ -189,8 +193,8 @@ class LessonIndex:
         return orjson.dumps({"format": FORMAT, "index": self})
 
     @staticmethod
-    def from_json(data: bytes | None) -> "LessonIndex":
-        """An empty one for None. ValueError for what is none of ours."""
+    def from_json(data: bytes | str | None) -> "LessonIndex":
+        """An empty index for None. Raises ValueError for other data."""
         return LessonIndex() if data is None else StoredIndex.model_validate_json(data).index
 
 
@@ -199,10 +203,10 @@ class StoredIndex(BaseModel):
     index: LessonIndex
 
 
-TAUGHT_BY_ANNOTATION = TypeAdapter(dict[str, Taught])
+LESSONS_BY_ANNOTATION = TypeAdapter(dict[str, AnnotationLessons])
 
 
-def entry_order(entry_id: str) -> tuple[int, int]:
-    """The order of the queue's ids, "milliseconds-count"; the lowest for what is none."""
+def stream_id_sort_key(entry_id: str) -> tuple[int, int]:
+    """Sort key of a Redis stream id, "milliseconds-count"; (0, 0) for other text."""
     found = re.fullmatch(r"(\d+)-(\d+)", entry_id)
     return (int(found[1]), int(found[2])) if found else (0, 0)

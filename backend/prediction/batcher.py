@@ -1,8 +1,8 @@
-"""One door to the image encoder: concurrent requests share its batches.
+"""Batches the images of concurrent requests for the image encoder.
 
-A GPU encodes eight images in little more time than one, and a CPU does one after the other
-fastest. So request threads hand their image in and wait, and one thread of our own encodes: it
-takes what is waiting, up to `max_images` of one method.
+A GPU encodes eight images in little more time than one; a CPU is fastest with one at a time. So
+request threads put their image into a queue and wait, and one thread encodes the waiting images, up
+to `max_images` of the same method at once.
 """
 
 import logging
@@ -15,23 +15,28 @@ from concurrent.futures import TimeoutError as FutureTimeoutError  # its own cla
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import Overloaded
 from model import DenseFeatures, MethodConfig, Vocabulary
 
-Encode = Callable[[Sequence[np.ndarray], MethodConfig, Sequence[Vocabulary]], list[DenseFeatures]]
+Encode = Callable[
+    [Sequence[NDArray[np.uint8]], MethodConfig, Sequence[Vocabulary]], list[DenseFeatures]
+]
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Job:
-    image: np.ndarray  # RGB uint8 (H, W, 3)
+    image: NDArray[np.uint8]  # RGB uint8 (H, W, 3)
     method: MethodConfig
-    vocabulary: Vocabulary  # some methods read the words while they encode
-    answer: "Future[DenseFeatures]" = field(default_factory=Future)
+    vocabulary: Vocabulary  # some methods use the words in the image encoder
+    future: "Future[DenseFeatures]" = field(default_factory=Future)
 
 
 class Batcher:
+    """Called with an image, returns its features. Safe between threads."""
+
     def __init__(
         self,
         encode: Encode,
@@ -41,9 +46,9 @@ class Batcher:
         max_waiting: int = 256,
         on_batch: Callable[[int], object] = lambda _images: None,
     ) -> None:
-        """`wait_s`: how long a batch stays open for more; `max_waiting`: images in line.
+        """`wait_s`: how long a batch waits for more images. `max_waiting`: length of the queue.
 
-        `on_batch` is told the number of images of each batch.
+        `on_batch` is called with the number of images of each batch.
         """
         self._encode, self._on_batch = encode, on_batch
         self._max_images, self._wait_s = max_images, wait_s
@@ -53,13 +58,16 @@ class Batcher:
 
     def __call__(
         self,
-        image: np.ndarray,
+        image: NDArray[np.uint8],
         method: MethodConfig,
         vocabulary: Vocabulary,
         *,
         timeout_s: float | None = None,
     ) -> DenseFeatures:
-        """Dense features of the RGB image (H, W, 3). Raises Overloaded when its turn is too far."""
+        """Dense features of an RGB uint8 image (H, W, 3).
+
+        Raises Overloaded if the queue is full or `timeout_s` is over, and the errors of `encode`.
+        """
         job = Job(image, method, vocabulary)
         try:
             self._waiting.put_nowait(job)
@@ -69,16 +77,16 @@ class Batcher:
                 "Send fewer tasks at once, or more slowly."
             ) from error
         try:
-            return job.answer.result(timeout_s)
+            return job.future.result(timeout_s)
         except FutureTimeoutError as error:
-            # Still in line: nobody waits for it any more. Already running: its answer is dropped.
-            job.answer.cancel()
+            # A queued job is skipped; the result of a running one is dropped.
+            job.future.cancel()
             raise Overloaded(
                 f"The model did not reach this image within {timeout_s:.0f} s."
             ) from error
 
     def waiting(self) -> int:
-        """Images in line."""
+        """Number of queued images."""
         return self._waiting.qsize()
 
     def close(self) -> None:
@@ -86,21 +94,21 @@ class Batcher:
         self._thread.join()
 
     def _run(self) -> None:
-        held: Job | None = None  # taken from the line, but of another method than its batch
+        next_job: Job | None = None  # taken from the queue, but of another method than the batch
         while True:
-            first = held or self._waiting.get()
+            first = next_job or self._waiting.get()
             if first is None:
                 return
-            batch, held, is_closing = self._gather(first)
-            running = [job for job in batch if job.answer.set_running_or_notify_cancel()]
+            batch, next_job, is_closing = self._collect_batch(first)
+            running = [job for job in batch if job.future.set_running_or_notify_cancel()]
             if running:
                 self._on_batch(len(running))
-                self._answer(running)
+                self._encode_jobs(running)
             if is_closing:
                 return
 
-    def _gather(self, first: Job) -> tuple[list[Job], Job | None, bool]:
-        """The batch that `first` opens, the job that did not fit in, and whether we are closing."""
+    def _collect_batch(self, first: Job) -> tuple[list[Job], Job | None, bool]:
+        """The batch that `first` begins, a job of another method or None, whether to stop."""
         batch, closes_at = [first], time.monotonic() + self._wait_s
         while len(batch) < self._max_images:
             try:
@@ -114,19 +122,19 @@ class Batcher:
             batch.append(job)
         return batch, None, False
 
-    def _answer(self, jobs: list[Job]) -> None:
+    def _encode_jobs(self, jobs: list[Job]) -> None:
         try:
             found = self._encode(
                 [job.image for job in jobs], jobs[0].method, [job.vocabulary for job in jobs]
             )
         except Exception as error:
             if len(jobs) == 1:
-                jobs[0].answer.set_exception(error)
+                jobs[0].future.set_exception(error)
                 return
-            # One image must not fail its neighbours, nor a batch that the GPU cannot hold.
+            # One invalid image, or a batch too large for the GPU, must not fail the others.
             log.warning("a batch of %d images failed (%s): encoding one by one", len(jobs), error)
             for job in jobs:
-                self._answer([job])
+                self._encode_jobs([job])
             return
         for job, features in zip(jobs, found, strict=True):
-            job.answer.set_result(features)
+            job.future.set_result(features)

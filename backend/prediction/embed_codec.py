@@ -1,38 +1,24 @@
-"""A text embed as bytes under a key, made so that nothing else can pass for it."""
+"""Stored form of a text embed: a header with a checksum over key and numbers, then float32."""
 
 import hashlib
 import struct
-from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 # magic, version, dtype, dim, checksum; then dim numbers
 HEADER = struct.Struct("<4sBBH8s")
 MAGIC, VERSION, FLOAT32_LE = b"FPTE", 1, 1
-LONGEST_PLAIN_TEXT = 120  # bytes of a text that stand in its key; a longer one is hashed
 
 
-def key_prefix(fingerprint: str, templates: str, contents: Sequence[str]) -> str:
-    """What all texts share: these weights, these templates, by name and by what they say."""
-    digest = hashlib.blake2b("\0".join(contents).encode(), digest_size=8).hexdigest()
-    return f"firstpass:text:{fingerprint}:{templates}-{digest}:"
-
-
-def text_part(text: str) -> str:
-    """The exact text, or its hash where it is long or no valid Unicode (JSON may bring that)."""
-    exact = text.encode("utf-8", "surrogatepass")
-    is_plain = len(exact) <= LONGEST_PLAIN_TEXT and exact == text.encode("utf-8", "replace")
-    return f"={text}" if is_plain else "#" + hashlib.blake2b(exact, digest_size=16).hexdigest()
-
-
-def pack_row(key: str, row: np.ndarray) -> bytes:
-    """The embed (D,) as stored. The checksum covers the key: a value is good under its own only."""
+def pack_row(key: str, row: NDArray[np.float32]) -> bytes:
+    """Bytes of an embed (D,). The checksum covers the key, so it is valid under this key alone."""
     numbers = row.astype("<f4").tobytes()
     return HEADER.pack(MAGIC, VERSION, FLOAT32_LE, row.size, _checksum(key, numbers)) + numbers
 
 
-def unpack_row(key: str, value: bytes, embed_dim: int) -> np.ndarray | None:
-    """The embed (D,), float32; None when the bytes are anything but this key's unit vector."""
+def unpack_row(key: str, value: bytes, embed_dim: int) -> NDArray[np.float32] | None:
+    """The embed (D,), float32; None if the bytes are not a unit vector stored under this key."""
     if len(value) != HEADER.size + 4 * embed_dim:
         return None
     numbers = value[HEADER.size :]

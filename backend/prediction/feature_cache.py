@@ -1,26 +1,26 @@
-"""Dense features of recent images: a click must not wait for the image encoder.
+"""Cache of dense features and images, so that a click needs neither download nor image encoder.
 
-Features lie under the pixels they were made of and their feature space, so they cannot be stale;
-this process keeps the latest, within a number of bytes, and the store those of all workers when a
-time to live is set. Beside them lie the images themselves, by where they came from, for clicks:
-those may be as old as `image_s`.
+Features are stored by a digest of the pixels and their feature space, so they cannot be stale. This
+process keeps the most recently used within a number of bytes; with a time to live they are also
+kept in Redis, for all workers. Images are stored by their source, and used for `image_ttl_s`.
 """
 
-import contextlib
 import hashlib
 import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from cachetools import LRUCache
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from backend.metrics import Counts
+from backend.store.keys import features_key
 from backend.store.store import Store
 from model import DenseFeatures
 
@@ -28,21 +28,22 @@ from model import DenseFeatures
 @dataclass(frozen=True)
 class FeatureCacheConfig:
     max_bytes: int = 256 * 2**20  # of images and features in this process
-    store_s: int = 0  # how long features stay in the store; 0: not there at all
-    image_s: float = 3600.0  # how long a click may use an image that was loaded before
+    store_ttl_s: int = 0  # of features in Redis; 0: they are not stored there
+    image_ttl_s: float = 3600.0  # how long a click may use an image that was loaded before
 
 
 @dataclass(frozen=True)
 class Page:
-    """One image of a task, with what the model sees in it."""
+    """One image of a task with its features."""
 
-    image: np.ndarray  # RGB uint8 (H, W, 3)
+    image: NDArray[np.uint8]  # RGB (H, W, 3)
     features: DenseFeatures
 
 
-class Sized(NamedTuple):
-    value: Any
-    n_bytes: int
+class CachedImage(NamedTuple):
+    image: NDArray[np.uint8]  # RGB (H, W, 3)
+    digest: str
+    loaded_s: float  # on time.monotonic()
 
 
 class FeatureCache:
@@ -52,85 +53,92 @@ class FeatureCache:
         self.counts = Counts("hits_process", "hits_store", "misses")
         self._store = store
         self._config = config or FeatureCacheConfig()
-        self._kept: LRUCache[Hashable, Sized] = LRUCache(
-            self._config.max_bytes, getsizeof=lambda kept: kept.n_bytes
+        self._entries: LRUCache[Hashable, CachedImage | DenseFeatures] = LRUCache(
+            self._config.max_bytes, getsizeof=_n_bytes
         )
         self._lock = threading.Lock()
 
-    def page(self, source: Hashable, space: str) -> Page | None:
-        """The image that came from there before, if its features are at hand as well."""
-        found = self._get(("image", source))
-        if found is None or time.monotonic() - found[2] > self._config.image_s:
+    def recent_page(self, source: Hashable, space: str) -> Page | None:
+        """The image last loaded from this source, if that and its features are in the cache."""
+        cached = self._get(("image", source))
+        if not isinstance(cached, CachedImage):
             return None
-        image, digest, _ = found
-        features = self._find(digest, space)
-        return None if features is None else Page(image, features)
+        if time.monotonic() - cached.loaded_s > self._config.image_ttl_s:
+            return None
+        features = self._cached_features(cached.digest, space)
+        return None if features is None else Page(cached.image, features)
 
-    def features(
-        self, source: Hashable, image: np.ndarray, space: str, encode: Callable[[], DenseFeatures]
+    def get_or_encode(
+        self,
+        source: Hashable,
+        image: NDArray[np.uint8],
+        space: str,
+        encode: Callable[[], DenseFeatures],
     ) -> DenseFeatures:
-        """Features of this image, encoded when they are not known; the image is kept for clicks."""
+        """Features of an image, from the cache or by `encode`; keeps the image for clicks."""
         pixels = np.ascontiguousarray(image).data
         digest = hashlib.blake2b(pixels, digest_size=16).hexdigest() + f"-{image.shape[1]}"
-        self._keep(("image", source), (image, digest, time.monotonic()), image.nbytes)
-        features = self._find(digest, space)
+        self._put(("image", source), CachedImage(image, digest, time.monotonic()))
+        features = self._cached_features(digest, space)
         if features is None:
             features = encode()
             self.counts.add(misses=1)
-            self._keep_features(digest, space, features)
-            if self._config.store_s:
-                self._store.set_many(
-                    {store_key(digest, space): pack(features)}, self._config.store_s
-                )
+            self._put(("features", digest, space), features)
+            if ttl_s := self._config.store_ttl_s:
+                data = serialize_features(features)
+                self._store.set_many({features_key(digest, space): data}, ttl_s)
         return features
 
     def size_bytes(self) -> int:
-        return int(self._kept.currsize)
+        """Bytes of images and features in this process."""
+        return int(self._entries.currsize)
 
-    def _find(self, digest: str, space: str) -> DenseFeatures | None:
-        features = self._get(("features", digest, space))
-        if features is not None:
+    def _cached_features(self, digest: str, space: str) -> DenseFeatures | None:
+        key = ("features", digest, space)
+        features = self._get(key)
+        if isinstance(features, DenseFeatures):
             self.counts.add(hits_process=1)
             return features
-        if not self._config.store_s:
+        if not self._config.store_ttl_s:
             return None
-        (data,) = self._store.get_many([store_key(digest, space)])
-        if data is not None:
-            with contextlib.suppress(SafetensorError, KeyError, ValueError):  # then it is not ours
-                features = unpack(data)
-                self.counts.add(hits_store=1)
-                self._keep_features(digest, space, features)
+        (data,) = self._store.get_many([features_key(digest, space)])
+        if data is None:
+            return None
+        try:
+            features = deserialize_features(data)
+        except (SafetensorError, KeyError, ValueError):
+            return None  # other data under this key
+        self.counts.add(hits_store=1)
+        self._put(key, features)
         return features
 
-    def _keep_features(self, digest: str, space: str, features: DenseFeatures) -> None:
-        n_bytes = features.patch_tokens.nbytes + features.cls_token.nbytes
-        self._keep(("features", digest, space), features, n_bytes)
-
-    def _get(self, key: Hashable) -> Any:
+    def _get(self, key: Hashable) -> CachedImage | DenseFeatures | None:
         with self._lock:
-            kept = self._kept.get(key)
-        return None if kept is None else kept.value
+            return self._entries.get(key)
 
-    def _keep(self, key: Hashable, value: Any, n_bytes: int) -> None:
+    def _put(self, key: Hashable, entry: CachedImage | DenseFeatures) -> None:
         with self._lock:
-            self._kept.pop(key, None)
-            if n_bytes <= self._config.max_bytes // 2:  # a larger one would evict nearly all
-                self._kept[key] = Sized(value, n_bytes)
+            self._entries.pop(key, None)
+            # An entry above half the limit is not cached, since it would evict most others.
+            if _n_bytes(entry) <= self._config.max_bytes // 2:
+                self._entries[key] = entry
 
 
-def store_key(digest: str, space: str) -> str:
-    return f"firstpass:features:{space}:{digest}"
+def _n_bytes(entry: CachedImage | DenseFeatures) -> int:
+    if isinstance(entry, CachedImage):
+        return entry.image.nbytes
+    return entry.patch_tokens.nbytes + entry.cls_token.nbytes
 
 
-def pack(features: DenseFeatures) -> bytes:
-    """Exact, so that what comes out of the store predicts the same."""
+def serialize_features(features: DenseFeatures) -> bytes:
+    """Safetensors bytes, without loss, so that predictions stay the same."""
     tensors = {"patch_tokens": features.patch_tokens, "cls_token": features.cls_token}
     tensors["image_hw"] = torch.tensor(features.image_hw)
     return save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
 
-def unpack(data: bytes) -> DenseFeatures:
-    """ValueError, KeyError or SafetensorError for what is none of ours."""
+def deserialize_features(data: bytes) -> DenseFeatures:
+    """Raises ValueError, KeyError or SafetensorError for other data."""
     tensors = load(data)
     height, width = tensors["image_hw"].tolist()
     return DenseFeatures(tensors["patch_tokens"], tensors["cls_token"], (height, width))

@@ -1,4 +1,4 @@
-"""What the model is asked for: the words of a labeling config with the project's additions."""
+"""Builds the model's vocabulary from the labels of a config and the project's settings."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from model import ClassPrompt, Vocabulary
 
 
 def vocabulary_of(labels: Sequence[LabelSpec], project: ProjectSettings) -> Vocabulary:
-    """One class a label, in their order: the human word, never the alias that results carry."""
+    """One class for each label, in order, named by the label's value and not by its alias."""
     prompts = []
     for label in labels:
         synonyms = project.synonyms.get(label.name) or project.synonyms.get(label.value) or ()

@@ -1,4 +1,4 @@
-"""Which model versions there are, and which lessons are not used: for /versions and /ready."""
+"""Model versions of projects, and warnings about lessons that are not used."""
 
 from collections.abc import Iterable
 
@@ -6,31 +6,34 @@ from backend.label_studio.project_settings import ProjectSettings
 from backend.prediction.annotator import Annotator
 from backend.prediction.project_registry import ProjectRegistry
 
-MAX_VERSIONS = 200  # listed
+MAX_VERSIONS = 200  # in one list
 
 
-def model_versions(annotator: Annotator, projects: ProjectRegistry, of: Iterable[str]) -> list[str]:
-    """The version of these projects before they learnt, and those since, newest first.
+def model_versions(
+    annotator: Annotator, projects: ProjectRegistry, project_names: Iterable[str]
+) -> list[str]:
+    """model_version of each project without lessons and with each kept version, newest first.
 
-    Label Studio asks without saying for which project: then `of` are all, as it shows them beside
-    a project whose own version it knows from /setup.
+    The first is that of a project without settings. At most MAX_VERSIONS.
     """
-    found = [annotator.resolve("", ProjectSettings()).untaught_version]
-    for project in of:
-        context = annotator.resolve(project, projects.settings_of(project))
-        found.append(context.untaught_version)
+    found = [annotator.resolve_context("", ProjectSettings()).base_version]
+    for project in project_names:
+        context = annotator.resolve_context(project, projects.settings_of(project))
+        found.append(context.base_version)
         if annotator.active_versions is not None:
             found += [
                 context.model_version(name)
-                for name, spaces in reversed(annotator.active_versions.head(project).versions)
+                for name, spaces in reversed(annotator.active_versions.summary(project).versions)
                 if context.space in spaces
             ]
     return list(dict.fromkeys(found))[:MAX_VERSIONS]
 
 
-def unused_lessons(annotator: Annotator, project: str, settings: ProjectSettings) -> str | None:
-    """A sentence on what a project learnt that is not used as one would think, or None."""
+def unused_lessons_warning(
+    annotator: Annotator, project: str, settings: ProjectSettings
+) -> str | None:
+    """Why a project's lessons are not used as the user may expect, or None if they are."""
     if annotator.active_versions is None:
         return None
-    space = annotator.resolve(project, settings).space
-    return annotator.active_versions.head(project).trouble(settings.memory_version, space)
+    space = annotator.resolve_context(project, settings).space
+    return annotator.active_versions.summary(project).unused_warning(settings.memory_version, space)

@@ -1,11 +1,11 @@
-"""A page of a task: its image, and the dense features that the model sees in it."""
+"""Loads a page of a task: its image and the image's dense features."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from backend.images.loader import ImageLoader
 from backend.metrics import Metrics
-from backend.prediction.answers import digest
 from backend.prediction.batcher import Batcher
 from backend.prediction.feature_cache import FeatureCache, Page
 from backend.prediction.project_context import ProjectContext
@@ -14,7 +14,7 @@ from model import DenseFeatures, Vocabulary
 
 @dataclass(frozen=True)
 class PageLoader:
-    """Shared by those who predict and those who learn. Safe between threads."""
+    """Used for predictions and for learning. Safe between threads."""
 
     load_image: ImageLoader
     encode: Batcher
@@ -31,7 +31,10 @@ class PageLoader:
         auth: tuple[str, str] | None,
         timeout_s: float,
     ) -> Page:
-        """The image as it is now, and its features. Raises ImageError, ModelError or Overloaded."""
+        """The image, freshly loaded, and its features.
+
+        Raises ImageError, ModelError or Overloaded.
+        """
         with self.metrics.stage("load"):
             image = self.load_image(uri, task_id=task_id, auth=auth)
 
@@ -39,9 +42,9 @@ class PageLoader:
             return self.encode(image, project.method, vocabulary, timeout_s=timeout_s)
 
         source = (project.id, task_id, uri, auth)
-        key = features_key(project, vocabulary)
+        key = encoding_key(project, vocabulary)
         with self.metrics.stage("encode"):
-            return Page(image, self.cache.features(source, image, key, encode))
+            return Page(image, self.cache.get_or_encode(source, image, key, encode))
 
     def recent(
         self,
@@ -52,13 +55,13 @@ class PageLoader:
         task_id: Any,
         auth: tuple[str, str] | None,
     ) -> Page | None:
-        """The page as it was loaded lately, for a click; None when it is not at hand."""
+        """The page from the cache, for a click; None if image or features are not there."""
         source = (project.id, task_id, uri, auth)
-        return self.cache.page(source, features_key(project, vocabulary))
+        return self.cache.recent_page(source, encoding_key(project, vocabulary))
 
 
-def features_key(project: ProjectContext, vocabulary: Vocabulary) -> str:
-    """What features of an image depend on beside its pixels."""
+def encoding_key(project: ProjectContext, vocabulary: Vocabulary) -> str:
+    """What the features of an image depend on beside its pixels: method, and words for some."""
     if not project.method.encodes_words:
         return project.space
-    return f"{project.space}-{digest(repr(vocabulary).encode())[:16]}"
+    return f"{project.space}-{hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]}"

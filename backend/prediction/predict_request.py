@@ -1,5 +1,6 @@
-"""One /predict as the annotator works on it: every choice resolved, nothing looked up again."""
+"""A /predict with all settings resolved, and the target of one prediction in a task."""
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from typing import Any
 from backend.errors import Overloaded
 from backend.label_studio.controls import Control, LabelSpec
 from backend.label_studio.smart_prompts import Prompt
-from backend.prediction.answers import digest
 from backend.prediction.project_context import ProjectContext
 from model import Memory
 
@@ -17,18 +17,18 @@ from model import Memory
 class PredictRequest:
     project: ProjectContext
     controls: tuple[Control, ...]
-    prompts: tuple[Prompt, ...]  # clicks and boxes of a smart tool; empty: paint every label
-    memories: Mapping[str, Memory]  # what was learnt, by control
+    prompts: tuple[Prompt, ...]  # clicks and boxes of a smart tool; empty: segment every label
+    memories: Mapping[str, Memory]  # predictors from lessons, by from_name of the control
     auth: tuple[str, str] | None  # user and password of the project's image host
     deadline_s: float  # on time.monotonic()
-    budget_s: float  # that the deadline was made of
+    budget_s: float  # from the start of the request to the deadline
 
     @property
     def left_s(self) -> float:
         return max(self.deadline_s - time.monotonic(), 0.0)
 
     def check_time(self) -> None:
-        """Raise Overloaded when the budget is used up."""
+        """Raise Overloaded after the deadline."""
         if time.monotonic() > self.deadline_s:
             raise Overloaded(
                 f"Not begun within {self.budget_s:g} s (PREDICT_BUDGET_S): "
@@ -37,8 +37,8 @@ class PredictRequest:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where in a task a control paints."""
+class MaskTarget:
+    """What a mask is for: a control with its labels, on one page of a task."""
 
     task_id: Any
     control: Control
@@ -46,9 +46,9 @@ class Place:
     page: int
 
     def region_id(self, *what: str) -> str:
-        """The same for the same place, label and prompt, so that people see what has changed."""
+        """10 hex digits, equal for equal target and `what`: the label, and the id of a prompt."""
         name = "|".join([f"{self.task_id}|{self.control.from_name}|{self.page}", *what])
-        return digest(name.encode())[:10]
+        return hashlib.sha256(name.encode()).hexdigest()[:10]
 
     @property
     def item_index(self) -> int | None:

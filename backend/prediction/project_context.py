@@ -1,44 +1,45 @@
-"""A project's choices, resolved once for each request or event."""
+"""A project's settings resolved for the loaded model, once for each request or event."""
 
+import hashlib
 from dataclasses import dataclass
 
 from backend.label_studio.project_settings import ProjectSettings
-from backend.prediction.answers import digest
 from model import MethodConfig, Segmenter, SegmentSettings
 
 
 @dataclass(frozen=True)
 class ProjectContext:
-    """What a project's settings mean with the loaded model."""
+    """A project with its resolved method."""
 
-    id: str  # as Label Studio names it: number and second of creation
+    id: str  # as in Label Studio's requests: "<id>.<second of its creation>"
     settings: ProjectSettings
     method: MethodConfig
-    space: str  # of the features; lessons of another one are not used
-    untaught_version: str  # model_version before the project has learnt anything
+    space: str  # feature space; lessons of another one are not used
+    base_version: str  # model_version without lessons
 
     def model_version(self, memory_version: str) -> str:
-        """With this version of what was learnt, "" for none."""
+        """`model_version` of predictions with this version of the lessons, "" for none."""
         if not memory_version:
-            return self.untaught_version
-        return f"{self.untaught_version}+memory-{memory_version}"
+            return self.base_version
+        return f"{self.base_version}+memory-{memory_version}"
 
 
 @dataclass(frozen=True)
 class ContextResolver:
-    """Settings of projects in, contexts out."""
+    """Called with a project's id and settings, returns its context."""
 
     segmenter: Segmenter
-    default: SegmentSettings  # of the server, where a project leaves a choice open
+    default: SegmentSettings  # of the server, for what the project does not set
 
     def __call__(self, project_id: str, settings: ProjectSettings) -> ProjectContext:
         method = settings.segment_settings(self.default).resolve()
         version = self.segmenter.version(method)
-        words = settings.words_json()
+        words = settings.vocabulary_json()
+        words_digest = hashlib.sha256(words).hexdigest()[:4]
         return ProjectContext(
             id=project_id,
             settings=settings,
             method=method,
             space=self.segmenter.space(method),
-            untaught_version=f"{version}+{digest(words)[:4]}" if words else version,
+            base_version=f"{version}+{words_digest}" if words else version,
         )

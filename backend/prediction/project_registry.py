@@ -1,4 +1,4 @@
-"""The settings of each project, remembered from /setup: /predict does not repeat them."""
+"""The settings of each project, as sent to /setup, since /predict does not repeat them."""
 
 import logging
 import threading
@@ -7,41 +7,38 @@ from cachetools import LRUCache
 
 from backend.errors import SettingsError
 from backend.label_studio.project_settings import ProjectSettings
+from backend.store.keys import project_settings_key
 from backend.store.store import Store
 
-KEPT_HERE = 1000  # projects
+MAX_LOCAL_PROJECTS = 1000  # projects
 
 log = logging.getLogger(__name__)
 
 
 class ProjectRegistry:
-    """Kept in the store, which all workers and the next start see, and here while it is gone."""
+    """Settings by project, in Redis for all workers, and in this process while Redis is down."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._here: LRUCache[str, ProjectSettings] = LRUCache(KEPT_HERE)
+        self._local: LRUCache[str, ProjectSettings] = LRUCache(MAX_LOCAL_PROJECTS)
         self._lock = threading.Lock()
 
-    def remember(self, project: str, settings: ProjectSettings) -> None:
-        """Label Studio sets up before each prediction: only what changed is written."""
+    def save(self, project: str, settings: ProjectSettings) -> None:
+        """Store settings; unchanged ones are not written, since /setup precedes each prediction."""
         with self._lock:
-            self._here[project] = settings
-        key, value = store_key(project), settings.to_json()
+            self._local[project] = settings
+        key, value = project_settings_key(project), settings.to_json()
         if self._store.get_many([key]) != [value]:
             self._store.set_many({key: value})
 
     def settings_of(self, project: str) -> ProjectSettings:
-        """What the project last set; the defaults for one that was never set up."""
-        (kept,) = self._store.get_many([store_key(project)])
+        """The project's last settings; the defaults if there are none."""
+        (kept,) = self._store.get_many([project_settings_key(project)])
         if kept is not None:
             try:
                 return ProjectSettings.from_extra_params(kept.decode())[0]
             except (SettingsError, UnicodeDecodeError) as error:
-                # Written by another version, or by someone else: /setup will write it anew.
+                # Written by another release or program; the next /setup replaces it.
                 log.warning("kept settings of project %s cannot be used: %s", project, error)
         with self._lock:
-            return self._here.get(project, ProjectSettings())
-
-
-def store_key(project: str) -> str:
-    return f"firstpass:project:{project}"
+            return self._local.get(project, ProjectSettings())

@@ -1,4 +1,4 @@
-"""One task to its regions: every image of every control, painted or answering clicks."""
+"""Makes the regions of one task: for every image of every control, or for clicks on one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from backend.errors import Overloaded, RequestError
 from backend.label_studio.controls import image_uris, labels_for
 from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
 from backend.masks.regions import encode_regions
-from backend.memory.shown_predictions import ShownPredictions
+from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
 from backend.prediction.feature_cache import Page
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
-from backend.prediction.predict_request import Place, PredictRequest
+from backend.prediction.predict_request import MaskTarget, PredictRequest
 from model import Segmenter, Vocabulary
 
 Region = dict[str, Any]
@@ -28,8 +28,8 @@ class TaskPainter:
     segmenter: Segmenter
     pages: PageLoader
     metrics: Metrics
-    segment_turn: Semaphore
-    shown: ShownPredictions | None  # None: what is shown is not remembered
+    segment_slots: Semaphore
+    predicted_masks: PredictedMasks | None  # None: predictions are not stored for learning
 
     def paint(self, task: Any, request: PredictRequest) -> list[Region]:
         """The regions of one task. Raises FirstpassError or ModelError."""
@@ -48,15 +48,15 @@ class TaskPainter:
                 key = uri, vocabulary if request.project.method.encodes_words else None
                 if key not in opened:
                     opened[key] = self.open_page(uri, vocabulary, task.get("id"), request)
-                place = Place(task.get("id"), control, labels, index)
+                target = MaskTarget(task.get("id"), control, labels, index)
                 paint = self.answer_prompts if prompts else self.paint_labels
-                regions += paint(opened[key], place, vocabulary, prompts, request)
+                regions += paint(opened[key], target, vocabulary, prompts, request)
         return regions
 
     def open_page(
         self, uri: str, vocabulary: Vocabulary, task_id: Any, request: PredictRequest
     ) -> Page:
-        """The image as it is now; for a click the one at hand, if it was loaded lately."""
+        """The page with its image freshly loaded; for a click, from the cache if it is there."""
         source = {"task_id": task_id, "auth": request.auth}
         if request.prompts and (
             page := self.pages.recent(uri, request.project, vocabulary, **source)
@@ -67,14 +67,14 @@ class TaskPainter:
     def paint_labels(
         self,
         page: Page,
-        place: Place,
+        target: MaskTarget,
         vocabulary: Vocabulary,
         _prompts: Sequence[Prompt],
         request: PredictRequest,
     ) -> list[Region]:
-        """A region for each label that is in the image."""
-        project, memory = request.project, request.memories.get(place.control.from_name)
-        with self.turn(request), self.metrics.stage("segment"):
+        """Regions for each label found in the image."""
+        project, memory = request.project, request.memories.get(target.control.from_name)
+        with self.segment_slot(request), self.metrics.stage("segment"):
             found = self.segmenter.segment(
                 page.features, page.image, vocabulary, project.method, memory
             )
@@ -83,49 +83,55 @@ class TaskPainter:
             for index, _, mask, score in found.non_empty():
                 if np.count_nonzero(mask) < max(project.settings.min_region_px, 1):
                     continue
-                label = place.labels[index]
+                label = target.labels[index]
                 regions += encode_regions(
-                    place.control, label, mask, float(score),
-                    region_id=place.region_id(label.name), item_index=place.item_index,
+                    target.control, label, mask, float(score),
+                    region_id=target.region_id(label.name), item_index=target.item_index,
                 )  # fmt: skip
-        if self.shown is not None:
-            self.shown.keep(project.id, place.task_id, place.control.from_name, place.page, found)
+        if self.predicted_masks is not None:
+            self.predicted_masks.save(
+                project.id, target.task_id, target.control.from_name, target.page, found
+            )
         return regions
 
     def answer_prompts(
         self,
         page: Page,
-        place: Place,
+        target: MaskTarget,
         vocabulary: Vocabulary,
         prompts: Sequence[Prompt],
         request: PredictRequest,
     ) -> list[Region]:
-        """One region for all clicks and boxes of the newest one's label.
+        """One region for all clicks and boxes; all have the label of the newest one.
 
-        It keeps its id from click to click: the next answer stands in for the one before.
+        It keeps its id from click to click, so that Label Studio replaces the previous region.
         """
-        index = index_of_label(prompts[-1], place.labels)
+        index = index_of_label(prompts[-1], target.labels)
         if index is None:
             return []
-        memory = request.memories.get(place.control.from_name)
+        memory = request.memories.get(target.control.from_name)
         with self.metrics.stage("click"):
             mask, score = self.segmenter.answer_prompts(
                 page.features, page.image, [prompt.shape for prompt in prompts],
                 vocabulary, index, request.project.method, memory,
             )  # fmt: skip
-        label = place.labels[index]
+        label = target.labels[index]
         with self.metrics.stage("regions"):
             return encode_regions(
-                place.control, label, mask, score,
-                region_id=place.region_id(label.name, prompts[0].id), item_index=place.item_index,
+                target.control, label, mask, score,
+                region_id=target.region_id(label.name, prompts[0].id), item_index=target.item_index,
             )  # fmt: skip
 
     @contextmanager
-    def turn(self, request: PredictRequest) -> Iterator[None]:
-        """Refining takes memory by the classes and pixels, and all cores: one after the other."""
-        if not self.segment_turn.acquire(timeout=request.left_s):
+    def segment_slot(self, request: PredictRequest) -> Iterator[None]:
+        """Wait for a free slot. Raises Overloaded at the request's deadline.
+
+        Refinement uses all cores, and memory for each class and pixel, so its parallelism is
+        limited.
+        """
+        if not self.segment_slots.acquire(timeout=request.left_s):
             raise Overloaded(f"The model did not reach this image within {request.budget_s:g} s.")
         try:
             yield
         finally:
-            self.segment_turn.release()
+            self.segment_slots.release()

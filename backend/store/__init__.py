@@ -1,1 +1,1 @@
-"""The Redis connection, or the embedded Valkey."""
+"""The connection to Redis or the embedded Valkey, and the keys kept there."""

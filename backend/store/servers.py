@@ -1,36 +1,36 @@
-"""Where the store lies: somebody's Redis, or the embedded Valkey of the data folder."""
+"""The two servers that a store can use: a Redis at REDIS_URL, or the embedded Valkey."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from backend.errors import SettingsError
+from backend.errors import SettingsError, StoreError
 from backend.store.embedded_valkey import SharedValkey, ValkeyConfig
 
 
 @dataclass(frozen=True)
 class ServerConfig:
     connect_timeout_s: float = 0.25
-    read_timeout_s: float = 0.5  # of each answer's next bytes: a request waits so long, once
+    read_timeout_s: float = 0.5  # between the bytes of an answer; one request waits for it
     valkey: ValkeyConfig = field(default_factory=ValkeyConfig)
 
 
 class Server(Protocol):
-    """Where the store lies: makes a client, or raises what the store puts into words."""
+    """Makes clients. `connect` raises StoreError, RedisError or OSError."""
 
     kind: str
-    address: str  # for people: never with a password
+    address: str  # for messages, without the password
 
     def connect(self) -> redis.Redis: ...
-    def leave(self) -> None: ...
+    def release(self) -> None: ...
 
 
 class RedisServer:
-    """A Redis or Valkey that somebody else runs."""
+    """A Redis or Valkey that runs independently of Firstpass."""
 
     kind = "redis"
 
@@ -38,7 +38,7 @@ class RedisServer:
         try:
             self._client = redis.Redis.from_url(url, **_client_options(config))
         except ValueError:
-            # Neither the URL nor the error goes on: both may show the password.
+            # Without the URL and redis-py's error: both may contain the password.
             raise SettingsError(
                 "REDIS_URL is no address of a Redis. Needed is redis://user:password@host:port/db "
                 "(user and password may be left out), rediss://… for TLS, or "
@@ -52,12 +52,12 @@ class RedisServer:
     def connect(self) -> redis.Redis:
         return self._client
 
-    def leave(self) -> None:
-        """It is not ours to stop."""
+    def release(self) -> None:
+        """Nothing: it runs on."""
 
 
 class EmbeddedServer:
-    """The Valkey of the data folder, shared by all processes that work there."""
+    """The Valkey of a data folder, shared by all processes that use the folder."""
 
     kind = "embedded"
 
@@ -67,35 +67,63 @@ class EmbeddedServer:
         self.address = str(self._valkey.folder)
 
     def connect(self) -> redis.Redis:
-        socket_path = self._valkey.join()
+        socket_path = self._valkey.acquire()
         return redis.Redis(unix_socket_path=str(socket_path), **_client_options(self._config))
 
-    def leave(self) -> None:
-        self._valkey.leave()
+    def release(self) -> None:
+        self._valkey.release()
 
 
 def _client_options(config: ServerConfig) -> dict[str, Any]:
     return {
         "socket_connect_timeout": config.connect_timeout_s,
         "socket_timeout": config.read_timeout_s,
-        # Once and at once, for a pooled connection that a restarted server has dropped;
-        # redis-py's own retries would hold a request for seconds.
+        # One immediate retry, for pooled connections to a server that has restarted since.
+        # redis-py's default retries would block a request for seconds.
         "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        "protocol": 2,  # answers of one shape from every redis-py since 5
+        "protocol": 2,  # RESP2: the same types from every redis-py since 5
     }
 
 
-def inspect_server(client: redis.Redis, server: Server) -> dict[str, Any]:
-    """The server's version, and what of its set-up could cost corrections."""
+class ServerInfo(TypedDict):
+    version: str | None
+    advice: list[str]  # sentences on settings that can lose corrections
+
+
+class StoreState(ServerInfo):
+    """State of a store, as /ready shows it."""
+
+    kind: str  # "redis" or "embedded"
+    address: str  # without the password
+    up: bool
+    degraded: str | None  # why it is down or refuses commands
+
+
+def inspect_server(client: redis.Redis, server: Server) -> ServerInfo:
+    """Version and advice, from the server's INFO."""
     try:
         info: dict[str, Any] = client.info()
-    except redis.ResponseError:  # this user may not ask
+    except redis.ResponseError:  # this user has no permission for INFO
         return {"version": None, "advice": []}
     advice = []
     if server.kind == "redis" and not info.get("aof_enabled"):
         advice.append("Redis keeps no append-only file: its crash loses the latest corrections.")
     if str(info.get("maxmemory_policy", "")).startswith("allkeys"):
         advice.append(
-            "Redis may evict what was learnt: set maxmemory-policy to noeviction or volatile-lru."
+            "Redis may evict what was learned: set maxmemory-policy to noeviction or volatile-lru."
         )
     return {"version": info.get("valkey_version") or info.get("redis_version"), "advice": advice}
+
+
+def outage_message(error: Exception, address: str) -> str:
+    """Why the server at `address` cannot be used, and the remedy, as one or two sentences."""
+    if isinstance(error, StoreError):
+        return str(error)
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
+        return (
+            f"Redis at {address} refuses the login ({error}). Put the user and password "
+            "that it knows into REDIS_URL: redis://user:password@host:port/db."
+        )
+    if isinstance(error, redis.TimeoutError):
+        return f"The store at {address} is too slow to use or hangs ({error})."
+    return f"The store at {address} cannot be reached ({error}): see that it runs."

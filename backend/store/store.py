@@ -1,8 +1,8 @@
-"""The Redis connection: REDIS_URL, or the embedded Valkey. Its loss stops nothing.
+"""A Redis connection that callers can lose: cache reads become misses, commands raise StoreError.
 
-A store that is dead or slow costs one short time-out; then all calls are refused at once, as
-misses, while a thread looks for it with growing pauses. One warning per outage, one line when
-it is back.
+The first call to a dead or slow server waits for one short timeout. From then on calls fail at
+once, while a thread reconnects with exponential backoff. Each outage is logged once, and once more
+when it ends.
 """
 
 import atexit
@@ -20,7 +20,16 @@ import redis
 from redis.client import Pipeline
 
 from backend.errors import StoreError
-from backend.store.servers import EmbeddedServer, RedisServer, Server, ServerConfig, inspect_server
+from backend.store.servers import (
+    EmbeddedServer,
+    RedisServer,
+    Server,
+    ServerConfig,
+    ServerInfo,
+    StoreState,
+    inspect_server,
+    outage_message,
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,17 +38,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StoreConfig:
-    first_pause_s: float = 1.0  # before the first look for a lost store; doubled after each
+    first_pause_s: float = 1.0  # before the first attempt to reconnect; doubled after each
     longest_pause_s: float = 30.0
-    steady_s: float = 60.0  # up for so long, and the next outage starts with the first pause
+    steady_s: float = 60.0  # after this time up, the next outage starts with the first pause
     server: ServerConfig = field(default_factory=ServerConfig)
 
 
 def open_store(redis_url: str | None, data_dir: Path, config: StoreConfig | None = None) -> "Store":
-    """The store of REDIS_URL, or without one the embedded server of this data folder.
+    """The store at `redis_url`, or without a URL the embedded server of the data folder.
 
-    Returns a store that is down, and heals by itself, when no server answers now.
-    Raises SettingsError when the URL is none of Redis.
+    If no server answers now, the store is down and reconnects by itself later.
+    Raises SettingsError for a URL that is not one of Redis.
     """
     config = config or StoreConfig()
     if redis_url:
@@ -48,132 +57,134 @@ def open_store(redis_url: str | None, data_dir: Path, config: StoreConfig | None
 
 
 class Store:
-    """Bytes under keys that may be lost at any time, and commands for what must not be.
+    """`get_many`, `set_many` and `remove` for caches, `run` for what must not be lost.
 
-    `get_many` and `set_many` never fail: without a store all is missing. `run` raises StoreError
-    for callers who have another place to go. Safe between threads, and after a fork.
+    The first three never raise: while the store is down every key is missing. `run` raises
+    StoreError. Safe between threads, and after a fork.
     """
 
     def __init__(self, server: Server, config: StoreConfig) -> None:
         self._server = server
         self._config = config
         self._client: redis.Redis | None = None
-        self._about: dict[str, Any] = {"version": None, "advice": []}
+        self._server_info: ServerInfo = {"version": None, "advice": []}
         self._outage: str | None = None
-        self._refusals: dict[str, str] = {}  # purpose -> why the server that is up said no
+        self._rejections: dict[str, str] = {}  # purpose -> why a server that is up refused it
         self._pause_s = config.first_pause_s
         self._up_since_s = -math.inf
-        self._when_up: list[Callable[[], None]] = []
+        self._on_reconnect: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._seeker: threading.Thread | None = None
+        self._reconnector: threading.Thread | None = None
         atexit.register(self.close)
         try:
             self._connect()
         except (StoreError, redis.RedisError, OSError) as error:
-            self._lose(error)
+            self._mark_lost(error)
 
     @property
     def client(self) -> redis.Redis:
-        """The client itself, for commands inside `run`; StoreError while the store is down."""
+        """The redis-py client; raises StoreError while the store is down."""
         if self._outage is not None or self._client is None:
-            self._seek()
+            self._start_reconnecting()
             raise StoreError(self._outage or "The store is closed.")
         return self._client
 
     def is_up(self) -> bool:
         return self._outage is None and not self._closed.is_set()
 
-    def describe(self) -> dict[str, Any]:
-        """For /ready and people: kind, address, up, version, degraded (why, or None), advice."""
-        troubles = [self._outage] if self._outage else list(self._refusals.values())
+    def describe(self) -> StoreState:
+        """The state for /ready and messages."""
+        reasons = [self._outage] if self._outage else list(self._rejections.values())
         return {
             "kind": self._server.kind,
             "address": self._server.address,
             "up": self.is_up(),
-            "degraded": " ".join(troubles) or None,
-            **self._about,
+            "degraded": " ".join(reasons) or None,
+            **self._server_info,
         }
 
-    def when_up(self, action: Callable[[], None]) -> None:
-        """Call this each time a lost store is back, in the thread that found it."""
-        self._when_up.append(action)
+    def on_reconnect(self, action: Callable[[], None]) -> None:
+        """Call `action` after each reconnection, in the thread that reconnects."""
+        self._on_reconnect.append(action)
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """One MGET, in the order of the keys; None for what is missing."""
+        """Values in the order of the keys, by one MGET; None for a missing key."""
         if not keys:
             return []
         try:
             found = self.run("read the cache", lambda client: client.mget(keys))
         except StoreError:
             return [None] * len(keys)
-        return list(found)  # type: ignore[arg-type]
+        # redis-py returns text only where decode_responses is on.
+        return [value if isinstance(value, bytes) else None for value in found]
 
     def set_many(self, values: Mapping[str, bytes], ttl_s: int | None = None) -> None:
-        """One pipelined write. The embedded server evicts only what has a time to live."""
+        """One pipelined write. Keys without `ttl_s` are never evicted by the embedded server."""
 
         def write(client: redis.Redis) -> None:
             pipeline = client.pipeline(transaction=False)
             for key, value in values.items():
                 pipeline.set(key, value, ex=ttl_s)
-            execute(pipeline)
+            execute_pipeline(pipeline)
 
         if values:
             with contextlib.suppress(StoreError):
                 self.run("write the cache", write)
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Forget these keys, if the store is there to do it."""
+        """Delete keys; does nothing while the store is down."""
         if keys:
             with contextlib.suppress(StoreError):
                 self.run("write the cache", lambda client: client.delete(*keys))
 
     def run(self, purpose: str, action: Callable[[redis.Redis], T]) -> T:
-        """Return what the action makes of the client; StoreError, at once while the store is down.
+        """`action(client)`; raises StoreError, without a wait while the store is down.
 
-        The purpose ("queue a correction") stands in the log when the server refuses it.
+        `purpose`, such as "queue a correction", completes "the store refuses to …" in the log.
         """
         client = self.client
         try:
             value = action(client)
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            raise self._lose(error) from error
+            raise self._mark_lost(error) from error
         except redis.RedisError as error:
-            raise self._refuse(purpose, error) from error
-        if self._refusals.pop(purpose, None):
+            raise self._record_rejection(purpose, error) from error
+        if self._rejections.pop(purpose, None):
             log.info("The store at %s can %s again.", self._server.address, purpose)
         return value
 
     def close(self) -> None:
-        """Stop looking for a lost store; stop the embedded server if nobody else uses it."""
+        """Stop reconnecting; stop the embedded server if no other process uses it."""
         atexit.unregister(self.close)
         with self._lock:
             if self._closed.is_set():
                 return
             self._closed.set()
             client, self._client = self._client, None
-        if self._seeker is not None:
-            # It may be starting the embedded server, which nobody would stop.
-            self._seeker.join(timeout=self._config.server.valkey.start_timeout_s)
+        if self._reconnector is not None:
+            # It may be starting the embedded server, which must be stopped below.
+            self._reconnector.join(timeout=self._config.server.valkey.start_timeout_s)
         if client is not None:
             client.close()
-        self._server.leave()
+        self._server.release()
 
     def _connect(self) -> None:
         client = self._server.connect()
         client.ping()
-        about = inspect_server(client, self._server)
+        server_info = inspect_server(client, self._server)
         with self._lock:
             if self._closed.is_set():
                 return
-            former, self._client, self._about = self._client, client, about
+            previous, self._client, self._server_info = self._client, client, server_info
             self._up_since_s = time.monotonic()
             self._outage = None
-        if former is not None and former is not client:
-            former.close()
+        if previous is not None and previous is not client:
+            previous.close()
 
-    def _lose(self, error: Exception) -> StoreError:
-        reason = self._explain(error)
+    def _mark_lost(self, error: Exception) -> StoreError:
+        """Note an outage, log it if it is new, and start reconnecting; the error to raise."""
+        reason = outage_message(error, self._server.address)
         with self._lock:
             is_new = self._outage is None and not self._closed.is_set()
             self._outage = reason
@@ -183,31 +194,35 @@ class Store:
                 self._pause_s = self._config.first_pause_s if was_steady else longer_s
         if is_new:
             log.warning("%s Predictions go on without the store.", reason)
-        self._seek()
+        self._start_reconnecting()
         return StoreError(reason)
 
-    def _refuse(self, purpose: str, error: redis.RedisError) -> StoreError:
+    def _record_rejection(self, purpose: str, error: redis.RedisError) -> StoreError:
+        """Note that the server refused a command, log it once; the error to raise."""
         reason = f"The store at {self._server.address} refuses to {purpose}: {error}."
-        if purpose not in self._refusals:
+        if purpose not in self._rejections:
             log.warning("%s", reason)
-        self._refusals[purpose] = reason
+        self._rejections[purpose] = reason
         return StoreError(reason)
 
-    def _seek(self) -> None:
-        """Have one thread look for the lost store; a forked process needs its own."""
+    def _start_reconnecting(self) -> None:
+        """Start the thread that reconnects, unless it runs; a forked process starts its own."""
         with self._lock:
-            if self._closed.is_set() or (self._seeker is not None and self._seeker.is_alive()):
+            is_running = self._reconnector is not None and self._reconnector.is_alive()
+            if is_running or self._closed.is_set():
                 return
-            self._seeker = threading.Thread(target=self._look, name="store-seeker", daemon=True)
-            self._seeker.start()
+            self._reconnector = threading.Thread(
+                target=self._reconnect, name="store-reconnector", daemon=True
+            )
+            self._reconnector.start()
 
-    def _look(self) -> None:
+    def _reconnect(self) -> None:
         lost_s = time.monotonic()
         while not self._closed.wait(self._pause_s):
             try:
                 self._connect()
             except (StoreError, redis.RedisError, OSError) as error:
-                self._outage = self._explain(error)
+                self._outage = outage_message(error, self._server.address)
                 self._pause_s = min(2 * self._pause_s, self._config.longest_pause_s)
                 continue
             log.info(
@@ -215,32 +230,18 @@ class Store:
                 self._server.address,
                 time.monotonic() - lost_s,
             )
-            for action in self._when_up:
+            for action in self._on_reconnect:
                 action()
             with self._lock:
                 if self._outage is None:
-                    self._seeker = None
+                    self._reconnector = None
                     return
 
-    def _explain(self, error: Exception) -> str:
-        """A sentence with the cure."""
-        address = self._server.address
-        if isinstance(error, StoreError):
-            return str(error)
-        if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
-            return (
-                f"Redis at {address} refuses the login ({error}). Put the user and password "
-                "that it knows into REDIS_URL: redis://user:password@host:port/db."
-            )
-        if isinstance(error, redis.TimeoutError):
-            return f"The store at {address} is too slow to use or hangs ({error})."
-        return f"The store at {address} cannot be reached ({error}): see that it runs."
 
+def execute_pipeline(pipeline: Pipeline) -> list[Any]:
+    """Answers of all commands; raises the first error without the command that it is about.
 
-def execute(pipeline: Pipeline) -> list[Any]:
-    """Its answers; raises the first error in the server's words alone.
-
-    redis-py's own raising quotes the command, and so the bytes of a value.
+    redis-py's own exception quotes the command, with all bytes of its value.
     """
     answers = pipeline.execute(raise_on_error=False)
     for answer in answers:

@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.errors import SettingsError
 from backend.settings import Settings, likely_typos, names_of
+from backend.validation import describe_field
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,7 +87,7 @@ def test_half_a_password_is_refused(alone):
         Settings.from_env({alone: "x"})
 
 
-def test_a_misspelt_name_is_pointed_out_and_others_are_left_alone():
+def test_a_misspelled_name_is_pointed_out_and_others_are_left_alone():
     found = likely_typos(
         {"CLIP_PRETRAIND": "openai", "HOME": "/root", "PORT": "1", "TRANSPORT": ""}
     )
@@ -101,5 +103,25 @@ def test_the_readme_lists_exactly_these_settings():
     assert listed == {name for field in Settings.model_fields for name in names_of(field)}
 
 
+def test_the_readme_states_default_purpose_and_values_of_each_setting():
+    table = (ROOT / "README.md").read_text().partition("## Settings")[2]
+    missing = [row for row in map(readme_row, Settings.model_fields) if row not in table]
+    assert missing == []
+
+
 def named_in(cell: str) -> list[str]:
     return re.findall(r"`([A-Z0-9_]+)`", cell)
+
+
+def readme_row(name: str) -> str:
+    """The row of a setting in README's table, as its field says it."""
+    field = Settings.model_fields[name]
+    extra: Any = field.json_schema_extra
+    default = "" if field.default in ("", None, ()) else f"`{field.default}`"
+    cells = (
+        " or ".join(f"`{variable}`" for variable in names_of(name)),
+        extra["default_text"] or default.replace(".0`", "`"),
+        field.description,
+        describe_field(field),
+    )
+    return f"| {' | '.join(map(str, cells))} |"

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.running_service import free_port
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / ".venv-ls/bin/label-studio"
 USER, PASSWORD = "admin@example.com", "secretpass123"
@@ -101,11 +103,3 @@ def wait_until_up(url: str, process: subprocess.Popen, log: Path, timeout_s: flo
             pass
         time.sleep(1)
     raise AssertionError(f"Label Studio did not come up:\n{log.read_text()[-4000:]}")
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -1,6 +1,5 @@
 """The main job in a real Label Studio: connect, import a photo, retrieve masks, correct one."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import Image
 
 from backend.masks.brush_rle import encode_mask
 from backend.masks.regions import decode_region
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -160,7 +160,7 @@ def test_a_correction_reaches_the_backend(label_studio, backend, project, cat):
     wait_until(lambda: events(backend.url, "ANNOTATION_CREATED") == 1)
 
 
-def test_corrections_are_learnt_used_and_forgotten(label_studio, backend, project, cat, tmp_path):
+def test_corrections_are_learned_used_and_forgotten(label_studio, backend, project, cat, tmp_path):
     """What a person draws changes the next predictions, once Start Training says so."""
     made = project("brush")
     photos = [tmp_path / f"cat {n}.png" for n in range(2)]
@@ -180,11 +180,11 @@ def test_corrections_are_learnt_used_and_forgotten(label_studio, backend, projec
     value = {"format": "rle", "rle": encode_mask(mask), "brushlabels": ["c"]}
     corrected = region | {"value": value, "origin": "prediction-changed"}
     body = {"result": [corrected], "parent_prediction": before[first]["id"]}
-    learnt = counted(backend.url, "firstpass_learning_total", "lessons")
+    learned = counted(backend.url, "firstpass_learning_total", "lessons")
     annotation = label_studio.ask(
         "POST", f"/api/tasks/{first}/annotations/?project={made}", json=body
     )
-    wait_until(lambda: counted(backend.url, "firstpass_learning_total", "lessons") > learnt, 60)
+    wait_until(lambda: counted(backend.url, "firstpass_learning_total", "lessons") > learned, 60)
     assert "+memory-" not in version_of(label_studio, made)  # one correction is no new version
 
     path = f"/api/ml/{row['id']}"
@@ -220,10 +220,3 @@ def events(url: str, action: str) -> float:
         if line.startswith(f'firstpass_webhook_events_total{{action="{action}"}}'):
             return float(line.split()[-1])
     return 0
-
-
-def wait_until(claim, timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

@@ -1,6 +1,5 @@
 """`python -m backend serve` as a process of its own, asked over its socket."""
 
-import json
 import os
 import socket
 import subprocess
@@ -12,29 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from tests.support.recorded import recorded
+
 if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
     from model import CheckpointConfig
 
 ROOT = Path(__file__).parents[2]
-FIXTURES = ROOT / "tests" / "fixtures"
-RECORDED = FIXTURES / "label_studio_1.23"
-
-
-def recorded(name: str) -> dict[str, Any]:
-    """A request that Label Studio 1.23.2 really sent: method, path, headers, body, raw_body."""
-    return json.loads((RECORDED / f"{name}.json").read_text())
 
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @dataclass
 class RunningService:
     url: str
-    process: subprocess.Popen
+    process: "subprocess.Popen[bytes]"
     log: Path
 
     def ask(self, method: str, path: str, **what: Any) -> requests.Response:

@@ -1,15 +1,11 @@
 """The annotator inside label-studio-ml 2.x, where that is installed."""
 
-import json
-from pathlib import Path
-
 import pytest
 
-pytest.importorskip("label_studio_ml.response", reason="needs requirements-label-studio-ml.txt")
+from tests.support.label_configs import CAT_DOG_CONFIG
+from tests.support.recorded import recorded_body
 
-RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
-CONFIG = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
-<Label value="Cat"/><Label value="Dog"/></BrushLabels></View>"""
+pytest.importorskip("label_studio_ml.response", reason="needs requirements-label-studio-ml.txt")
 
 
 @pytest.fixture
@@ -25,7 +21,7 @@ def client(service, tmp_path, monkeypatch):
 def test_it_predicts_one_item_a_task(client, photo_uri):
     body = {
         "tasks": [{"id": 1, "data": {"image": photo_uri}}, {"id": 2, "data": {"image": "data:,"}}],
-        "label_config": CONFIG,
+        "label_config": CAT_DOG_CONFIG,
         "project": "1.1",
         "params": {"login": None, "password": None, "context": None},
     }
@@ -37,7 +33,7 @@ def test_it_predicts_one_item_a_task(client, photo_uri):
 
 @pytest.mark.parametrize("params", [{"method": "clip"}, '{"method": "clip"}'])
 def test_setup_takes_extra_params_as_object_and_text(client, params):
-    body = {"project": "8.1", "schema": CONFIG, "extra_params": params}
+    body = {"project": "8.1", "schema": CAT_DOG_CONFIG, "extra_params": params}
     answer = client.post("/setup", json=body)
     assert answer.status_code == 200
     assert "/clip/" in answer.json["model_version"]
@@ -45,6 +41,6 @@ def test_setup_takes_extra_params_as_object_and_text(client, params):
 
 def test_recorded_events_are_queued(client, service):
     before = service.events.counts["pushed"]
-    event = json.loads((RECORDED / "webhook_ANNOTATION_CREATED.json").read_text())["body"]
+    event = recorded_body("webhook_ANNOTATION_CREATED")
     assert client.post("/webhook", json=event).status_code == 201
     assert service.events.counts["pushed"] == before + 1

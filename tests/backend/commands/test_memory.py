@@ -1,11 +1,11 @@
-"""What was learnt, by hand: shown, written to a file, read back, forgotten."""
+"""What was learned, by hand: shown, written to a file, read back, forgotten."""
 
 import numpy as np
 import pytest
 
 from backend.commands.cli import main
 from backend.errors import SettingsError
-from backend.memory.export_file import export_memory, import_memory, read_memory
+from backend.memory.export_file import export_lessons, import_lessons, read_export
 from backend.memory.lesson_store import LessonStore, NewLesson
 from backend.store.store import open_store
 from model import SegmentSettings, TaughtMask, Vocabulary
@@ -26,7 +26,7 @@ def lessons(tiny_segmenter, photo) -> list[NewLesson]:
 
 @pytest.fixture
 def memory(tmp_path, lessons):
-    """A memory whose project 7.100 learnt from three annotations, in two versions."""
+    """A memory whose project 7.100 learned from three annotations, in two versions."""
     store = open_store(None, tmp_path / "data")
     memory = LessonStore(store, learn_every=2)
     for n, lesson in enumerate(lessons):
@@ -67,7 +67,7 @@ def test_a_file_brings_a_forgotten_project_back_as_it_was(run, memory, tmp_path)
     path, before = tmp_path / "seven.safetensors", content(memory, "7.100")
     assert run("export", "7", str(path))[0] == 0
     assert run("forget", "7")[1] == "project 7.100: forgotten\n"
-    assert run("show")[1] == "Nothing has been learnt yet.\n"
+    assert run("show")[1] == "Nothing has been learned yet.\n"
     assert run("import", "7.100", str(path))[0] == 0
     assert content(memory, "7.100") == before
     assert run("import", "7.100", str(path))[1].startswith("project 7.100: 0 annotations")
@@ -91,10 +91,10 @@ def test_one_annotation_can_be_forgotten(run, memory):
 
 def test_a_newer_update_stays_when_an_older_file_is_read(memory, lessons, tmp_path):
     path = tmp_path / "old.safetensors"
-    export_memory(memory, "7.100", path)
+    export_lessons(memory, "7.100", path)
     memory.teach("7.100", "0", "task 0", 99, [lessons[2]])
     memory.delete("7.100", annotations=["1"])
-    import_memory(memory, "7.100", path)
+    import_lessons(memory, "7.100", path)
     index = memory.index("7.100")
     assert index.annotations["0"].updated_us == 99
     assert "1" not in index.annotations
@@ -112,7 +112,7 @@ def test_what_is_no_memory_is_refused_whole(memory, tmp_path, spoil):
     from safetensors.numpy import save_file
 
     path = tmp_path / "file.safetensors"
-    export_memory(memory, "7.100", path)
+    export_lessons(memory, "7.100", path)
     data = path.read_bytes()
     if spoil == "gone":
         path.unlink()
@@ -121,23 +121,23 @@ def test_what_is_no_memory_is_refused_whole(memory, tmp_path, spoil):
     else:
         path.write_bytes({"empty": b"", "cut": data[:-100], "text": b"hello" * 100}[spoil])
     with pytest.raises(SettingsError, match="cannot be read as a memory"):
-        import_memory(memory, "9.1", path)
+        import_lessons(memory, "9.1", path)
     assert "9.1" not in memory.projects()
 
 
 def test_a_file_whose_bytes_were_changed_is_refused_or_read_never_worse(memory, tmp_path):
     path = tmp_path / "file.safetensors"
-    export_memory(memory, "7.100", path)
+    export_lessons(memory, "7.100", path)
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
     for _ in range(60):
-        spoilt = bytearray(data)
+        spoiled = bytearray(data)
         for place in rng.integers(0, len(data), 3):
-            spoilt[place] ^= int(rng.integers(1, 256))
+            spoiled[place] ^= int(rng.integers(1, 256))
         for place in rng.integers(0, 600, 2):
-            spoilt[place] ^= int(rng.integers(1, 256))
-        path.write_bytes(spoilt)
+            spoiled[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(spoiled)
         try:
-            read_memory(path)
+            read_export(path)
         except SettingsError:
             continue

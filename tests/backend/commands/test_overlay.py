@@ -4,41 +4,41 @@ import numpy as np
 
 from backend.commands.overlay import Layer, color_of, draw_overlay
 
-GREY = np.full((120, 160, 3), 128, dtype=np.uint8)
+GRAY = np.full((120, 160, 3), 128, dtype=np.uint8)
 
 
 def square(top: int, left: int, size: int) -> np.ndarray:
-    mask = np.zeros(GREY.shape[:2], dtype=bool)
+    mask = np.zeros(GRAY.shape[:2], dtype=bool)
     mask[top : top + size, left : left + size] = True
     return mask
 
 
-def test_a_mask_is_tinted_in_its_colour_and_the_rest_is_left_alone():
-    drawn = np.asarray(draw_overlay(GREY, [Layer("cat", square(20, 20, 40), 0.9)]))
+def test_a_mask_is_tinted_in_its_color_and_the_rest_is_left_alone():
+    drawn = np.asarray(draw_overlay(GRAY, [Layer("cat", square(20, 20, 40), 0.9)]))
     tint = drawn[40, 40].astype(int) - 128
     assert np.array_equal(np.sign(tint), np.sign(np.array(color_of(0)) - 128))
-    assert np.array_equal(drawn[100, 100], GREY[100, 100])
+    assert np.array_equal(drawn[100, 100], GRAY[100, 100])
 
 
 def test_the_photo_keeps_its_place_and_the_legend_is_beside_it():
-    sheet = draw_overlay(GREY, [Layer("a label of many words", square(0, 0, 5), 0.5)])
-    assert sheet.height == GREY.shape[0]
-    assert sheet.width > GREY.shape[1] + 60
-    legend = np.asarray(sheet)[:, GREY.shape[1] :]
+    sheet = draw_overlay(GRAY, [Layer("a label of many words", square(0, 0, 5), 0.5)])
+    assert sheet.height == GRAY.shape[0]
+    assert sheet.width > GRAY.shape[1] + 60
+    legend = np.asarray(sheet)[:, GRAY.shape[1] :]
     assert (legend == color_of(0)).all(axis=2).any()
 
 
 def test_many_labels_make_the_sheet_taller_than_the_photo():
     layers = [Layer(f"label {n}", square(n, n, 9), n / 40) for n in range(40)]
-    assert draw_overlay(GREY, layers).height > 40 * 13
+    assert draw_overlay(GRAY, layers).height > 40 * 13
 
 
 def test_nothing_found_is_said():
-    drawn = np.asarray(draw_overlay(GREY, []))
-    assert np.array_equal(drawn[:, :160], GREY)
+    drawn = np.asarray(draw_overlay(GRAY, []))
+    assert np.array_equal(drawn[:, :160], GRAY)
     assert (drawn[:, 160:] < 100).any()  # ink
 
 
-def test_neighbouring_labels_have_colours_far_apart():
+def test_neighboring_labels_have_colors_far_apart():
     colors = np.array([color_of(n) for n in range(12)], dtype=float)
     assert np.linalg.norm(np.diff(colors, axis=0), axis=1).min() > 60

@@ -1,22 +1,13 @@
 """What Label Studio 1.23.2 really sent, replayed byte for byte at the real running."""
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
-NAMES = sorted(path.stem for path in RECORDED.glob("*.json"))
-PREDICTS = [name for name in NAMES if name.startswith("predict_")]
-EVENTS = [name for name in NAMES if name.startswith("webhook_")]
+from tests.support.recorded import EVENT_NAMES, REQUEST_NAMES, recorded
+
+PREDICTS = [name for name in REQUEST_NAMES if name.startswith("predict_")]
 
 
-def recorded(name: str) -> dict[str, Any]:
-    return json.loads((RECORDED / f"{name}.json").read_text())
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REQUEST_NAMES)
 def test_every_recorded_request_is_answered_in_json(running, name):
     answer = running.replay(name)
     assert answer.status_code in (200, 201)
@@ -55,7 +46,7 @@ def test_an_emptied_context_is_answered_empty(running):
     assert item["result"] == []
 
 
-@pytest.mark.parametrize("name", EVENTS)
+@pytest.mark.parametrize("name", EVENT_NAMES)
 def test_no_event_fails(running, name):
     answer = running.replay(name)
     assert answer.status_code == (200 if name == "webhook_TASKS_CREATED" else 201)

@@ -4,9 +4,7 @@ from dataclasses import replace
 
 from backend.http.warm_up import embed_words
 from backend.label_studio.project_settings import ProjectSettings
-
-CONFIG = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
-<Label value="Zebra"/></BrushLabels></View>"""
+from tests.support.label_configs import IMAGE, brush_labels, config
 
 
 def test_warming_embeds_the_words_of_a_config(service):
@@ -20,6 +18,9 @@ def test_warming_embeds_the_words_of_a_config(service):
             asked.extend(texts)
             return encode(texts, templates)
 
+    label_config = config(IMAGE, brush_labels('<Label value="Zebra"/>'))
     watched = replace(service.segmenter, encode_text=Recorder())
-    embed_words(replace(service.resolve, segmenter=watched), CONFIG, ProjectSettings())
+    embed_words(
+        replace(service.resolve_context, segmenter=watched), label_config, ProjectSettings()
+    )
     assert "zebra" in asked

@@ -1,166 +1,16 @@
-"""Tokens and the API, against a server that behaves like Label Studio 1.23.2."""
-
-import threading
+"""The API of Label Studio: its address, its answers, and who is told the token."""
 
 import pytest
 
 from backend.errors import LabelStudioError, SettingsError
 from backend.label_studio.client import LabelStudio
-from backend.label_studio.tokens import token_kind
-from tests.backend.fake_label_studio import (
+from tests.support.fake_label_studio import (
     LEGACY,
     PERSONAL,
-    FakeLabelStudio,
+    WHOAMI,
     Reply,
     as_json,
-    jwt,
 )
-
-WHOAMI = "/api/current-user/whoami"
-
-
-class Clock:
-    now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def server():
-    server = FakeLabelStudio()
-    yield server
-    server.close()
-
-
-@pytest.mark.parametrize(
-    ("api_key", "kind"),
-    [
-        (None, "none"),
-        ("", "none"),
-        (LEGACY, "legacy"),
-        (PERSONAL, "refresh"),
-        (jwt(token_type="access", exp=2, iat=1), "access"),
-        (PERSONAL.rpartition(".")[0], "cut"),  # as lists of tokens show it
-        ("hunter2", "unknown"),
-        (LEGACY[:-1], "unknown"),
-        ("a.b.c", "unknown"),
-        ("W10.W10.W10", "unknown"),  # base64 of [], which is no claims
-    ],
-)
-def test_the_kind_of_a_token_is_told_by_its_form(api_key, kind):
-    assert token_kind(api_key) == kind
-
-
-def test_a_legacy_token_is_sent_as_it_is(server):
-    assert LabelStudio(server.url, LEGACY).get_json(WHOAMI)["email"] == "admin@example.com"
-    assert server.asked[-1].authorization == f"Token {LEGACY}"
-    assert server.exchanges == 0
-
-
-def test_a_personal_token_is_exchanged_once_for_many_requests(server):
-    studio = LabelStudio(server.url, PERSONAL)
-    for _ in range(3):
-        studio.get(WHOAMI)
-    assert server.exchanges == 1
-    assert server.asked[-1].authorization.startswith("Bearer ")
-    assert PERSONAL not in {asked.authorization for asked in server.asked}
-
-
-def test_an_access_token_is_renewed_before_it_expires(server):
-    clock = Clock()
-    studio = LabelStudio(server.url, PERSONAL, clock=clock)
-    studio.get(WHOAMI)
-    clock.now_s += 269  # its life is 300 s, on Label Studio's own clock
-    studio.get(WHOAMI)
-    assert server.exchanges == 1
-    clock.now_s += 2
-    studio.get(WHOAMI)
-    assert server.exchanges == 2
-
-
-def test_a_short_lived_access_token_is_still_used_for_half_its_life(server):
-    server.access_life_s = 10
-    clock = Clock()
-    studio = LabelStudio(server.url, PERSONAL, clock=clock)
-    studio.get(WHOAMI)
-    clock.now_s += 4
-    studio.get(WHOAMI)
-    assert server.exchanges == 1
-
-
-def test_a_refused_access_token_is_renewed_once_and_the_request_repeated(server):
-    studio = LabelStudio(server.url, PERSONAL)
-    studio.get(WHOAMI)
-    server.valid_access.clear()  # Label Studio was restarted with another secret
-    assert studio.get_json(WHOAMI)["id"] == 1
-    assert server.exchanges == 2
-
-
-def test_a_token_that_stays_refused_is_not_renewed_for_ever(server):
-    server.is_known = lambda authorization: False
-    with pytest.raises(LabelStudioError, match=r"refuses the token.*revoked"):
-        LabelStudio(server.url, PERSONAL).get(WHOAMI)
-    assert server.exchanges == 2
-
-
-def test_threads_share_one_exchange(server):
-    studio = LabelStudio(server.url, PERSONAL)
-    found: list[dict] = []
-    start = threading.Barrier(8)
-
-    def ask() -> None:
-        start.wait()
-        found.append(studio.headers_for(server.url))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert server.exchanges == 1
-    assert len(found) == 8
-    assert len({headers["Authorization"] for headers in found}) == 1
-
-
-def test_threads_that_are_refused_together_renew_once(server):
-    studio = LabelStudio(server.url, PERSONAL)
-    refused = studio.headers_for(server.url)
-    assert studio.renew(refused)
-    renewed = studio.headers_for(server.url)
-    assert studio.renew(refused)  # a second thread, late, with the same old token
-    assert studio.headers_for(server.url) == renewed
-    assert server.exchanges == 2
-
-
-def test_a_refused_exchange_answers_for_a_while_then_is_tried_again(server):
-    clock = Clock()
-    server.pages["/api/token/refresh/"] = as_json({"detail": "Token is blacklisted"}, 401)
-    studio = LabelStudio(server.url, PERSONAL, clock=clock)
-    for _ in range(3):
-        with pytest.raises(LabelStudioError, match=r"Token is blacklisted.*Personal Access Token"):
-            studio.headers_for(server.url)
-    assert len(server.asked) == 1
-    server.pages["/api/token/refresh/"] = server.exchange
-    clock.now_s += 6
-    assert studio.headers_for(server.url)
-
-
-@pytest.mark.parametrize(
-    ("api_key", "cure"),
-    [
-        (None, "it needs a token.*LABEL_STUDIO_API_KEY"),
-        (LEGACY, "legacy tokens are off by default.*Access Token Settings"),
-        (jwt(token_type="access", exp=2, iat=1), "lives five minutes"),
-        (PERSONAL.rpartition(".")[0], "copied without its last part"),
-        ("hunter2", "neither 40 hex digits nor"),
-    ],
-)
-def test_a_refused_token_is_told_with_its_own_cure(server, api_key, cure):
-    server.is_legacy_allowed = False
-    with pytest.raises(LabelStudioError, match=cure) as failure:
-        LabelStudio(server.url, api_key).get(WHOAMI)
-    assert "hunter2" not in str(failure.value)
 
 
 @pytest.mark.parametrize(
@@ -200,28 +50,30 @@ def test_a_sub_path_is_added_once(path, url):
 
 def test_the_name_that_label_studio_gives_itself_is_replaced_by_where_we_reach_it():
     studio = LabelStudio("http://label-studio:8080")
-    studio.learn_from_setup("http://localhost:8080/", None)
-    assert studio.as_reached("http://localhost:8080/data/a") == "http://label-studio:8080/data/a"
-    assert studio.as_reached("http://localhost:80801/a") == "http://localhost:80801/a"
-    assert studio.as_reached("http://elsewhere/a") == "http://elsewhere/a"
+    studio.update_from_setup("http://localhost:8080/", None)
+    assert (
+        studio.to_reachable_url("http://localhost:8080/data/a") == "http://label-studio:8080/data/a"
+    )
+    assert studio.to_reachable_url("http://localhost:80801/a") == "http://localhost:80801/a"
+    assert studio.to_reachable_url("http://elsewhere/a") == "http://elsewhere/a"
 
 
 def test_a_token_of_setup_is_used_only_when_none_was_given(server):
     studio = LabelStudio(server.url)
-    studio.learn_from_setup("http://evil.example", LEGACY)
+    studio.update_from_setup("http://evil.example", LEGACY)
     assert studio.get_json(WHOAMI)["id"] == 1
     assert not studio.headers_for("http://evil.example/")
 
     studio = LabelStudio(server.url, PERSONAL)
-    studio.learn_from_setup(None, LEGACY)
+    studio.update_from_setup(None, LEGACY)
     assert studio.key_kind == "refresh"
 
 
 def test_a_setup_that_says_nonsense_of_itself_teaches_nothing(server):
     studio = LabelStudio(server.url)
-    studio.learn_from_setup(7, ["token"])
+    studio.update_from_setup(7, ["token"])
     assert studio.api_key is None
-    assert studio.as_reached("http://7/a") == "http://7/a"
+    assert studio.to_reachable_url("http://7/a") == "http://7/a"
 
 
 @pytest.mark.parametrize("url", ["localhost:8080", "ftp://ls", "http://", "http://ls:port"])

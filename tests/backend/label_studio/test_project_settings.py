@@ -60,7 +60,7 @@ def test_what_cannot_be_used_is_named(params, said):
     assert said in str(caught.value)
 
 
-def test_a_misspelt_key_is_refused_with_the_right_one():
+def test_a_misspelled_key_is_refused_with_the_right_one():
     with pytest.raises(SettingsError, match=r"'metod' is not known.*Did you mean 'method'"):
         ProjectSettings.from_extra_params({"metod": "clip"})
 
@@ -88,5 +88,8 @@ def test_the_projects_choice_lies_over_the_servers():
 
 
 def test_words_are_told_apart_from_what_the_model_is_passed():
-    assert read({"method": "clip"}).words_json() == b""
-    assert read({"method": "clip", "background": "sky"}).words_json() == b'{"background": ["sky"]}'
+    assert read({"method": "clip"}).vocabulary_json() == b""
+    assert (
+        read({"method": "clip", "background": "sky"}).vocabulary_json()
+        == b'{"background": ["sky"]}'
+    )

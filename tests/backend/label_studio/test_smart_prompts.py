@@ -1,33 +1,19 @@
 """Clicks and boxes as Label Studio's page sends them."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import RequestError
-from backend.label_studio.controls import read_controls
 from backend.label_studio.smart_prompts import index_of_label, prompts_of_control, read_prompts
 from model import BoxPrompt, PointPrompt
-
-RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
+from tests.support.label_configs import brush_labels, only_control
+from tests.support.recorded import recorded_body
+from tests.support.request_bodies import box, click
 
 
 def recorded_context(name: str):
-    return json.loads((RECORDED / f"{name}.json").read_text())["body"]["params"]["context"]
-
-
-def click(x: float, y: float, *, label="Dog", **more) -> dict:
-    """A key point at percents of the image."""
-    value = {"x": x, "y": y, "width": 0.2, "keypointlabels": [label]}
-    return {"type": "keypointlabels", "to_name": "image", "id": f"{x},{y}", "value": value, **more}
-
-
-def box(x: float, y: float, width: float, height: float, label="Dog") -> dict:
-    value = {"x": x, "y": y, "width": width, "height": height, "rectanglelabels": [label]}
-    return {"type": "rectanglelabels", "to_name": "image", "id": "box", "value": value}
+    return recorded_body(name)["params"]["context"]
 
 
 def prompts_of(*items: dict):
@@ -37,14 +23,15 @@ def prompts_of(*items: dict):
 def test_a_recorded_click_is_read_where_it_was():
     (prompt,) = read_prompts(recorded_context("predict_ui_keypoint_positive"))
     assert (prompt.label, prompt.to_name, prompt.page) == ("Dog", "image", 0)
-    assert prompt.shape == PointPrompt(
-        pytest.approx(0.6762, abs=1e-4), pytest.approx(0.5293, abs=1e-4), is_positive=True
-    )
+    assert isinstance(prompt.shape, PointPrompt)
+    assert (prompt.shape.x, prompt.shape.y) == pytest.approx((0.6762, 0.5293), abs=1e-4)
+    assert prompt.shape.is_positive
 
 
 def test_an_old_click_without_its_sign_was_positive():
-    old, new = read_prompts(recorded_context("predict_ui_keypoint_negative_plus_draft"))
-    assert (old.shape.is_positive, new.shape.is_positive) == (True, False)
+    prompts = read_prompts(recorded_context("predict_ui_keypoint_negative_plus_draft"))
+    points = [prompt.shape for prompt in prompts if isinstance(prompt.shape, PointPrompt)]
+    assert [point.is_positive for point in points] == [True, False]
 
 
 def test_a_recorded_box_is_read_with_its_corners():
@@ -109,7 +96,8 @@ def test_whatever_comes_is_read_or_refused_in_words(items):
     except RequestError:
         return
     for prompt in prompts:
-        shares = getattr(prompt.shape, "box_xyxy", None) or (prompt.shape.x, prompt.shape.y)
+        shape = prompt.shape
+        shares = shape.box_xyxy if isinstance(shape, BoxPrompt) else (shape.x, shape.y)
         assert all(0 <= share <= 1 for share in shares)
 
 
@@ -119,19 +107,17 @@ def test_more_prompts_than_a_person_makes_are_refused():
 
 
 def test_prompts_belong_to_the_control_on_their_image_and_the_newest_label():
-    config = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
-    <Label value="Cat"/><Label value="Dog"/></BrushLabels></View>"""
-    (control,) = read_controls(config)
-    prompts = prompts_of(click(1, 1, label="Cat"), click(2, 2, to_name="other"), click(3, 3))
+    control = only_control(brush_labels())
+    prompts = prompts_of(
+        click(1, 1), click(2, 2, label="Dog", to_name="other"), click(3, 3, label="Dog")
+    )
     assert [prompt.id for prompt in prompts_of_control(control, 0, prompts)] == ["3,3"]
     assert prompts_of_control(control, 1, prompts) == ()
     assert prompts_of_control(control, 0, prompts_of(click(2, 2, to_name="other"))) == ()
 
 
 def test_a_prompt_means_a_label_by_its_alias_or_its_word():
-    config = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
-    <Label value="Cat" alias="c1"/><Label value="Dog"/></BrushLabels></View>"""
-    (control,) = read_controls(config)
+    control = only_control(brush_labels('<Label value="Cat" alias="c1"/><Label value="Dog"/>'))
     meant = [
         index_of_label(prompts_of(click(1, 1, label=label))[0], control.labels)
         for label in ("Dog", "c1", "Cat", "Fox")

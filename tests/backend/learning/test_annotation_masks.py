@@ -1,7 +1,6 @@
 """From annotations, as Label Studio sends them, to masks that teach."""
 
-import json
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +9,17 @@ from hypothesis import strategies as st
 
 from backend.errors import RequestError
 from backend.label_studio.controls import read_controls
-from backend.label_studio.webhook_events import annotations_in, matters, moment_us, project_key
-from backend.learning.annotation_masks import WEAK, taught_masks
+from backend.label_studio.webhook_events import (
+    is_handled,
+    parse_time_us,
+    project_key,
+    read_annotations,
+)
+from backend.learning.annotation_masks import WEAK_WEIGHT, taught_masks
 from backend.masks.regions import encode_regions
+from tests.support.annotations import rectangle
+from tests.support.recorded import recorded_body
 
-RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
 HW = (48, 64)
 CONFIG = """<View><Image name="image" value="$image"/>
 <BrushLabels name="tag" toName="image"><Label value="Cat" alias="c"/><Label value="Dog"/>
@@ -24,8 +29,9 @@ CONFIG = """<View><Image name="image" value="$image"/>
 (CONTROL,) = read_controls(CONFIG)
 
 
-def event_of(name: str) -> dict:
-    return json.loads((RECORDED / f"webhook_{name}.json").read_text())["body"]
+def event_of(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = recorded_body(f"webhook_{name}")
+    return event
 
 
 def square(top: int, left: int, size=10) -> np.ndarray:
@@ -40,14 +46,6 @@ def region(label: int, mask: np.ndarray, **more) -> dict:
     return item | more
 
 
-def rectangle(label="Dog") -> dict:
-    value = {"x": 0, "y": 0, "width": 50, "height": 50, "rectanglelabels": [label]}
-    return {
-        "type": "rectanglelabels", "from_name": "rect", "to_name": "image", "value": value,
-        "original_width": 64, "original_height": 48,
-    }  # fmt: skip
-
-
 def annotation(*result: dict, bulk=False, parent=None):
     one = {
         "id": 1, "result": list(result), "updated_at": "2026-11-22T16:48:49.236848Z",
@@ -55,11 +53,11 @@ def annotation(*result: dict, bulk=False, parent=None):
     }  # fmt: skip
     task = {"id": 5, "data": {"image": "x"}}
     event = {"annotation": [one] if bulk else one, "task": [task] if bulk else task}
-    return annotations_in(event)[0]
+    return read_annotations(event)[0]
 
 
-def taught(*result: dict, shown=None, **more):
-    found = taught_masks(annotation(*result, **more), CONTROL, CONTROL.labels, 0, HW, shown)
+def taught(*result: dict, predicted=None, **more):
+    found = taught_masks(annotation(*result, **more), CONTROL, CONTROL.labels, 0, HW, predicted)
     return None if found is None else {one.label: one for one in found}
 
 
@@ -67,20 +65,20 @@ def taught(*result: dict, shown=None, **more):
 
 
 def test_the_project_is_named_as_setup_and_predict_name_it():
-    body = json.loads((RECORDED / "setup_extra_params.json").read_text())["body"]
+    body = recorded_body("setup_extra_params")
     assert project_key(event_of("ANNOTATION_CREATED")["project"]) == body["project"]
     assert project_key({"id": 3}) == project_key({"id": 3, "created_at": "soon"}) == "3"
 
 
 def test_recorded_annotations_are_read_whole():
-    (one,) = annotations_in(event_of("ui_submit_prediction_changed"))
+    (one,) = read_annotations(event_of("ui_submit_prediction_changed"))
     assert (one.id, one.task_id, len(one.result)) == ("7", "313", 3)
-    assert one.saw_prediction
+    assert one.from_prediction
     assert not one.was_cancelled
     assert not one.is_bulk
-    (skipped,) = annotations_in(event_of("ANNOTATION_CREATED_skipped"))
+    (skipped,) = read_annotations(event_of("ANNOTATION_CREATED_skipped"))
     assert skipped.was_cancelled
-    (bulk,) = annotations_in(event_of("ANNOTATIONS_CREATED_bulk"))
+    (bulk,) = read_annotations(event_of("ANNOTATIONS_CREATED_bulk"))
     assert bulk.is_bulk
     assert bulk.task_data == {"image": "s3://bucket/key.png"}
 
@@ -89,21 +87,21 @@ def test_bulk_annotations_find_their_own_tasks():
     event = event_of("ANNOTATIONS_CREATED_bulk")
     event["annotation"].append(event["annotation"][0] | {"id": 9, "task": 77})
     event["task"].append(event["task"][0] | {"id": 77, "data": {"image": "other"}})
-    assert [one.task_data["image"] for one in annotations_in(event)] == [
+    assert [one.task_data["image"] for one in read_annotations(event)] == [
         "s3://bucket/key.png",
         "other",
     ]
     event["annotation"][1]["task"] = 78
     with pytest.raises(RequestError, match="without its task"):
-        annotations_in(event)
+        read_annotations(event)
 
 
 def test_times_are_exact_and_need_a_zone():
-    assert moment_us("1970-01-01T00:00:01.000002Z") == 1_000_002
-    assert moment_us("1970-01-01T01:00:00+01:00") == 0
+    assert parse_time_us("1970-01-01T00:00:01.000002Z") == 1_000_002
+    assert parse_time_us("1970-01-01T01:00:00+01:00") == 0
     for bad in (None, 5, "", "2026", "2026-11-22T16:48:49"):
         with pytest.raises(ValueError, match=r".+"):
-            moment_us(bad)
+            parse_time_us(bad)
 
 
 # --- masks
@@ -120,20 +118,20 @@ def test_masks_of_a_label_join_whether_named_by_alias_or_word():
 
 
 def test_a_rectangle_is_weak_and_silent_beside_a_drawn_mask():
-    assert taught(rectangle())["Dog"].weight == WEAK
-    assert taught(rectangle())["Dog"].mask[:24, :32].all()
-    found = taught(rectangle(), region(1, square(0, 0)))["Dog"]
+    assert taught(rectangle("Dog", 50))["Dog"].weight == WEAK_WEIGHT
+    assert taught(rectangle("Dog", 50))["Dog"].mask[:24, :32].all()
+    found = taught(rectangle("Dog", 50), region(1, square(0, 0)))["Dog"]
     assert found.weight == 1
     assert found.mask.sum() == 100
 
 
 def test_what_was_shown_is_compared_and_what_was_deleted_counts_as_wrong():
-    shown = {"Cat": square(0, 0), "Dog": square(30, 30)}
-    found = taught(region(0, square(2, 2)), shown=shown, parent=3)
-    assert (found["Cat"].predicted == shown["Cat"]).all()
+    predicted = {"Cat": square(0, 0), "Dog": square(30, 30)}
+    found = taught(region(0, square(2, 2)), predicted=predicted, parent=3)
+    assert (found["Cat"].predicted == predicted["Cat"]).all()
     assert not found["Dog"].mask.any()
-    assert (found["Dog"].predicted == shown["Dog"]).all()
-    only_new = taught(region(0, square(2, 2)), shown={}, parent=3)["Cat"]
+    assert (found["Dog"].predicted == predicted["Dog"]).all()
+    only_new = taught(region(0, square(2, 2)), predicted={}, parent=3)["Cat"]
     assert not only_new.predicted.any()
 
 
@@ -148,7 +146,7 @@ def test_without_what_was_shown_untouched_regions_still_say_it():
 
 
 def test_bulk_annotations_teach_weakly():
-    assert taught(region(0, square(0, 0)), bulk=True)["Cat"].weight == WEAK
+    assert taught(region(0, square(0, 0)), bulk=True)["Cat"].weight == WEAK_WEIGHT
 
 
 def test_an_empty_annotation_says_none_of_them_and_other_work_says_nothing():
@@ -169,7 +167,8 @@ def test_prompts_left_in_an_annotation_are_no_masks():
 def test_pages_are_told_apart():
     one = annotation(region(0, square(0, 0), item_index=1))
     assert taught_masks(one, CONTROL, CONTROL.labels, 0, HW) is None
-    assert taught_masks(one, CONTROL, CONTROL.labels, 1, HW)[0].label == "Cat"
+    found = taught_masks(one, CONTROL, CONTROL.labels, 1, HW) or []
+    assert [mask.label for mask in found] == ["Cat"]
 
 
 def test_a_region_of_another_size_is_refused():
@@ -201,8 +200,8 @@ def test_whatever_an_event_holds_is_read_or_refused_in_words(result, other):
     event = event_of("ANNOTATION_CREATED")
     event["annotation"] |= {"result": result, **other}
     try:
-        assert matters(event)
-        for one in annotations_in(event):
+        assert is_handled(event)
+        for one in read_annotations(event):
             for mask in taught_masks(one, CONTROL, CONTROL.labels, 0, HW) or []:
                 assert mask.mask.shape == HW
     except RequestError:

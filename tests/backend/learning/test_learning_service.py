@@ -1,43 +1,35 @@
-"""Learning over the socket: what was answered 201 is learnt, whatever dies in between."""
+"""Learning over HTTP: what was answered 201 is learned, whatever dies in between."""
 
 import os
 import signal
-import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from flask.testing import FlaskClient
 
-CONFIG = """<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">
-<Label value="Cat"/><Label value="Dog"/></BrushLabels></View>"""
-PROJECT = {"id": 1, "created_at": "1970-01-01T00:01:40.500000Z", "label_config": CONFIG}
+from backend.http.app import create_app
+from backend.learning.event_queue import EventQueue, QueueConfig
+from backend.prediction.text_cache import CachedTextEncoder
+from backend.service import Service
+from tests.support.annotations import CONFIG, PROJECT, deletion, rectangle
+from tests.support.running_service import RunningService
+from tests.support.waiting import wait_until
+
 SETUP = {"project": "1.100", "schema": CONFIG, "extra_params": {"auto_negatives": False}}
 
 
-def annotated(n: int, uri: str) -> dict:
-    """An annotation of the whole photo as a cat, by a rectangle."""
-    region = {
-        "type": "rectanglelabels", "from_name": "rect", "to_name": "image", "id": "r",
-        "original_width": 64, "original_height": 48,
-        "value": {"x": 0, "y": 0, "width": 100, "height": 100, "rectanglelabels": ["Cat"]},
-    }  # fmt: skip
-    one = {"id": n, "result": [region], "updated_at": "2026-01-01T00:00:00Z"}
+def annotated(n: int, uri: str) -> dict[str, Any]:
+    """An annotation of the whole photo as a dog, by a rectangle."""
+    one = {"id": n, "result": [rectangle()], "updated_at": "2026-01-01T00:00:00Z"}
     task = {"id": n, "data": {"image": uri}}
     return {"action": "ANNOTATION_CREATED", "project": PROJECT, "annotation": one, "task": task}
 
 
-def version(service) -> str:
-    return service.ask("POST", "/setup", json=SETUP).json()["model_version"]
-
-
-def wait_until(claim, timeout_s: float = 240) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not claim():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-
-
-def kill_hard(service) -> None:
+def kill_hard(service: RunningService) -> None:
     """The service and its worker at once, as when the machine's memory is full."""
     server = service.process.pid
     children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
@@ -46,32 +38,55 @@ def kill_hard(service) -> None:
     service.process.wait(60)
 
 
+@pytest.fixture
+def restart(settings, tiny_segmenter) -> Iterator[Any]:
+    """Start a service in this process, on the data of one that is gone.
+
+    Its queue delivers the events of dead workers at once, for which a service waits a minute.
+    """
+    started: list[Service] = []
+
+    def restart(data_dir: Path) -> FlaskClient:
+        service = Service(settings.model_copy(update={"data_dir": data_dir}))
+        encode_text = CachedTextEncoder(tiny_segmenter.encode_text, service.store)
+        service.segmenter = replace(tiny_segmenter, encode_text=encode_text)
+        service.events = EventQueue(service.store, data_dir, QueueConfig(claim_after_s=0.0))
+        service.load_model()
+        service.learning_worker.start()
+        started.append(service)
+        return create_app(service).test_client()
+
+    yield restart
+    for service in started:
+        service.learning_worker.stop()
+        service.store.close()
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
-def test_what_was_taken_in_is_learnt_after_a_kill(start, photo_uri):
+def test_what_was_taken_in_is_learned_after_a_kill(start, restart, tmp_path, photo_uri):
     first = start()
     first.wait_until_ready()
-    plain = version(first)
+    plain = first.ask("POST", "/setup", json=SETUP).json()["model_version"]
     for n in range(5):
         assert first.ask("POST", "/webhook", json=annotated(n, photo_uri)).status_code == 201
     kill_hard(first)
 
-    second = start()
-    second.wait_until_ready()
-    wait_until(lambda: version(second).startswith(f"{plain}+memory-"))
-    versions = second.ask("GET", "/versions").json()["versions"]
-    assert {plain, version(second)} <= set(versions)
-    # An event is done a moment after what it taught counts.
-    wait_until(lambda: "firstpass_queue_size 0.0" in second.ask("GET", "/metrics").text)
-    metrics = second.ask("GET", "/metrics").text
-    assert 'firstpass_text_cache_total{kind="misses"}' in metrics
+    second = restart(tmp_path / "data")
+
+    def version() -> str:
+        return second.post("/setup", json=SETUP).json["model_version"]
+
+    wait_until(lambda: version().startswith(f"{plain}+memory-"))
+    assert {plain, version()} <= set(second.get("/versions").json["versions"])
+    # An event is acknowledged a moment after its lessons are stored.
+    wait_until(lambda: "firstpass_queue_size 0.0" in second.get("/metrics").text)
+    assert 'firstpass_text_cache_total{kind="misses"}' in second.get("/metrics").text
 
 
 def test_switched_off_nothing_is_queued_but_deletions(start, photo_uri):
     service = start(LEARN="off")
     service.wait_until_ready()
-    assert service.ask("POST", "/webhook", json=annotated(1, photo_uri)).json() == {
-        "status": "ignored"
-    }
-    gone = {"action": "ANNOTATIONS_DELETED", "project": PROJECT, "annotations": [{"id": 1}]}
-    assert service.ask("POST", "/webhook", json=gone).status_code == 201
+    answer = service.ask("POST", "/webhook", json=annotated(1, photo_uri))
+    assert answer.json() == {"status": "ignored"}
+    assert service.ask("POST", "/webhook", json=deletion(1)).status_code == 201
     assert requests.get(f"{service.url}/health", timeout=60).ok

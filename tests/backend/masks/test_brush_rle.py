@@ -3,7 +3,6 @@
 import json
 import tracemalloc
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,15 +13,14 @@ from label_studio_sdk.converter import brush
 
 from backend.errors import RequestError
 from backend.masks.brush_rle import decode_mask, encode_mask
-
-RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
+from tests.support.recorded import recorded_body
 
 small_masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40))
 
 
 @st.composite
 def masks_of_runs(draw: st.DrawFn) -> np.ndarray:
-    """Masks whose runs are as long as the limits of each length field, and their neighbours."""
+    """Masks whose runs are as long as the limits of each length field, and their neighbors."""
     limits = [1, 2, 3, 4, 5, 63, 64, 65, 16383, 16384, 16385, 32768, 32769]
     lengths = draw(st.lists(st.sampled_from(limits), min_size=1, max_size=12))
     is_on = np.arange(len(lengths)) % 2 == draw(st.integers(0, 1))
@@ -117,8 +115,8 @@ def test_only_alpha_counts():
 
 
 def test_a_corrected_mask_of_the_browser_decodes_as_by_the_sdk():
-    request = json.loads((RECORDED / "webhook_ui_submit_prediction_changed.json").read_text())
-    for item in request["body"]["annotation"]["result"]:
+    event = recorded_body("webhook_ui_submit_prediction_changed")
+    for item in event["annotation"]["result"]:
         hw = item["original_height"], item["original_width"]
         alpha = brush.decode_rle(item["value"]["rle"]).reshape(*hw, 4)[:, :, 3]
         mask = decoded(item["value"]["rle"], hw)
@@ -154,7 +152,8 @@ def foreign_streams(draw: st.DrawFn) -> tuple[bytes, np.ndarray]:
     word_bits = draw(st.sampled_from([1, 4, 8, 13, 16, 32]))
     length_bits = tuple(draw(st.lists(st.integers(1, 16), min_size=4, max_size=4)))
     word = st.integers(0, 2**word_bits - 1)
-    records, values = [], []
+    records: list[Record] = []
+    values: list[int] = []
     while not values or len(values) % 4 or draw(st.booleans()):
         is_run, field = draw(st.booleans()), draw(st.integers(0, 3))
         length = draw(st.integers(1, min(2 ** length_bits[field], 50)))
@@ -223,7 +222,7 @@ def test_any_bytes_are_decoded_or_refused(junk, height_px, width_px):
 
 @pytest.mark.parametrize("filler", [b"\x00", b"\xff", b"\x80"], ids=["literals", "runs", "mix"])
 def test_a_hostile_stream_takes_memory_for_its_mask_and_one_block(filler, monkeypatch):
-    monkeypatch.setattr("backend.masks.brush_rle._BLOCK_BYTES", 256)
+    monkeypatch.setattr("backend.masks.brush_rle.BLOCK_BYTES", 256)
     hw = (400, 400)
     one_bit_each = (4 * 400 * 400).to_bytes(4, "big") + bytes(3)  # words and length fields
     stream = one_bit_each + filler * 30_000  # some 50 000 records

@@ -1,26 +1,18 @@
-"""Result items: the forms of each control, checked by Label Studio's SDK, there and back."""
+"""Masks to result items: the forms of each control, checked by Label Studio's SDK."""
 
 import base64
-import contextlib
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from label_studio_sdk.converter import brush
 from label_studio_sdk.label_interface.interface import LabelInterface
 from PIL import Image
 
-from backend.errors import RequestError
 from backend.label_studio.controls import Control, LabelSpec, read_controls
-from backend.masks.bitmask_png import decode_bitmask, encode_bitmask
 from backend.masks.regions import ENCODERS, decode_region, encode_regions
 
-RECORDED = Path(__file__).parents[2] / "fixtures" / "label_studio_1.23"
 HW = (60, 80)
 
 TAGS = {
@@ -32,6 +24,7 @@ TAGS = {
     "bitmasklabels": "<BitmaskLabels name='tag' toName='image'>{}</BitmaskLabels>",
     "polygonlabels": "<PolygonLabels name='tag' toName='image'>{}</PolygonLabels>",
 }
+
 LABEL = LabelSpec(name="c1", value="Cat")
 
 
@@ -53,13 +46,6 @@ def two_squares() -> np.ndarray:
 
 def encoded(tag: str, mask: np.ndarray, score: float = 0.5, **named: int) -> list[dict]:
     return encode_regions(control_of(tag), LABEL, mask, score, region_id="r1", **named)
-
-
-def item(value: dict, **fields: object) -> dict:
-    return {"type": "t", "original_width": 80, "original_height": 60, "value": value, **fields}
-
-
-# Masks to items.
 
 
 def sdk_errors(tag: str, items: list[dict]) -> list[str]:
@@ -157,155 +143,3 @@ def test_a_score_that_is_no_number_is_refused():
 
 def test_every_kind_of_control_has_an_encoder():
     assert {control_of(tag).kind for tag in TAGS} == set(ENCODERS)
-
-
-# Bitmasks.
-
-
-@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40)))
-def test_bitmasks_come_back_whatever_their_width(mask):
-    decoded = decode_bitmask(encode_bitmask(mask), height_px=mask.shape[0], width_px=mask.shape[1])
-    np.testing.assert_array_equal(decoded, mask)
-
-
-def png_url(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def test_soft_bitmasks_of_the_browser_are_cut_in_the_middle():
-    alpha = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    rgba = np.dstack([np.full((16, 16, 3), 7, np.uint8), alpha])
-    mask = decode_bitmask(png_url(Image.fromarray(rgba)), height_px=16, width_px=16)
-    np.testing.assert_array_equal(mask, alpha > 127)
-
-
-def test_a_bitmask_without_alpha_covers_all_as_in_label_studio():
-    assert decode_bitmask(png_url(Image.new("L", (4, 3))), height_px=3, width_px=4).all()
-
-
-GOOD_URL = encode_bitmask(np.eye(4, dtype=bool))
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        (None, "must be a URL"),
-        ("https://host/mask.png", "must be a URL"),
-        (GOOD_URL[:60], "cannot|not a PNG"),
-        (GOOD_URL + "!", "not a PNG"),
-        ("data:image/png;base64,", "not a PNG"),
-        (GOOD_URL[:22] + base64.b64encode(b"GIF89a").decode(), "not a PNG"),
-        (encode_bitmask(np.ones((3, 5), bool)), "5 x 3 pixels, but its image has 4 x 4"),
-    ],
-    ids=["none", "address", "cut off", "not base64", "empty", "gif", "other size"],
-)
-def test_what_is_no_bitmask_of_the_image_is_refused(url, message):
-    with pytest.raises(RequestError, match=message):
-        decode_bitmask(url, height_px=4, width_px=4)
-
-
-def test_a_bitmask_of_another_size_is_refused_before_it_is_unpacked():
-    bomb = encode_bitmask(np.zeros((5000, 5000), np.bool_))
-    cut_off = bomb[: len(bomb) // 8 * 4 + 22]  # unpacking would fail
-    with pytest.raises(RequestError, match="5000 x 5000 pixels"):
-        decode_bitmask(cut_off, height_px=4, width_px=4)
-
-
-# Items of people to masks.
-
-
-def test_the_recorded_annotation_decodes_region_by_region():
-    request = json.loads((RECORDED / "webhook_ui_submit_prediction_changed.json").read_text())
-    masks = [decode_region(part) for part in request["body"]["annotation"]["result"]]
-    assert {mask.shape for mask in masks} == {(300, 400)}
-
-
-def test_a_drawn_polygon_covers_the_pixels_whose_centres_it_has():
-    triangle = item({"points": [[0, 0], [100, 0], [0, 100]], "closed": True})
-    y, x = np.mgrid[:60, :80] + 0.5
-    np.testing.assert_array_equal(decode_region(triangle), x / 80 + y / 60 < 1)
-
-
-def test_a_rectangle_covers_its_pixels():
-    mask = np.zeros(HW, np.bool_)
-    mask[15:30, 8:40] = True
-    rectangle = item({"x": 10, "y": 25, "width": 40, "height": 25, "rotation": 0})
-    np.testing.assert_array_equal(decode_region(rectangle), mask)
-
-
-def test_a_rectangle_turns_clockwise_about_its_upper_left_corner_in_pixels():
-    mask = np.zeros(HW, np.bool_)
-    mask[15:47, 25:40] = True  # 32 wide and 15 high before, from (40, 15) to the lower left after
-    rectangle = item({"x": 50, "y": 25, "width": 40, "height": 25, "rotation": 90})
-    np.testing.assert_array_equal(decode_region(rectangle), mask)
-
-
-def test_a_rectangle_may_reach_over_the_edge_of_the_image():
-    assert decode_region(item({"x": -50, "y": -50, "width": 300, "height": 300})).all()
-
-
-@pytest.mark.parametrize("degrees", [0, 30, 180])
-def test_an_ellipse_covers_its_pixels(degrees):
-    ellipse = {"x": 50, "y": 50, "radiusX": 25, "radiusY": 20, "rotation": degrees}
-    y, x = np.mgrid[:60, :80] + 0.5 - np.array([30, 40])[:, None, None]
-    turn = np.deg2rad(degrees)
-    along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
-    distance = (along / 20) ** 2 + (across / 12) ** 2
-    mask = decode_region(item(ellipse))
-    assert mask[distance < 0.99].all()
-    assert not mask[distance > 1.01].any()
-
-
-def test_the_labels_item_beside_a_geometry_decodes_like_it():
-    rectangle = {"x": 10, "y": 25, "width": 40, "height": 25}
-    labelled = item({**rectangle, "labels": ["Cat"]}, type="labels")
-    np.testing.assert_array_equal(decode_region(labelled), decode_region(item(rectangle)))
-
-
-@pytest.mark.parametrize(
-    ("broken", "message"),
-    [
-        (None, "needs a value"),
-        ({}, "needs a value"),
-        (item([1]), "needs a value"),
-        (item({"x": 1, "y": 1, "width": 1, "keypointlabels": ["Cat"]}), "covers no area"),
-        (item({"choices": ["a"]}), "covers no area: its value has choices"),
-        (item({"rle": [1, 2]}), "cut off"),
-        (item({"rle": [0]}, original_width=None), "original_width"),
-        (item({"rle": [0]}, original_height=-5), "original_width"),
-        (item({"rle": [0]}, original_height=1.5), "original_width"),
-        (item({"points": [[0, 0], [1, 1], [2, 0]]}, original_width=10**6,
-              original_height=10**6), "too large"),
-        (item({"points": [[0, 0], [1, 1]]}), "three or more points"),
-        (item({"points": [[0, 0], [1], [1, 1]]}), "must be numbers"),
-        (item({"points": [[0, 0], [1, "a"], [1, 1]]}), "must be numbers"),
-        (item({"points": [[0, 0], [1, float("nan")], [1, 1]]}), "finite"),
-        (item({"points": [[0, 0], [1, 1e300], [1, 1]]}), "finite"),
-        (item({"points": [[0, -1e5], [1, 1e5]] * 60_000}), "cannot be filled"),
-        (item({"x": None, "y": 1, "width": 1, "height": 1}), "finite|numbers"),
-        (item({"x": 1, "y": 1, "width": [1], "height": 1}), "numbers"),
-    ],
-)  # fmt: skip
-def test_items_that_cover_nothing_or_are_damaged_are_refused(broken, message):
-    with pytest.raises(RequestError, match=message):
-        decode_region(broken)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4),
-    max_leaves=8,
-)
-VALUE_KEYS = ["rle", "imageDataURL", "points", "x", "y", "width", "height", "radiusX", "radiusY",
-              "rotation", "format"]  # fmt: skip
-
-
-sizes = st.integers(-1, 200) | st.none() | st.floats() | st.text(max_size=2)
-
-
-@given(st.dictionaries(st.sampled_from(VALUE_KEYS), json_values), sizes)
-def test_any_value_is_decoded_or_refused(value, width_px):
-    with contextlib.suppress(RequestError):
-        assert decode_region(item(value, original_width=width_px)).dtype == np.bool_

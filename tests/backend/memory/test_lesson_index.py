@@ -4,12 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.memory.lesson_index import LessonIndex, LessonRef, Limits, Taught, entry_order
+from backend.memory.lesson_index import (
+    AnnotationLessons,
+    LessonIndex,
+    LessonRef,
+    Limits,
+    stream_id_sort_key,
+)
 
 
-def taught(updated_us: int, task="t", digest: str | None = None, labels=("Cat",)) -> Taught:
+def taught(
+    updated_us: int, task="t", digest: str | None = None, labels=("Cat",)
+) -> AnnotationLessons:
     name = digest or f"d{updated_us}"
-    return Taught(updated_us, task, (LessonRef("tag", 0, name, "space", labels, 1000),))
+    return AnnotationLessons(updated_us, task, (LessonRef("tag", 0, name, "space", labels, 1000),))
 
 
 def teach(index: LessonIndex, annotation: str, updated_us: int, queued_as="", **more) -> bool:
@@ -116,7 +124,8 @@ def test_a_version_keeps_what_it_was_made_of_and_changes_its_name_with_a_deletio
     index.publish(0.0)
     name = index.versions[0].name
     teach(index, "1", 20)
-    assert index.version().name == name
+    assert index.versions[-1].name == name
+    assert index.version() == index.versions[-1]
     assert index.version("1") == index.version(name) == index.versions[0]
     index.delete(["2"], 0.0)
     assert index.versions[0].name != name
@@ -174,5 +183,5 @@ def test_counts_are_annotations_by_label():
 
 def test_queue_ids_order_by_time_then_count():
     ids = ["10-10", "9-0", "11-0", "10-2"]
-    assert sorted(ids, key=entry_order) == ["9-0", "10-2", "10-10", "11-0"]
-    assert entry_order("nonsense") == (0, 0)
+    assert sorted(ids, key=stream_id_sort_key) == ["9-0", "10-2", "10-10", "11-0"]
+    assert stream_id_sort_key("nonsense") == (0, 0)

@@ -11,10 +11,11 @@ from backend.errors import StoreError
 from backend.label_studio.project_settings import ProjectSettings
 from backend.memory.active_version import ActiveVersions
 from backend.memory.lesson_index import Limits
-from backend.memory.lesson_store import LessonStore, NewLesson, memory_key
-from backend.store.servers import ServerConfig
-from backend.store.store import StoreConfig, open_store
+from backend.memory.lesson_store import LessonStore, NewLesson
+from backend.store.keys import memory_key
+from backend.store.store import open_store
 from model import SegmentSettings, TaughtMask, Vocabulary
+from tests.support.stores import open_patient_store
 
 WORDS = Vocabulary.of(["Cat", "Dog"])
 METHOD = SegmentSettings().resolve()
@@ -54,17 +55,17 @@ def test_predictions_use_it_after_so_many_changes_and_not_before(store, project,
     memory, active = LessonStore(store, learn_every=3), ActiveVersions(store, LessonStore(store))
     for n in range(2):
         assert teach(memory, project, str(n), lesson(rows=10 + n))
-    assert active.name(project, "newest", space) == ""
+    assert active.active_name(project, "newest", space) == ""
     teach(memory, project, "2", lesson(rows=30))
-    name = active.name(project, "newest", space)
+    name = active.active_name(project, "newest", space)
     assert name.startswith("1-")
-    learnt = active.learnt(project, "newest", space)
-    assert learnt.name == name
-    assert learnt.memories["tag"].counts == {"Cat": 3}
+    loaded = active.load(project, "newest", space)
+    assert loaded.name == name
+    assert loaded.memories["tag"].counts == {"Cat": 3}
 
     teach(memory, project, "3", lesson("Dog"))  # the fourth waits
-    assert active.learnt(project, "newest", space) is learnt
-    assert active.head(project).changes == 1
+    assert active.load(project, "newest", space) is loaded
+    assert active.summary(project).changes == 1
 
 
 def test_start_training_uses_it_at_once_and_twice_is_once(store, project, lesson, space):
@@ -73,7 +74,7 @@ def test_start_training_uses_it_at_once_and_twice_is_once(store, project, lesson
     teach(memory, project, "1", lesson())
     assert memory.train(project)
     assert not memory.train(project)
-    assert active.name(project, "newest", space).startswith("1-")
+    assert active.active_name(project, "newest", space).startswith("1-")
 
 
 def test_an_earlier_version_predicts_as_it_did(store, project, lesson, space):
@@ -82,14 +83,15 @@ def test_an_earlier_version_predicts_as_it_did(store, project, lesson, space):
         teach(memory, project, "same annotation", lesson(rows=rows), updated_us=n)
         memory.train(project)
     versions = [
-        ActiveVersions(store, memory).learnt(project, pinned, space).memories["tag"].version
+        ActiveVersions(store, memory).load(project, pinned, space).memories["tag"].version
         for pinned in ("1", "2", "3", "newest")
     ]
     assert len(set(versions)) == 3
     assert versions[2] == versions[3]
-    assert active.learnt(project, "none", space).memories == {}
-    assert active.head(project).trouble("2", space) is None
-    assert "memory_version 9 is not kept" in active.head(project).trouble("9", space)
+    assert active.load(project, "none", space).memories == {}
+    assert active.summary(project).unused_warning("2", space) is None
+    warning = active.summary(project).unused_warning("9", space)
+    assert "memory_version 9 is not kept" in (warning or "")
 
 
 def test_a_deletion_is_out_of_every_version_at_once(store, project, lesson, space):
@@ -97,16 +99,16 @@ def test_a_deletion_is_out_of_every_version_at_once(store, project, lesson, spac
     teach(memory, project, "good", lesson("Cat"))
     teach(memory, project, "bad", lesson("Dog"))
     memory.train(project)
-    before = active.learnt(project, "newest", space)
+    before = active.load(project, "newest", space)
     assert memory.delete(project, annotations=["bad"])
-    after = active.learnt(project, "newest", space)
+    after = active.load(project, "newest", space)
     assert after.name != before.name
     assert after.memories["tag"].counts == {"Cat": 1}
     kept = store.run("look", lambda c: c.hlen(memory_key(project, "lessons")))
     assert kept == 1  # its bytes are gone too
 
     assert memory.delete(project, tasks=["t"])
-    assert active.learnt(project, "newest", space).memories == {}
+    assert active.load(project, "newest", space).memories == {}
     assert store.run("look", lambda c: c.hlen(memory_key(project, "lessons"))) == 0
     assert not teach(memory, project, "late", lesson())  # of the deleted task
 
@@ -118,18 +120,16 @@ def test_lessons_of_other_features_are_not_used_and_said(store, project, lesson,
     memory.train(project)
     ours, theirs = tiny_segmenter.space(METHOD), tiny_segmenter.space(other)
     assert ours != theirs
-    assert active.name(project, "newest", ours) == ""
-    assert active.name(project, "newest", theirs).startswith("1-")
-    assert "1 of 1 corrections were learnt with another" in active.head(project).trouble(
-        "newest", ours
-    )
-    assert active.head(project).trouble("newest", theirs) is None
+    assert active.active_name(project, "newest", ours) == ""
+    assert active.active_name(project, "newest", theirs).startswith("1-")
+    warning = active.summary(project).unused_warning("newest", ours)
+    assert "1 of 1 corrections were learned with another" in (warning or "")
+    assert active.summary(project).unused_warning("newest", theirs) is None
 
 
 def test_many_workers_at_once_lose_nothing(settings, store, project, lesson):
     """Each with a connection and a table of its own, all at one project."""
-    server = ServerConfig(connect_timeout_s=30, read_timeout_s=30)
-    stores = [open_store(None, settings.data_dir, StoreConfig(server=server)) for _ in range(4)]
+    stores = [open_patient_store(settings.data_dir) for _ in range(4)]
     lessons = [lesson(rows=rows) for rows in range(2, 42)]
     numbers = itertools.count()
 
@@ -159,7 +159,9 @@ def test_it_is_there_after_a_restart(tmp_path, project, lesson, space):
         assert len(memory.index(project).annotations) == n - 1
         teach(memory, project, str(n), lesson(rows=n))
         memory.train(project)
-        assert ActiveVersions(store, memory).name(project, "newest", space).startswith(f"{n}-")
+        assert (
+            ActiveVersions(store, memory).active_name(project, "newest", space).startswith(f"{n}-")
+        )
         store.close()
 
 
@@ -171,12 +173,12 @@ def test_without_the_store_nothing_is_taught_and_what_is_loaded_stays(
     active = ActiveVersions(store, memory)
     teach(memory, project, "1", lesson())
     memory.train(project)
-    learnt = active.learnt(project, "newest", space)
+    loaded = active.load(project, "newest", space)
     store.close()
-    assert active.learnt(project, "newest", space) is learnt
+    assert active.load(project, "newest", space) is loaded
     with pytest.raises(StoreError):
         teach(memory, project, "2", lesson())
-    assert ActiveVersions(store, memory).learnt(project, "newest", space).memories == {}
+    assert ActiveVersions(store, memory).load(project, "newest", space).memories == {}
 
 
 def test_a_damaged_lesson_costs_itself_alone(store, project, lesson, space, caplog):
@@ -187,9 +189,9 @@ def test_a_damaged_lesson_costs_itself_alone(store, project, lesson, space, capl
     digest = lesson("Dog").digest
     key = memory_key(project, "lessons")
     store.run("spoil", lambda client: client.hset(key, digest, b"nonsense"))
-    assert ActiveVersions(store, memory).learnt(project, "newest", space).memories[
-        "tag"
-    ].counts == {"Cat": 1}
+    assert ActiveVersions(store, memory).load(project, "newest", space).memories["tag"].counts == {
+        "Cat": 1
+    }
     assert "a lesson is lost" in caplog.text
 
 
@@ -216,7 +218,7 @@ def test_forgetting_a_project_leaves_no_key(store, project, lesson):
     assert memory.forget(project)
     assert not memory.forget(project)
     assert project not in memory.projects()
-    assert store.run("look", lambda client: client.keys(memory_key(project, "*"))) == []
+    assert store.run("look", lambda client: client.keys(f"*{project}*")) == []
 
 
 def test_pinning_is_a_setting_of_the_project():

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from backend.errors import Overloaded
 from backend.prediction.batcher import Batcher
 from model import METHODS, MethodConfig, Vocabulary
+from tests.support.waiting import wait_until
 
 PLAIN, CLIP = METHODS["firstpass"], METHODS["clip"]
 WORDS = Vocabulary.of(["cat"])
@@ -27,7 +29,7 @@ class Encoder:
         if is_open:
             self.may_go.set()
 
-    def __call__(self, images, method, vocabularies):
+    def __call__(self, images, method, vocabularies) -> Any:
         assert [*vocabularies] == [WORDS] * len(images)
         self.is_busy.set()
         assert self.may_go.wait(20)
@@ -44,7 +46,7 @@ def held():
     encoder = Encoder(is_open=False)
     batcher = Batcher(encoder, max_images=4, max_waiting=5)
     with ThreadPoolExecutor(16) as threads:
-        first = threads.submit(batcher, picture(0), PLAIN, WORDS)
+        first: Any = threads.submit(batcher, picture(0), PLAIN, WORDS)
         assert encoder.is_busy.wait(20)
         yield encoder, batcher, threads
         encoder.may_go.set()
@@ -53,11 +55,7 @@ def held():
 
 
 def wait_in_line(batcher: Batcher, length: int) -> None:
-    for _ in range(2000):
-        if batcher.waiting() == length:
-            return
-        threading.Event().wait(0.005)
-    raise AssertionError(f"{batcher.waiting()} images wait, not {length}")
+    wait_until(lambda: batcher.waiting() == length)
 
 
 def test_waiting_images_become_one_batch_and_each_gets_its_own_answer(held):
@@ -120,7 +118,7 @@ def test_an_image_whose_time_is_over_is_not_encoded(held):
 
 
 def test_the_size_of_each_batch_is_told():
-    sizes = []
+    sizes: list[int] = []
     batcher = Batcher(Encoder(), max_images=4, on_batch=sizes.append)
     batcher(picture(1), PLAIN, WORDS)
     batcher.close()

@@ -7,10 +7,10 @@ import torch
 from backend.prediction.feature_cache import (
     FeatureCache,
     FeatureCacheConfig,
-    pack,
-    store_key,
-    unpack,
+    deserialize_features,
+    serialize_features,
 )
+from backend.store.keys import features_key
 from model import DenseFeatures, SegmentSettings
 from tests.support.counting import counted
 
@@ -38,61 +38,64 @@ def encode() -> Encoder:
 
 def test_the_same_pixels_are_encoded_once_wherever_they_come_from(store, encode):
     cache = FeatureCache(store)
-    one = cache.features("here", image(0), "space", encode)
-    assert cache.features("there", image(0), "space", encode) is one
+    one = cache.get_or_encode("here", image(0), "space", encode)
+    assert cache.get_or_encode("there", image(0), "space", encode) is one
     assert encode.calls == 1
-    assert cache.features("here", image(0), "another space", encode) is not one
-    assert cache.features("here", image(1), "space", encode) is not one
+    assert cache.get_or_encode("here", image(0), "another space", encode) is not one
+    assert cache.get_or_encode("here", image(1), "space", encode) is not one
     assert counted(cache.counts) == {"hits_process": 1, "misses": 3}
 
 
 def test_an_image_of_the_same_bytes_but_another_shape_is_another(store, encode):
     cache = FeatureCache(store)
-    cache.features("here", np.zeros((16, 64, 3), np.uint8), "space", encode)
-    cache.features("here", np.zeros((64, 16, 3), np.uint8), "space", encode)
+    cache.get_or_encode("here", np.zeros((16, 64, 3), np.uint8), "space", encode)
+    cache.get_or_encode("here", np.zeros((64, 16, 3), np.uint8), "space", encode)
     assert encode.calls == 2
 
 
 def test_a_click_finds_the_image_and_its_features_by_where_they_came_from(store, encode):
     cache = FeatureCache(store)
-    cache.features("here", image(0), "space", encode)
-    page = cache.page("here", "space")
+    cache.get_or_encode("here", image(0), "space", encode)
+    page = cache.recent_page("here", "space")
+    assert page is not None
     assert (page.image == image(0)).all()
     assert page.features.patch_tokens[0, 0, 0] == 1
-    assert cache.page("here", "another space") is None
-    assert cache.page("there", "space") is None
-    cache.features("here", image(1), "space", encode)  # the image there has changed
-    assert (cache.page("here", "space").image == image(1)).all()
+    assert cache.recent_page("here", "another space") is None
+    assert cache.recent_page("there", "space") is None
+    cache.get_or_encode("here", image(1), "space", encode)  # the image there has changed
+    page = cache.recent_page("here", "space")
+    assert page is not None
+    assert (page.image == image(1)).all()
 
 
 def test_an_image_grows_too_old_for_clicks(store, encode):
-    cache = FeatureCache(store, FeatureCacheConfig(image_s=0.0))
-    cache.features("here", image(0), "space", encode)
-    assert cache.page("here", "space") is None
+    cache = FeatureCache(store, FeatureCacheConfig(image_ttl_s=0.0))
+    cache.get_or_encode("here", image(0), "space", encode)
+    assert cache.recent_page("here", "space") is None
 
 
 def test_bytes_are_bounded_and_the_latest_stay(store, encode):
     config = FeatureCacheConfig(max_bytes=20_000)  # four images of 3 kB with 0.5 kB of features
     cache = FeatureCache(store, config)
     for seed in range(50):
-        cache.features(seed, image(seed), "space", encode)
+        cache.get_or_encode(seed, image(seed), "space", encode)
         assert 0 < cache.size_bytes() <= 20_000
-    assert cache.page(49, "space") is not None
-    assert cache.page(0, "space") is None
-    cache.features("giant", image(0, side=200), "space", encode)
-    assert cache.page("giant", "space") is None
-    assert cache.page(49, "space") is not None
+    assert cache.recent_page(49, "space") is not None
+    assert cache.recent_page(0, "space") is None
+    cache.get_or_encode("giant", image(0, side=200), "space", encode)
+    assert cache.recent_page("giant", "space") is None
+    assert cache.recent_page(49, "space") is not None
 
 
 def test_workers_share_features_through_the_store_when_told_to(store, encode, tiny_segmenter):
     method = SegmentSettings().resolve()
     photo = image(99, side=48)
     (features,) = tiny_segmenter.encode([photo], method)
-    config = FeatureCacheConfig(store_s=60)
+    config = FeatureCacheConfig(store_ttl_s=60)
     space = tiny_segmenter.space(method)
-    FeatureCache(store, config).features("here", photo, space, lambda: features)
+    FeatureCache(store, config).get_or_encode("here", photo, space, lambda: features)
     cache = FeatureCache(store, config)
-    found = cache.features("here", photo, space, encode)
+    found = cache.get_or_encode("here", photo, space, encode)
     assert encode.calls == 0
     assert torch.equal(found.patch_tokens, features.patch_tokens)
     assert torch.equal(found.cls_token, features.cls_token)
@@ -104,20 +107,22 @@ FOREIGN = {
     "empty": b"",
     "text": b"nonsense",
     "zeros": b"\0" * 100,
-    "cut": pack(Encoder()())[:-9],
+    "cut": serialize_features(Encoder()())[:-9],
 }
 
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_what_is_not_ours_in_the_store_is_encoded_again(store, encode, name):
-    config, photo = FeatureCacheConfig(store_s=60), image(7)
-    FeatureCache(store, config).features("here", photo, name, encode)
-    (key,) = store.run("look", lambda client: client.keys(store_key("*", name)))
+    config, photo = FeatureCacheConfig(store_ttl_s=60), image(7)
+    FeatureCache(store, config).get_or_encode("here", photo, name, encode)
+    (key,) = store.run("look", lambda client: client.keys(features_key("*", name)))
     store.set_many({key.decode(): FOREIGN[name]})
-    FeatureCache(store, config).features("here", photo, name, encode)
+    FeatureCache(store, config).get_or_encode("here", photo, name, encode)
     assert encode.calls == 2
 
 
 def test_features_are_written_exactly():
     features = Encoder()()
-    assert torch.equal(unpack(pack(features)).patch_tokens, features.patch_tokens)
+    assert torch.equal(
+        deserialize_features(serialize_features(features)).patch_tokens, features.patch_tokens
+    )

@@ -3,7 +3,8 @@
 import pytest
 
 from backend.label_studio.project_settings import ProjectSettings
-from backend.prediction.project_registry import ProjectRegistry, store_key
+from backend.prediction.project_registry import ProjectRegistry
+from backend.store.keys import project_settings_key
 from backend.store.store import open_store
 
 CLIP = ProjectSettings(method="clip", background=("sky",))
@@ -18,14 +19,14 @@ def gone(tmp_path):
 
 
 def test_another_process_recalls_it(store):
-    ProjectRegistry(store).remember("1.100", CLIP)
+    ProjectRegistry(store).save("1.100", CLIP)
     assert ProjectRegistry(store).settings_of("1.100") == CLIP
 
 
 def test_the_newest_wins_in_all_processes(store):
     one, two = ProjectRegistry(store), ProjectRegistry(store)
-    one.remember("2.100", CLIP)
-    two.remember("2.100", ProjectSettings())
+    one.save("2.100", CLIP)
+    two.save("2.100", ProjectSettings())
     assert one.settings_of("2.100") == ProjectSettings()
 
 
@@ -35,17 +36,17 @@ def test_a_project_that_set_nothing_has_the_defaults(store):
 
 def test_projects_of_the_same_number_are_told_apart_by_their_birth(store):
     projects = ProjectRegistry(store)
-    projects.remember("4.100", CLIP)
+    projects.save("4.100", CLIP)
     assert projects.settings_of("4.200") == ProjectSettings()
 
 
 def test_without_a_store_this_process_still_knows(gone):
     projects = ProjectRegistry(gone)
-    projects.remember("5.100", CLIP)
+    projects.save("5.100", CLIP)
     assert projects.settings_of("5.100") == CLIP
 
 
 @pytest.mark.parametrize("foreign", [b"\xff\xfe", b"[]", b"{", b'{"method": "of a later version"}'])
 def test_what_cannot_be_read_back_is_not_used(store, foreign):
-    store.set_many({store_key("6.100"): foreign})
+    store.set_many({project_settings_key("6.100"): foreign})
     assert ProjectRegistry(store).settings_of("6.100") == ProjectSettings()

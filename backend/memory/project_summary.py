@@ -1,4 +1,4 @@
-"""The short of a project's lesson index: what each request needs to know of it."""
+"""Summary of a project's lesson index, small enough to be read in each request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,26 +8,29 @@ from pydantic import TypeAdapter
 
 from backend.memory.lesson_index import LessonIndex
 
-NEWEST, NONE = "newest", "none"  # what a project may want instead of a version's number
+NEWEST, NONE = "newest", "none"  # values of `memory_version` beside a version's number
 
 
 @dataclass(frozen=True)
-class ProjectHead:
-    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()  # names and spaces, oldest first
-    changes: int = 0  # annotations that no version holds yet as they are
-    annotations: int = 0  # that teach something
-    spaces: Mapping[str, int] = field(default_factory=dict)  # how many of them in each
+class ProjectSummary:
+    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()  # name, feature spaces; oldest first
+    changes: int = 0  # changed annotations since the newest version
+    annotations: int = 0  # with lessons
+    spaces: Mapping[str, int] = field(default_factory=dict)  # feature space -> annotations
 
-    def wanted(self, pinned: str) -> tuple[str, tuple[str, ...]]:
-        """Name and spaces of the version that is asked for, or the newest; ("", ()) for none."""
+    def select_version(self, pinned: str) -> tuple[str, tuple[str, ...]]:
+        """Name and feature spaces of the pinned version; of the newest if that one is not kept.
+
+        ("", ()) if there is no version, or `pinned` is "none".
+        """
         if pinned == NONE or not self.versions:
             return "", ()
         by_number = {name.split("-")[0]: (name, spaces) for name, spaces in self.versions}
         return by_number.get(pinned.split("-")[0], self.versions[-1])
 
-    def trouble(self, pinned: str, space: str) -> str | None:
-        """A sentence on what of this is not used as one would think, or None."""
-        name, _ = self.wanted(pinned)
+    def unused_warning(self, pinned: str, space: str) -> str | None:
+        """Why lessons are not used as the user may expect, as one sentence; None if they are."""
+        name, _ = self.select_version(pinned)
         if pinned not in (NEWEST, NONE) and name.split("-")[0] != pinned.split("-")[0]:
             kept = ", ".join(name for name, _ in self.versions) or "none"
             return (
@@ -37,7 +40,7 @@ class ProjectHead:
         foreign = sum(count for other, count in self.spaces.items() if other != space)
         if foreign and pinned != NONE:
             return (
-                f"{foreign} of {self.annotations} corrections were learnt with another checkpoint "
+                f"{foreign} of {self.annotations} corrections were learned with another checkpoint "
                 "or method, and are not used now. They count again when that is set again; "
                 "pressing Update on their annotations teaches them anew."
             )
@@ -47,20 +50,20 @@ class ProjectHead:
         return orjson.dumps(self)
 
     @staticmethod
-    def from_json(data: bytes) -> "ProjectHead":
-        """ValueError for what is none of ours."""
-        return STORED_HEAD.validate_json(data)
+    def from_json(data: bytes) -> "ProjectSummary":
+        """Raises ValueError for other data."""
+        return SUMMARY_JSON.validate_json(data)
 
 
-STORED_HEAD = TypeAdapter(ProjectHead)
+SUMMARY_JSON = TypeAdapter(ProjectSummary)
 
 
-def head_of(index: LessonIndex) -> ProjectHead:
+def summarize(index: LessonIndex) -> ProjectSummary:
     spaces: dict[str, int] = {}
     for taught in index.annotations.values():
         for space in {ref.space for ref in taught.lessons}:
             spaces[space] = spaces.get(space, 0) + 1
-    return ProjectHead(
+    return ProjectSummary(
         versions=tuple((version.name, tuple(sorted(version.spaces))) for version in index.versions),
         changes=index.changes,
         annotations=sum(bool(taught.lessons) for taught in index.annotations.values()),

@@ -1,6 +1,5 @@
-"""The answers of a /predict: one item a task, and one log line for each kind of failure."""
+"""The items of a /predict's response, one for each task, and a log line per kind of error."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,52 +8,51 @@ from backend.errors import FirstpassError
 from backend.metrics import Metrics
 from model import ModelError
 
-Answer = dict[str, Any]
+PredictionItem = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
 
-def success(regions: Sequence[Mapping[str, Any]], version: str) -> Answer:
+def prediction_item(regions: Sequence[Mapping[str, Any]], version: str) -> PredictionItem:
     return {"result": list(regions), "score": task_score(regions), "model_version": version}
 
 
-def failure(task: Any, error: Exception, version: str, metrics: Metrics) -> Answer:
-    """An item without "result", counted; its message is what the client may see."""
+def error_item(task: Any, error: Exception, version: str, metrics: Metrics) -> PredictionItem:
+    """An item without "result", counted in the metrics. Its message contains no internals."""
     if isinstance(error, FirstpassError):
         code, message = error.code, str(error)
     elif isinstance(error, ModelError):
         code, message = "model", str(error)
     else:
         code, message = "internal", "An unexpected error: the server's log has the details."
-        log.error("task %s: unexpected error", id_of(task), exc_info=error)
+        log.error("task %s: unexpected error", task_id_of(task), exc_info=error)
     metrics.tasks.labels("failed").inc()
     metrics.failures.labels(code).inc()
     return {"error": {"code": code, "message": message}, "model_version": version}
 
 
-def log_failures(tasks: Sequence[Any], answers: Sequence[Mapping[str, Any]]) -> None:
-    """One line for each kind of failure, not one for each of 300 tasks of a host that is down."""
+def log_failures(tasks: Sequence[Any], prediction_items: Sequence[Mapping[str, Any]]) -> None:
+    """Log one line for each error code, with the first task and the number of others."""
     kinds: dict[str, list[int]] = {}
-    for index, item in enumerate(answers):
+    for index, item in enumerate(prediction_items):
         if "error" in item:
             kinds.setdefault(item["error"]["code"], []).append(index)
     for code, indices in kinds.items():
         first = indices[0]
         others = f" (and {len(indices) - 1} more: {code})" if len(indices) > 1 else ""
         log.warning(
-            "task %s: %s%s", id_of(tasks[first]), answers[first]["error"]["message"], others
+            "task %s: %s%s",
+            task_id_of(tasks[first]),
+            prediction_items[first]["error"]["message"],
+            others,
         )
 
 
-def id_of(task: Any) -> Any:
+def task_id_of(task: Any) -> Any:
     return task.get("id") if isinstance(task, Mapping) else None
 
 
 def task_score(regions: Sequence[Mapping[str, Any]]) -> float:
-    """Mean of the regions' scores, 0 where there is none."""
+    """Mean score of the regions, 0 to 1; 0 if there is none."""
     scores = {region["id"]: region["score"] for region in regions if "score" in region}
     return round(sum(scores.values()) / len(scores), 4) if scores else 0.0
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+WHOAMI = "/api/current-user/whoami"
 LEGACY = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -115,7 +116,7 @@ class FakeLabelStudio(WebServer):
         self.exchanges = 0
         self.open_paths = {"/api/version", "/health", "/api/token/refresh/"}
         self.pages["/api/version"] = as_json({"release": "1.23.2"})
-        self.pages["/api/current-user/whoami"] = as_json({"id": 1, "email": "admin@example.com"})
+        self.pages[WHOAMI] = as_json({"id": 1, "email": "admin@example.com"})
         self.pages["/api/token/refresh/"] = self.exchange
 
     def reply(self, asked: Asked) -> Reply:
@@ -147,3 +148,15 @@ class FakeLabelStudio(WebServer):
         )
         self.valid_access.add(access)
         return as_json({"access": access})
+
+
+def connect_backend(
+    server: FakeLabelStudio, url: str, *, state: str = "CO", has_webhook: bool = True
+) -> None:
+    """Give project 3 an ML backend and a webhook, as GET /api/ml/ and /api/webhooks/ show them."""
+    readable_state = "Connected" if state == "CO" else "Disconnected"
+    row = {"id": 1, "state": state, "readable_state": readable_state, "url": url, "project": 3}
+    server.pages["/api/projects/"] = as_json({"results": [{"id": 3}]})
+    server.pages["/api/ml/?project=3"] = as_json([row])
+    webhooks = [{"id": 1, "project": 3, "url": f"{url}/webhook", "is_active": True}]
+    server.pages["/api/webhooks/"] = as_json(webhooks if has_webhook else [])

@@ -1,4 +1,4 @@
-"""What the routes work with: the parts of the service, and what only the server needs."""
+"""What the routes of one Flask app share: the service, a limit on predictions, background tasks."""
 
 import threading
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ from backend.service import Service
 
 
 @dataclass(frozen=True)
-class Serving:
+class AppState:
     service: Service
-    # Predictions may not take every thread: /health must always find one.
+    # Fewer than the server's threads, so that /health always gets one.
     free_predictions: threading.Semaphore
     warmer: VocabularyWarmer = field(default_factory=VocabularyWarmer)
     warn_once: WarnOnce = field(default_factory=WarnOnce)
 
     @classmethod
-    def of(cls, service: Service) -> "Serving":
+    def of(cls, service: Service) -> "AppState":
         limit = Concurrency.of(service.settings).predictions
         return cls(service, threading.BoundedSemaphore(limit))
 
 
-def serving() -> Serving:
-    """Of the app that answers the current request."""
-    found: Serving = current_app.extensions["serving"]
+def app_state() -> AppState:
+    """The state of the app that handles the current request."""
+    found: AppState = current_app.extensions["app_state"]
     return found

@@ -1,0 +1,54 @@
+"""Names of the keys that Firstpass keeps in Redis.
+
+Braces mark the hash tag of a Redis cluster: keys with one tag are on one node, so that a script or
+a transaction can use them together.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+CORRECTIONS_KEY = "firstpass:{corrections}"  # stream of the webhook events to process
+CORRECTIONS_BYTES_KEY = "firstpass:{corrections}:bytes"  # sum of the sizes of its values
+MEMORY_PROJECTS_KEY = "firstpass:memory:projects"  # set of the projects that have lessons
+MAX_PLAIN_TEXT_BYTES = 120  # a longer text is hashed into its key
+
+# index: JSON of LessonIndex. lessons: hash of digest -> bytes. head: JSON of ProjectSummary.
+MemoryPart = Literal["index", "lessons", "head"]
+
+
+def memory_key(project: str, part: MemoryPart) -> str:
+    return f"firstpass:{{memory:{project}}}:{part}"
+
+
+def project_settings_key(project: str) -> str:
+    return f"firstpass:project:{project}"
+
+
+def predicted_masks_key(project: str, task_id: object) -> str:
+    return f"firstpass:shown:{project}:{task_id}"
+
+
+def features_key(image_digest: str, space: str) -> str:
+    return f"firstpass:features:{space}:{image_digest}"
+
+
+def text_embed_prefix(fingerprint: str, template_set: str, templates: Sequence[str]) -> str:
+    """Prefix of all text embeds of one checkpoint and template set.
+
+    The digest covers the templates themselves, so that a changed set gets keys of its own.
+    """
+    digest = hashlib.blake2b("\0".join(templates).encode(), digest_size=8).hexdigest()
+    return f"firstpass:text:{fingerprint}:{template_set}-{digest}:"
+
+
+def text_embed_key(prefix: str, text: str) -> str:
+    """Key of the embed of one text; different texts never share a key.
+
+    A text that is long, or not valid Unicode (JSON can contain lone surrogates), is hashed.
+    """
+    exact = text.encode("utf-8", "surrogatepass")
+    is_plain = len(exact) <= MAX_PLAIN_TEXT_BYTES and exact == text.encode("utf-8", "replace")
+    if is_plain:
+        return f"{prefix}={text}"
+    return f"{prefix}#{hashlib.blake2b(exact, digest_size=16).hexdigest()}"

@@ -1,0 +1,29 @@
+"""Every failure is JSON without a traceback."""
+
+from backend.http.app import create_app
+
+
+def test_unknown_paths_and_methods_are_json_too(client):
+    lost, wrong = client.get("/nowhere"), client.get("/predict")
+    assert (lost.status_code, wrong.status_code) == (404, 405)
+    assert lost.json["error"] == wrong.json["error"] == "http"
+    assert "POST" in wrong.headers["Allow"]
+
+
+def test_a_body_over_the_limit_is_413(make_client):
+    client = make_client(max_body_mb=1)
+    answer = client.post("/predict", data=b" " * (2**20 + 1))
+    assert answer.status_code == 413
+    assert answer.is_json
+
+
+def test_an_unexpected_error_shows_no_traceback(service):
+    class Failing:
+        def projects(self):
+            raise RuntimeError("secret detail")
+
+    service.lessons = Failing()
+    answer = create_app(service).test_client().get("/versions")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text + answer.status
+    assert "Traceback" not in answer.text

@@ -1,0 +1,56 @@
+"""/health, /ready and /metrics: what the service says of itself."""
+
+from typing import Any
+
+import pytest
+
+from backend.errors import SettingsError
+from backend.http.app import create_app
+from backend.http.degradations import model_degradations
+from tests.support.request_bodies import predict_body
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_health_is_up_even_while_the_model_loads(loading, path):
+    answer = loading.get(path)
+    assert answer.status_code == 200
+    assert answer.json["status"] == "UP"
+
+
+def test_ready_says_what_predicts_and_what_is_degraded(client):
+    answer = client.get("/ready")
+    assert answer.status_code == 200
+    assert answer.json["status"] == "ready"
+    assert answer.json["model"].startswith("tiny_clip")
+    assert (answer.json["device"], answer.json["precision"]) == ("cpu", "float32")
+    assert answer.json["store"]["up"] is True
+    assert any("LABEL_STUDIO_API_KEY" in sentence for sentence in answer.json["degraded"])
+    assert any("No GPU" in sentence for sentence in answer.json["degraded"])
+
+
+def test_the_starter_is_called_what_it_is():
+    (starter,) = model_degradations({"model": "starter-1a2b3c4d", "device": "cuda"})
+    assert "CLIP_PRETRAINED=openai" in starter
+    assert model_degradations({"model": "ViT-B-16/openai-1a2b3c4d", "device": "cuda"}) == []
+
+
+def test_ready_is_503_while_the_model_loads(loading):
+    answer = loading.get("/ready")
+    assert (answer.status_code, answer.json["status"]) == (503, "loading")
+
+
+def test_ready_says_why_when_the_model_could_not_be_loaded(make_service):
+    service = make_service(is_loaded=False)
+    service.model_loaded.set_exception(SettingsError("no such weights"))
+    answer: Any = create_app(service).test_client().get("/ready")
+    assert (answer.status_code, answer.json["status"]) == (503, "failed")
+    assert "no such weights" in answer.json["message"]
+
+
+def test_metrics_count_requests_tasks_and_failures(client, photo_uri):
+    client.post("/predict", json=predict_body(photo_uri, "data:,broken"))
+    text = client.get("/metrics").text
+    assert 'firstpass_requests_total{route="/predict",status="200"}' in text
+    assert 'firstpass_tasks_total{outcome="failed"}' in text
+    assert 'firstpass_failures_total{code="image_broken"}' in text
+    assert 'firstpass_stage_seconds_count{stage="encode"}' in text

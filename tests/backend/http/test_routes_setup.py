@@ -1,0 +1,119 @@
+"""/setup and /versions: a project's settings in, its model version out."""
+
+import json
+import threading
+
+import pytest
+
+from backend.http.app import create_app
+from tests.support.label_configs import CAT_ALIAS_DOG_CONFIG
+from tests.support.request_bodies import predict_body
+
+
+@pytest.mark.parametrize(
+    "params", [None, {}, "", '{"method": "clip"}', {"method": "clip"}, {"k": "v"}]
+)
+def test_setup_takes_extra_params_as_object_text_or_nothing(client, params):
+    body = {
+        "project": "7.1",
+        "schema": CAT_ALIAS_DOG_CONFIG,
+        "extra_params": params,
+        "hostname": "http://ls",
+    }
+    answer = client.post("/setup", json=body)
+    assert answer.status_code == 200
+    assert answer.json["model_version"]
+
+
+@pytest.mark.parametrize("odd", [None, 3, [], {"a": 1}])
+def test_setup_takes_whatever_else_it_is_told(client, odd):
+    body = {"project": odd, "schema": odd, "hostname": odd, "access_token": odd}
+    assert client.post("/setup", json=body).status_code == 200
+
+
+def test_setup_names_keys_that_it_ignores(client):
+    answer = client.post("/setup", json={"project": "7.1", "extra_params": {"k": "v"}})
+    assert "'k' is not known" in answer.json["warnings"][0]
+
+
+def test_a_wrong_extra_param_is_told_where_label_studio_shows_it(client):
+    """Label Studio quotes the reason phrase of the status line, and nothing of the body."""
+    answer = client.post("/setup", json={"project": "7.1", "extra_params": {"method": "clap"}})
+    assert answer.status_code == 400
+    assert 'extra_params: method cannot be "clap"' in answer.status
+    assert answer.json["error"] == "settings"
+
+
+def test_what_a_project_set_up_is_used_and_named_by_its_predictions(client, photo_uri):
+    versions = {}
+    for method in ("clip", "firstpass"):
+        client.post("/setup", json={"project": "1.1795366020", "extra_params": {"method": method}})
+        answer = client.post("/predict", json=predict_body(photo_uri))
+        versions[method] = answer.json["results"][0]["model_version"]
+    assert "/clip/" in versions["clip"]
+    assert "/firstpass/" in versions["firstpass"]
+
+
+def test_setup_answers_503_while_the_model_loads(loading, monkeypatch):
+    monkeypatch.setattr("backend.http.routes.SETUP_TIMEOUT_S", 0.01)
+    answer = loading.post("/setup", json={"project": "1.1"})
+    assert answer.status_code == 503
+    assert "still loading" in answer.status
+
+
+def test_versions_by_get_and_post(client):
+    by_get, by_post = client.get("/versions"), client.post("/versions")
+    assert by_get.json == by_post.json
+    assert all(isinstance(version, str) and version for version in by_get.json["versions"])
+
+
+def test_setup_and_ready_say_when_a_version_is_not_kept(client):
+    body = {
+        "project": "77.1",
+        "schema": CAT_ALIAS_DOG_CONFIG,
+        "extra_params": {"memory_version": 4},
+    }
+    (sentence,) = client.post("/setup", json=body).json["warnings"]
+    assert "memory_version 4 is not kept (kept: none)" in sentence
+
+
+@pytest.mark.parametrize("wrong", [True, "latest", "m3", -1, [3], "3-", "9" * 20])
+def test_a_version_that_is_none_is_refused(client, wrong):
+    body = {
+        "project": "77.1",
+        "schema": CAT_ALIAS_DOG_CONFIG,
+        "extra_params": {"memory_version": wrong},
+    }
+    answer = client.post("/setup", json=body)
+    assert answer.status_code == 400
+    assert "memory_version cannot be" in answer.json["message"]
+
+
+def test_versions_can_be_asked_for_one_project(client):
+    answer = client.post("/versions", json={"project": "78.1"})
+    assert len(answer.json["versions"]) == 1
+
+
+def test_two_projects_at_once_do_not_mix(service, photo_uri):
+    """One client a thread, each with its own project and method, many times over."""
+    app = create_app(service)
+    wrong = []
+
+    def ask(project: str, method: str) -> None:
+        client = app.test_client()
+        client.post("/setup", json={"project": project, "extra_params": {"method": method}})
+        for _ in range(5):
+            body = predict_body(photo_uri) | {"project": project}
+            (result,) = json.loads(client.post("/predict", json=body).data)["results"]
+            if f"/{method}/" not in result["model_version"]:
+                wrong.append(result)
+
+    threads = [
+        threading.Thread(target=ask, args=(f"{n}.1", "clip" if n % 2 else "firstpass"))
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

@@ -1,0 +1,77 @@
+"""The spool file keeps whole records, whatever cuts it off."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.errors import StoreError
+from backend.learning.spool import Spool
+
+RECORDS = st.lists(st.binary(max_size=60).filter(lambda record: b"\n" not in record), max_size=8)
+
+
+@settings(max_examples=40)
+@given(records=RECORDS, data=st.data())
+def test_a_spool_cut_anywhere_keeps_all_whole_records_and_those_after(
+    tmp_path_factory, records, data
+):
+    spool = Spool(tmp_path_factory.mktemp("spool") / "waiting.jsonl", 10**6)
+    for record in records:
+        assert spool.append(record) == 0
+    assert len(spool) == len(records)
+    whole = spool.path.read_bytes() if records else b""
+    cut = data.draw(st.integers(0, len(whole)))
+    spool.path.write_bytes(whole[:cut])
+    spool.append(b"after the crash")
+    found: list[bytes] = []
+    spool.drain(found.append)
+    assert found[-1] == b"after the crash"
+    assert found[:-1] == records[: len(found) - 1]
+    assert len(found) - 1 >= sum(end <= cut for end in line_ends(records))
+    assert not spool
+
+
+def line_ends(records) -> list[int]:
+    ends, at = [], 0
+    for record in records:
+        at += len(record) + 11
+        ends.append(at)
+    return ends
+
+
+def test_a_spool_that_stops_halfway_keeps_the_rest(tmp_path):
+    spool = Spool(tmp_path / "waiting.jsonl", 10**6)
+    for record in (b"a", b"b", b"c"):
+        spool.append(record)
+    found: list[bytes] = []
+
+    def take(record):
+        if record == b"b" and len(found) == 1:
+            found.append(b"failed")
+            raise StoreError("gone again")
+        found.append(record)
+
+    with pytest.raises(StoreError):
+        spool.drain(take)
+    assert len(spool) == 2
+    spool.drain(take)
+    assert found == [b"a", b"failed", b"b", b"c"]
+
+
+def test_a_spool_makes_room_by_dropping_its_oldest(tmp_path):
+    spool = Spool(tmp_path / "waiting.jsonl", 1000)
+    dropped = sum(spool.append(b"%03d " % n + b"x" * 85) for n in range(40))
+    found: list[bytes] = []
+    spool.drain(found.append)
+    assert dropped > 0
+    assert [int(record[:3]) for record in found] == list(range(dropped, 40))
+    assert spool.append(b"y" * 5000) == 0  # alone larger: kept all the same
+    assert len(spool) == 1
+
+
+def test_the_spool_is_lines_a_person_can_read(tmp_path):
+    spool = Spool(tmp_path / "waiting.jsonl", 1000)
+    spool.append(json.dumps({"n": 1}).encode())
+    assert spool.path.read_text() == '\n0af73c42 {"n": 1}\n'
