@@ -9,8 +9,9 @@ for what it does less well than `python -m backend serve`.
 import json
 import logging
 from concurrent.futures import Future
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+import orjson
 from flask import Flask
 from label_studio_ml.api import init_app
 from label_studio_ml.model import LabelStudioMLBase
@@ -70,7 +71,7 @@ class FirstpassModel(LabelStudioMLBase):
     ) -> list[dict[str, Any]]:
         """One item a task; a task that failed has no "result", which Label Studio skips."""
         login, password = params.get("login"), params.get("password")
-        return self.annotator.predict(
+        answers = self.annotator.predict(
             tasks,
             self.label_config or "",
             self.project_settings(),
@@ -78,6 +79,9 @@ class FirstpassModel(LabelStudioMLBase):
             context=context,
             auth=(login, password or "") if login else None,
         )
+        # The framework writes JSON with Flask, which knows no NumPy arrays: points of polygons.
+        plain = orjson.loads(orjson.dumps(answers, option=orjson.OPT_SERIALIZE_NUMPY))
+        return cast(list[dict[str, Any]], plain)
 
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, str]:
         correction = {"action": event, **data}

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +64,7 @@ def item(value: dict, **fields: object) -> dict:
 
 
 def sdk_errors(tag: str, items: list[dict]) -> list[str]:
-    sent = json.loads(json.dumps(items))
+    sent = orjson.loads(orjson.dumps(items, option=orjson.OPT_SERIALIZE_NUMPY))
     return LabelInterface(config(tag)).validate_prediction({"result": sent}, return_errors=True)
 
 
@@ -128,7 +129,12 @@ def test_polygon_labels_are_one_closed_polygon_a_part_in_percent():
     assert (large["id"], small["id"]) == ("r1", "r1-1")
     assert large["value"]["closed"] is True
     assert small["value"]["polygonlabels"] == ["c1"]
-    assert sorted(small["value"]["points"]) == [[75, 75], [75, 95], [93.75, 75], [93.75, 95]]
+    assert sorted(small["value"]["points"].tolist()) == [
+        [75, 75],
+        [75, 95],
+        [93.75, 75],
+        [93.75, 95],
+    ]
 
 
 @pytest.mark.parametrize("tag", TAGS)
