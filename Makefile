@@ -22,7 +22,7 @@ LABEL_STUDIO_VERSION ?= 1.23.2
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
-BENCHMARKS := rle text_cache serving crf
+BENCHMARKS := rle polygons text_cache serving crf
 
 .PHONY: help serve test check format bench e2e doctor clean
 
