@@ -30,7 +30,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet \
 # Stamps of their own, so that asking for CONSTRAINTS changes an environment made without.
 RUNTIME := .venv/runtime$(if $(CONSTRAINTS),-constrained).stamp
 DEV := .venv/dev$(if $(CONSTRAINTS),-constrained).stamp
-BENCHMARKS := rle text_cache serving crf
+BENCHMARKS := rle polygons text_cache serving crf
 
 .PHONY: help serve test check check-python constraints format bench e2e doctor clean
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import orjson
 
@@ -25,9 +24,9 @@ from backend.masks.regions import encode_regions
 from backend.prediction.feature_cache import Page
 from backend.service import Service
 from backend.settings import Settings
+from benchmarks.label_maps import LABEL_MAPS, N_LABELS
 from model import Segmentation
 
-N_LABELS = 10
 CONTROLS = ("BrushLabels", "BitmaskLabels", "PolygonLabels")
 
 
@@ -35,29 +34,6 @@ def config_of(tag: str) -> str:
     labels = "".join(f'<Label value="Label {n}"/>' for n in range(N_LABELS))
     image = '<Image name="image" value="$image"/>'
     return f'<View>{image}<{tag} name="tag" toName="image">{labels}</{tag}></View>'
-
-
-def smooth(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Label map (H, W) of ten labels in smooth regions, as a refined CLIP map has them."""
-    coarse = rng.random((N_LABELS, 9, 12), dtype=np.float32)
-    layers = [cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC) for layer in coarse]
-    return np.argmax(layers, axis=0)
-
-
-def frayed(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """The same with every edge scattered over some pixels."""
-    shift = rng.normal(0, 3, (2, height, width)).astype(np.float32)
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    labels = smooth(height, width, rng).astype(np.float32)
-    return cv2.remap(labels, columns + shift[0], rows + shift[1], cv2.INTER_NEAREST).astype(int)
-
-
-def noisy(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """The same with two pixels of a hundred flipped."""
-    labels = smooth(height, width, rng)
-    flipped = rng.random(labels.shape) < 0.02
-    labels[flipped] = rng.integers(0, N_LABELS, flipped.sum())
-    return labels
 
 
 class CannedSegmenter:
@@ -97,7 +73,8 @@ def stages_of(found: Segmentation, label_config: str) -> dict[str, Callable[[], 
         ]
 
     def serialise() -> int:
-        return len(orjson.dumps({"results": [{"result": kept["regions"]}]}))
+        body = {"results": [{"result": kept["regions"]}]}
+        return len(orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY))
 
     return {"masks": masks, "regions": regions, "json": serialise}
 
@@ -160,7 +137,7 @@ def main() -> None:
         print("| control | edges | masks | regions | json | whole request | answer |")
         print("|---|---|---|---|---|---|---|")
         for tag in CONTROLS:
-            for draw in (smooth, frayed, noisy):
+            for edges, draw in LABEL_MAPS.items():
                 label_map = draw(chosen.height, chosen.width, np.random.default_rng(0))
                 found = Segmentation(
                     class_names=tuple(f"Label {n}" for n in range(N_LABELS)),
@@ -174,7 +151,7 @@ def main() -> None:
                 )
                 row = " | ".join(f"{value:.1f}" for value in times)
                 size_kb = stages["json"]() // 1000
-                print(f"| {tag} | {draw.__name__} | {row} | {size_kb} kB |", flush=True)
+                print(f"| {tag} | {edges} | {row} | {size_kb} kB |", flush=True)
 
 
 if __name__ == "__main__":

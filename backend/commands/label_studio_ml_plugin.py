@@ -8,8 +8,9 @@ README says what that lacks compared with `python -m backend serve`.
 
 import json
 import logging
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+import orjson
 from flask import Flask
 from label_studio_ml.api import init_app
 from label_studio_ml.model import LabelStudioMLBase
@@ -58,7 +59,7 @@ class FirstpassModel(LabelStudioMLBase):
     ) -> list[dict[str, Any]]:
         """One item for each task; that of a failed task has no "result": Label Studio skips it."""
         login, password = params.get("login"), params.get("password")
-        return self.service.annotator.predict(
+        answers = self.service.annotator.predict(
             tasks,
             self.label_config or "",
             self.project_settings(),
@@ -66,6 +67,9 @@ class FirstpassModel(LabelStudioMLBase):
             context=context,
             auth=(login, password or "") if login else None,
         )
+        # The framework writes JSON with Flask, which knows no NumPy arrays: points of polygons.
+        plain = orjson.loads(orjson.dumps(answers, option=orjson.OPT_SERIALIZE_NUMPY))
+        return cast(list[dict[str, Any]], plain)
 
     def fit(self, event: str, data: dict[str, Any], **_: Any) -> dict[str, str]:
         webhook_event = {"action": event, **data}

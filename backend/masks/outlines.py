@@ -1,91 +1,85 @@
-"""The outlines of a mask, exactly between its pixels.
+"""Outlines of a mask between its pixels, whose filling gives back the mask, pixel for pixel.
 
-A pixel at column 3 reaches from x = 3 to x = 4. cv2's contours run through the centres of pixels:
-they take half a pixel off each side, and all of a line one pixel wide.
+A pixel at column 3 reaches from x = 3 to x = 4. OpenCV's contours run through the centers of
+pixels: they take half a pixel off each side, and all of a line one pixel wide.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+
+from backend.masks.side_loops import SideLoops, side_loops
 
 
 @dataclass(frozen=True)
-class Ring:
-    corners: np.ndarray  # (N, 2) int of x, y; the mask lies on the right hand
-    area: float  # signed: positive around a part of the mask, negative around a hole
-    inside_xy: tuple[float, float]  # centre of a pixel of the mask that touches the ring
+class Outline:
+    half_px: npt.NDArray[
+        np.int32
+    ]  # (N, 2) int32 of x, y in half pixels; the mask lies on the right-hand side
+    area_px: float  # of the pixels within, those of holes included
+    holes: tuple["Outline", ...] = ()  # largest first
 
 
-def mask_outlines(mask: np.ndarray, min_area_px: float = 0.0) -> list[Ring]:
-    """The closed outlines of a bool mask (H, W), largest first.
+def mask_outlines(
+    mask: npt.NDArray[np.bool_],
+    min_area_px: float = 0.0,
+    *,
+    max_parts: int | None = None,
+    max_holes: int | None = None,
+) -> list[Outline]:
+    """The 8-connected parts of a bool mask (H, W) as outlines with holes, largest first.
 
-    Those around less than `min_area_px` are left out, but never the largest. Pixels that touch only
-    at a corner are separate parts.
+    Parts and holes around less than `min_area_px` are left out, but never the largest part; so are
+    all but the largest `max_parts`, and all but the largest `max_holes` of each part.
     """
-    # A corner is a point of the pixel grid where an outline turns. On each grid row, and on each
-    # grid column, corners 2k and 2k + 1 are the ends of one edge: no pixel need be followed.
-    padded = np.pad(mask, 1)
-    changes = padded[:, :-1] ^ padded[:, 1:]
-    above, below = changes[:-1], changes[1:]  # is there an edge above, below each grid point?
-    touches = above & below & (padded[:-1, :-1] ^ padded[1:, :-1])  # two outlines: two corners
-    twice = np.flatnonzero(touches)
-    corners = np.sort(np.concatenate((np.flatnonzero(above ^ below), twice, twice)))
-    if not corners.size:
+    loops = side_loops(mask, min_area_px)
+    if loops is None:
         return []
-    y, x = np.divmod(corners, above.shape[1])
+    heads, areas_px, points = loops.ordered[loops.begins], loops.areas_px(), _points(loops)
+    largest_first = np.argsort(-np.abs(areas_px), kind="stable")
+    n_large = max(1, np.count_nonzero(areas_px >= min_area_px))
+    parts = [k for k in largest_first if areas_px[k] > 0][:n_large][:max_parts]
 
-    # Of two corners in one place the first ends the edge from the left. It also ends the edge from
-    # above where the mask is up left (and down right), and else begins the edge below.
-    is_second = np.concatenate(([False], corners[1:] == corners[:-1]))
-    begins_below = is_second ^ (touches.ravel()[corners] & ~padded[y, x])
-    by_columns = np.lexsort((begins_below, y, x))
-    vertical_end = np.empty_like(corners)
-    vertical_end[by_columns] = by_columns.reshape(-1, 2)[:, ::-1].ravel()
-
-    is_below = padded[y[::2] + 1, x[::2] + 1]  # is the mask below each horizontal edge?
-    order, firsts, edges = _walk(vertical_end.tolist(), is_below.tolist())
-    inside = np.stack((x[::2] + 0.5, y[::2] + np.where(is_below, 0.5, -0.5)), axis=1)[edges]
-    points = np.stack((x, y), axis=1)[order]  # (C, 2), ring by ring
-    ends = np.append(firsts[1:], order.size)
-    areas = _signed_areas(points, firsts, ends)
-
-    largest_first = np.argsort(-np.abs(areas), kind="stable")
-    n_kept = max(1, np.count_nonzero(np.abs(areas) >= min_area_px))
+    holes_of: dict[int, list[Outline]] = {heads[k]: [] for k in parts}
+    large_holes = [k for k in largest_first if -areas_px[k] >= min_area_px]
+    for k, part in zip(large_holes, loops.parts_around(heads[large_holes]), strict=True):
+        if part in holes_of:
+            holes_of[part].append(Outline(points[k], -float(areas_px[k])))
     return [
-        Ring(
-            points[firsts[k] : ends[k]], float(areas[k]), (float(inside[k, 0]), float(inside[k, 1]))
-        )
-        for k in largest_first[:n_kept]
+        Outline(points[k], float(areas_px[k]), tuple(holes_of[heads[k]][:max_holes])) for k in parts
     ]
 
 
-def _walk(
-    vertical_end: list[int], is_below: list[bool]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Follow the edges: all corners ring by ring, where each ring begins, its first edge.
+def _points(loops: SideLoops) -> list[npt.NDArray[np.int32]]:
+    """The points (N, 2) of each loop in half pixels: its corners, but steps of one pixel are cut.
 
-    Corners 2k and 2k + 1 are the left and right end of horizontal edge k. An edge above the mask is
-    taken to the right and one below it to the left, so the mask stays on the right hand.
+    A step is an edge at whose ends the outline turns to different sides. A step of one pixel
+    becomes its middle, and its corners are dropped where the next edge is a step, too. Slanted
+    edges become nearly straight, and the center of every pixel stays on its side of the outline.
     """
-    order: list[int] = []
-    firsts: list[int] = []
-    edges: list[int] = []
-    is_new = [True] * len(is_below)
-    for edge, below in enumerate(is_below):
-        if not is_new[edge]:
-            continue
-        firsts.append(len(order))
-        edges.append(edge)
-        at = 2 * edge if below else 2 * edge + 1
-        while is_new[at >> 1]:
-            is_new[at >> 1] = False
-            order += (at, at ^ 1)
-            at = vertical_end[at ^ 1]
-    return np.array(order), np.array(firsts), np.array(edges)
+    ordered, following = loops.ordered, loops.following
+    turn = np.flatnonzero(loops.x[ordered] != loops.x[following[ordered]])
+    here = ordered[turn]
+    there = following[here]
+    ends = np.searchsorted(turn, np.append(loops.begins[1:], ordered.size))
+    later = np.arange(1, turn.size + 1)  # the next turn of the loop
+    later[ends - 1] = np.concatenate(([0], ends[:-1]))
+    # At each turn a horizontal edge from x0 to x1 at y0, then a vertical one from y0 to y1 at x1.
+    x0, x1 = loops.x[here], loops.x[there]
+    y0 = loops.y[here] + (here & 1)
+    y1 = y0[later]
 
-
-def _signed_areas(points: np.ndarray, firsts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    following = np.arange(1, len(points) + 1)
-    following[ends - 1] = firsts
-    x, y = points.T
-    return np.add.reduceat(x * y[following] - x[following] * y, firsts) / 2
+    is_right = x1 > x0
+    across, down = (here & 1) == (there & 1), is_right == is_right[later]  # is it a step?
+    cut_across, cut_down = across & (np.abs(x1 - x0) == 1), down & (np.abs(y1 - y0) == 1)
+    is_kept = np.empty((turn.size, 4), np.bool_)
+    is_kept[later, 0] = ~(down & across[later] & (cut_down | cut_across[later]))
+    is_kept[:, 1] = cut_across
+    is_kept[:, 2] = ~(across & down & (cut_across | cut_down))
+    is_kept[:, 3] = cut_down
+    points = np.empty((turn.size, 4, 2), np.int32)
+    points[:, 0, 0], points[:, 1, 0], points[:, 2:, 0] = 2 * x0, x0 + x1, 2 * x1[:, None]
+    points[:, :3, 1], points[:, 3, 1] = 2 * y0[:, None], y0 + y1
+    kept = np.flatnonzero(is_kept)
+    return np.split(points.reshape(-1, 2).take(kept, axis=0), np.searchsorted(kept, 4 * ends[:-1]))

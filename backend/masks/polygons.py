@@ -1,102 +1,141 @@
-"""Masks as polygons and back, in pixels: x and y of pixel corners, not of pixel centres.
+"""Masks as polygons and back, in pixels: x and y of pixel corners, not of pixel centers.
 
 Label Studio's polygons have no holes: each hole is joined to the outline by a cut of no width.
 """
 
+import logging
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from backend.masks.outlines import Ring, mask_outlines
+from backend.masks.outlines import Outline, mask_outlines
+
+Mask = npt.NDArray[np.bool_]  # (H, W)
+Points = npt.NDArray[Any]  # (N, 2) of x, y
 
 MAX_CROSSINGS = 5_000_000  # of a polygon's edges with rows of pixels, while it is filled
+MAX_CHANGES = 2_000_000  # from pixel to pixel along the rows: beyond, masks are traced coarsely
+PIECE_POINTS = 4096  # Douglas-Peucker takes quadratic time at worst: long outlines go in pieces
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PolygonConfig:
+    """What is left out of polygons. The tolerances were chosen by benchmarks.polygons: with fewer
+    points, a higher IoU than corners of pixels simplified by 1 pixel, on label maps of all kinds.
+    """
+
     tolerance: float = 0.0005  # of the longer side: how far a simplified outline may stray,
-    tolerance_px: float = 1.0  # at least this
-    tolerance_of_width: float = 0.12  # of area over perimeter, at most: for small and thin parts
+    tolerance_px: float = 0.7  # at least this,
+    tolerance_of_width: float = 0.2  # at most this of area over perimeter: for thin parts,
+    tolerance_of_size: float = 0.015  # and this of the square root of the area: for small parts
     speck_area: float = 3e-5  # of the image: smaller parts and holes are left out,
     speck_px: int = 16  # at least these
     max_parts: int = 50  # the largest ones; more than that nobody corrects by hand
+    max_holes: int = 1000  # of each part, the largest ones
 
 
 DEFAULT = PolygonConfig()
 
 
-def mask_to_polygons(mask: np.ndarray, config: PolygonConfig = DEFAULT) -> list[np.ndarray]:
-    """The parts of a bool mask (H, W), largest first: closed polygons (N, 2) of x, y.
+def mask_to_polygons(mask: Mask, config: PolygonConfig = DEFAULT) -> list[Points]:
+    """The 8-connected parts of a bool mask (H, W), largest first: closed polygons (N, 2) of x, y.
 
     Specks are left out, unless there is nothing else: then the largest is kept.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
+    left, top, width_px, height_px = cv2.boundingRect(mask.view(np.uint8))
+    if not width_px:
         return []
-    corner_xy = np.array([columns[0], rows[0]])
-    speck_px = max(config.speck_px, config.speck_area * mask.size)
-    cropped = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    rings = mask_outlines(cropped, speck_px)
-
-    parts = [ring for ring in rings if ring.area > 0][: config.max_parts]
-    holes = [ring for ring in rings if ring.area < 0]
-    polygons = []
-    for part, own_holes in zip(parts, _holes_of(parts, holes, cropped), strict=True):
-        outline, *cuts = (_simplified(ring, config, max(mask.shape)) for ring in (part, *own_holes))
-        polygons.append(_with_cuts(outline, cuts) + corner_xy)
-    return polygons
-
-
-def _holes_of(parts: list[Ring], holes: list[Ring], mask: np.ndarray) -> list[list[Ring]]:
-    """The holes in each part; holes of other parts are left out."""
-    if not holes:
-        return [[] for _ in parts]
-    part_of = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[1]
-
-    def number(ring: Ring) -> int:
-        x, y = ring.inside_xy
-        return int(part_of[int(y), int(x)])
-
-    holes_in: dict[int, list[Ring]] = {}
-    for hole in holes:
-        holes_in.setdefault(number(hole), []).append(hole)
-    return [holes_in.get(number(part), []) for part in parts]
-
-
-def _simplified(ring: Ring, config: PolygonConfig, longer_side_px: int) -> np.ndarray:
-    """Drop the corners that an outline does not need (Douglas-Peucker)."""
-    corners = ring.corners.astype(np.int32)
-    half_width_px = abs(ring.area) / cv2.arcLength(corners, closed=True)
-    tolerance_px = min(
-        max(config.tolerance_px, config.tolerance * longer_side_px),
-        config.tolerance_of_width * half_width_px,
+    cropped, scale = _traceable(mask[top : top + height_px, left : left + width_px])
+    parts = mask_outlines(
+        cropped,
+        max(config.speck_px, config.speck_area * mask.size) / scale**2,
+        max_parts=config.max_parts,
+        max_holes=config.max_holes,
     )
-    # Steps between pixels are 0.7 pixels off the line through them: below that all corners stay.
-    return cv2.approxPolyDP(corners, tolerance_px, True)[:, 0] if tolerance_px > 0.5 else corners
+    tolerance_px = max(config.tolerance_px, config.tolerance * max(mask.shape)) / scale
+    offset = np.array([left, top])
+    limit = offset + np.array([width_px, height_px])
+    return [
+        np.minimum(_polygon(part, tolerance_px, config) * (scale / 2) + offset, limit)
+        for part in parts
+    ]
 
 
-def _with_cuts(outline: np.ndarray, holes: list[np.ndarray]) -> np.ndarray:
-    """Join each hole at the nearest corners; holes run the other way round, as any fill rule needs.
+def _traceable(mask: Mask) -> tuple[Mask, int]:
+    """The mask at full, half, quarter, ... resolution, and by how much: the finest with at most
+    MAX_CHANGES, which take about a second and 300 MB to trace.
+
+    A pixel of half the resolution is set if two of its four are.
+    """
+    scale = 1
+    while mask.size > MAX_CHANGES < np.count_nonzero(mask[:, 1:] != mask[:, :-1]):
+        padded = np.pad(mask, [(0, side % 2) for side in mask.shape]).view(np.uint8)
+        quarters = [padded[row::2, column::2] for row in (0, 1) for column in (0, 1)]
+        counts = np.sum(quarters, axis=0, dtype=np.uint8)
+        mask, scale = counts >= min(2, counts.max()), 2 * scale
+    if scale > 1:
+        log.warning("A mask with long outlines is traced at 1/%d of its resolution.", scale)
+    return mask, scale
+
+
+def _polygon(part: Outline, tolerance_px: float, config: PolygonConfig) -> Points:
+    """A part with its holes as one simplified polygon (N, 2), in half pixels."""
+    rings = (part, *part.holes)
+    lengths_px = [cv2.arcLength(ring.half_px, closed=True) / 2 for ring in rings]
+    # Half the width of the band that the rings leave between them, if it is long and even.
+    band_px = (2 * part.area_px - sum(ring.area_px for ring in rings)) / sum(lengths_px)
+    simplified = []
+    for ring, length_px in zip(rings, lengths_px, strict=True):
+        of_width_px = config.tolerance_of_width * min(ring.area_px / length_px, band_px)
+        of_size_px = config.tolerance_of_size * math.sqrt(ring.area_px)
+        tolerance = 2 * min(tolerance_px, of_width_px, of_size_px)
+        simplified.append(_simplified(ring.half_px, tolerance))
+    return _with_cuts(simplified[0], simplified[1:])
+
+
+def _simplified(points: Points, tolerance: float) -> Points:
+    """A closed outline (N, 2) with fewer points (Douglas-Peucker)."""
+    if len(points) <= PIECE_POINTS:
+        return cv2.approxPolyDP(points, tolerance, closed=True)[:, 0]
+    closed = np.concatenate((points, points[:1]))
+    pieces = (
+        cv2.approxPolyDP(closed[first : first + PIECE_POINTS + 1], tolerance, closed=False)
+        for first in range(0, len(points), PIECE_POINTS)
+    )
+    return np.concatenate([piece[:-1, 0] for piece in pieces])
+
+
+def _with_cuts(outline: Points, holes: list[Points]) -> Points:
+    """Join each hole by a short cut; holes run the other way round, as any fill rule needs.
 
     The cut goes there and back on one line, so it takes nothing away.
     """
     for hole in holes:
-        distances = np.square(outline[:, None] - hole[None]).sum(axis=2)
-        i, j = np.unravel_index(np.argmin(distances), distances.shape)
+        j = _nearest(hole, outline[_nearest(outline, hole[0])])
+        i = _nearest(outline, hole[j])
         outline = np.concatenate((outline[: i + 1], hole[j:], hole[: j + 1], outline[i:]))
     return outline
 
 
-def polygon_to_mask(points: np.ndarray, *, height_px: int, width_px: int) -> np.ndarray:
+def _nearest(points: Points, point: Points) -> int:
+    return int(np.argmin(np.abs(points - point).sum(axis=1)))
+
+
+def polygon_to_mask(points: Points, *, height_px: int, width_px: int) -> Mask:
     """Fill a closed polygon (N, 2) of finite x, y as browsers do: bool (H, W).
 
-    A pixel is inside if its centre is, and a centre if the outline winds around it. ValueError when
+    A pixel is inside if its center is, and a center if the outline winds around it. ValueError when
     the outline is too long to fill.
     """
     x0, y0 = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
-    # The rows of pixels whose centres lie between the ends of each edge: (2, N), first and end.
+    # The rows of pixels whose centers lie between the ends of each edge: (2, N), first and end.
     limits = np.ceil(np.sort(np.stack((y0, y1)), axis=0) - 0.5)
     first, end = np.clip(limits, 0, height_px).astype(np.int64)
     n_rows = end - first

@@ -1,6 +1,9 @@
-"""Every failure is JSON without a traceback."""
+"""Every answer is JSON, every failure without a traceback."""
 
 from backend.http.app import create_app
+
+CONFIG = """<View><Image name="image" value="$image"/><PolygonLabels name="tag" toName="image">
+<Label value="Cat"/><Label value="Dog"/></PolygonLabels></View>"""
 
 
 def test_unknown_paths_and_methods_are_json_too(client):
@@ -27,3 +30,11 @@ def test_an_unexpected_error_shows_no_traceback(service):
     assert answer.status_code == 500
     assert "secret" not in answer.text + answer.status
     assert "Traceback" not in answer.text
+
+
+def test_points_of_polygons_are_pairs_of_numbers(client, photo_uri):
+    body = {"tasks": [{"id": 1, "data": {"image": photo_uri}}], "label_config": CONFIG}
+    (prediction,) = client.post("/predict", json=body).json["results"]
+    points = [point for region in prediction["result"] for point in region["value"]["points"]]
+    assert points
+    assert all(len(point) == 2 and 0 <= min(point) <= max(point) <= 100 for point in points)

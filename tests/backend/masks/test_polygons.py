@@ -1,29 +1,30 @@
-"""Outlines and polygons: exact where nothing is simplified, close to the mask where it is."""
+"""Polygons: exact where nothing is simplified, close to the mask and short where it is."""
+
+import logging
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from backend.masks.outlines import mask_outlines
 from backend.masks.polygons import PolygonConfig, mask_to_polygons, polygon_to_mask
+from tests.backend.masks.random_masks import (
+    components,
+    dense_masks,
+    even_odd_fill,
+    holes_of,
+    iou,
+    small_masks,
+    winding_fill,
+)
 
-EXACT = PolygonConfig(tolerance=0, tolerance_px=0, speck_area=0, speck_px=0, max_parts=10_000)
-
-small_masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14))
-
-
-def filled(polygons: list[np.ndarray], hw: tuple[int, ...]) -> np.ndarray:
-    mask = np.zeros(hw, np.bool_)
-    for polygon in polygons:
-        mask |= polygon_to_mask(polygon, height_px=hw[0], width_px=hw[1])
-    return mask
-
-
-def iou(first: np.ndarray, second: np.ndarray) -> float:
-    return (first & second).sum() / (first | second).sum()
+EXACT = PolygonConfig(
+    tolerance=0, tolerance_px=0, speck_area=0, speck_px=0, max_parts=10_000, max_holes=10_000
+)
 
 
 def smooth_blobs(seed: int, blur_px: float, hw: tuple[int, int] = (300, 400)) -> np.ndarray:
@@ -39,69 +40,48 @@ def ring(radius_px: int, hole_px: int) -> np.ndarray:
     return canvas.astype(bool)
 
 
-def part_count(mask: np.ndarray) -> int:
-    return cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[0] - 1
+def line(degrees: float, width_px: int) -> np.ndarray:
+    canvas = np.zeros((768, 1024), np.uint8)
+    x, y = (300 * np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))])).astype(int)
+    cv2.line(canvas, (512 - x, 384 - y), (512 + x, 384 + y), 1, width_px)
+    return canvas.astype(bool)
 
 
-# Outlines.
+def without_specks(mask: np.ndarray, speck_px: int) -> np.ndarray:
+    """The parts that enclose at least so much, with those of their holes that do."""
+    kept = np.zeros_like(mask)
+    for part in components(mask, connectivity=8):
+        holes = holes_of(part)
+        if part.sum() + sum(hole.sum() for hole in holes) >= speck_px:
+            kept |= np.logical_or.reduce([part, *(h for h in holes if h.sum() < speck_px)])
+    return kept
 
 
-def test_one_pixel_has_the_outline_of_its_square():
-    (ring,) = mask_outlines(np.array([[False, True]]))
-    assert ring.corners.tolist() == [[1, 0], [2, 0], [2, 1], [1, 1]]
-    assert (ring.area, ring.inside_xy) == (1.0, (1.5, 0.5))
+# Exact polygons.
 
 
-@given(small_masks)
-def test_outlines_hold_the_area_of_the_mask_and_turn_at_every_corner(mask):
-    rings = mask_outlines(mask)
-    assert sum(ring.area for ring in rings) == mask.sum()
-    assert [abs(r.area) for r in rings] == sorted((abs(r.area) for r in rings), reverse=True)
-    for ring in rings:
-        x, y = ring.inside_xy
-        assert mask[int(y), int(x)]
-        steps = np.diff(ring.corners, axis=0, append=ring.corners[:1])
-        assert (steps[::2, 1] == 0).all()  # every other edge is horizontal, the rest vertical
-        assert (steps[1::2, 0] == 0).all()
-        assert (np.abs(steps).sum(axis=1) > 0).all()
-
-
-@given(small_masks)
-def test_each_part_and_each_hole_has_one_outline(mask):
-    areas = [ring.area for ring in mask_outlines(mask)]
-    outside_and_holes = cv2.connectedComponents((~np.pad(mask, 1)).astype(np.uint8))[0] - 1
-    assert sum(area > 0 for area in areas) == part_count(mask)
-    assert sum(area < 0 for area in areas) == outside_and_holes - 1
-
-
-def test_specks_have_no_outline_but_the_largest_speck_stays():
-    mask = np.zeros((9, 9), bool)
-    mask[1:3, 1:3] = mask[5, 5:8] = mask[8, 0] = True
-    assert [ring.area for ring in mask_outlines(mask, 3)] == [4, 3]
-    assert [ring.area for ring in mask_outlines(mask, 100)] == [4]
-
-
-# Polygons.
-
-
-@given(small_masks)
+@given(small_masks | dense_masks)
 def test_polygons_that_are_not_simplified_give_the_mask_back(mask):
     polygons = mask_to_polygons(mask, EXACT)
-    assert len(polygons) == part_count(mask)
-    np.testing.assert_array_equal(filled(polygons, mask.shape), mask)
+    assert len(polygons) == len(components(mask, connectivity=8))
+    np.testing.assert_array_equal(winding_fill(polygons, mask.shape), mask)
 
 
-@given(small_masks)
+@given(small_masks | dense_masks)
 def test_holes_stay_open_for_fill_rules_of_both_kinds(mask):
-    # cv2 counts crossings; polygon_to_mask counts turns, like a browser.
-    height_px, width_px = mask.shape
-    drawn = np.zeros(mask.shape, np.uint8)
-    for polygon in mask_to_polygons(mask, EXACT):
-        scaled = np.zeros((64 * height_px, 64 * width_px), np.uint8)
-        cv2.fillPoly(scaled, [(polygon * 64).astype(np.int32)], 1)
-        # Read beside the centres: the slanting cuts between holes, which cv2 draws, may pass those.
-        drawn |= scaled[23::64, 37::64]
-    np.testing.assert_array_equal(drawn.astype(bool), mask)
+    polygons = mask_to_polygons(mask, EXACT)
+    np.testing.assert_array_equal(even_odd_fill(polygons, mask.shape), mask)
+
+
+@given(dense_masks, st.integers(2, 30))
+def test_polygons_give_the_mask_back_without_its_specks(mask, speck_px):
+    expected = without_specks(mask, speck_px)
+    assume(expected.any())  # of specks alone the largest stays
+    polygons = mask_to_polygons(mask, replace(EXACT, speck_px=speck_px))
+    np.testing.assert_array_equal(winding_fill(polygons, mask.shape), expected)
+
+
+# Simplified ones.
 
 
 @pytest.mark.parametrize(
@@ -118,23 +98,54 @@ def test_holes_stay_open_for_fill_rules_of_both_kinds(mask):
 )
 def test_a_shape_with_holes_keeps_its_area(mask):
     polygons = mask_to_polygons(mask)
-    assert len(polygons) == part_count(mask)
-    assert iou(filled(polygons, mask.shape), mask) >= 0.97
+    assert len(polygons) == len(components(mask, connectivity=8))
+    assert iou(winding_fill(polygons, mask.shape), mask) >= 0.97
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_blobs_with_holes_are_close_and_short(seed):
     mask = smooth_blobs(seed, blur_px=12)
     polygons = mask_to_polygons(mask)
-    assert iou(filled(polygons, mask.shape), mask) >= 0.97
-    corners = sum(len(ring.corners) for ring in mask_outlines(mask))
-    assert sum(map(len, polygons)) < corners / 2
+    assert iou(winding_fill(polygons, mask.shape), mask) >= 0.98
+    rings = [ring for part in mask_outlines(mask) for ring in (part, *part.holes)]
+    length_px = sum(cv2.arcLength(ring.half_px, closed=True) / 2 for ring in rings)
+    assert sum(map(len, polygons)) < length_px / 6
 
 
-def test_thin_parts_keep_their_width():
+@pytest.mark.parametrize("width_px", [1, 2, 3])
+@pytest.mark.parametrize("degrees", [0, 3, 10, 22.5, 30, 45, 60, 75, 88, 90, 120, 171])
+def test_thin_lines_keep_their_area_and_place(degrees, width_px):
+    mask = line(degrees, width_px)
+    (polygon,) = mask_to_polygons(mask)
+    assert iou(winding_fill([polygon], mask.shape), mask) >= 0.9
+    assert len(polygon) < 400  # of the 1200 corners of its 600 pixels
+
+
+@pytest.mark.parametrize("width_px", [1, 2, 3])
+def test_thin_closed_lines_keep_their_area_and_place(width_px):
+    canvas = np.zeros((768, 1024), np.uint8)
+    cv2.ellipse(canvas, (500, 380), (300, 200), 20, 0, 360, 1, width_px)
+    mask = canvas.astype(bool)
+    assert iou(winding_fill(mask_to_polygons(mask), mask.shape), mask) >= 0.9
+
+
+def test_crossing_lines_keep_their_width():
     mask = np.zeros((200, 300), bool)
     mask[100, 10:290] = mask[20:180, 50:52] = True
-    assert iou(filled(mask_to_polygons(mask), mask.shape), mask) == 1
+    assert iou(winding_fill(mask_to_polygons(mask), mask.shape), mask) == 1
+
+
+def test_long_outlines_are_simplified_in_pieces_as_well():
+    rng = np.random.default_rng(0)
+    mask = np.arange(1000)[:, None] > 300 + rng.integers(0, 40, 3000)
+    (polygon,) = mask_to_polygons(mask)
+    outline = mask_outlines(mask, 100)[0]
+    assert len(outline.half_px) > 4096
+    assert len(polygon) < len(outline.half_px)
+    assert iou(winding_fill([polygon], mask.shape), mask) >= 0.99
+
+
+# Parts and limits.
 
 
 def test_parts_come_largest_first_and_specks_not_at_all():
@@ -163,7 +174,28 @@ def test_only_so_many_parts_are_kept_with_their_own_holes():
         mask[14:20, column + 5 : column + 12] = False
     config = PolygonConfig(max_parts=3)
     expected = mask & (np.arange(200) >= 140)  # the three highest columns
-    np.testing.assert_array_equal(filled(mask_to_polygons(mask, config), mask.shape), expected)
+    polygons = mask_to_polygons(mask, config)
+    np.testing.assert_array_equal(winding_fill(polygons, mask.shape), expected)
+
+
+def test_a_mask_as_fine_as_a_checkerboard_is_traced_coarsely_and_that_is_logged(caplog):
+    y, x = np.ogrid[:2101, :3001]
+    mask = (y + x) % 2 == 0
+    mask[:, 1501:] = False
+    mask[100:600, 2000:2601] = True
+    with caplog.at_level(logging.WARNING):
+        board, square = mask_to_polygons(mask)
+    assert "1/2 of its resolution" in caplog.text
+    assert (board.min(axis=0).tolist(), board.max(axis=0).tolist()) == ([0, 0], [1500, 2100])
+    expected = np.zeros_like(mask)
+    expected[100:600, 2000:2601] = True
+    assert iou(winding_fill([square], mask.shape), expected) >= 0.99
+
+
+def test_a_fine_mask_of_specks_alone_still_has_a_polygon():
+    mask = np.zeros((3000, 3600), bool)
+    mask[::3, ::3] = True
+    assert len(mask_to_polygons(mask)) == 1
 
 
 # Filling.
@@ -174,7 +206,7 @@ def test_only_so_many_parts_are_kept_with_their_own_holes():
     st.integers(1, 20),
     st.integers(1, 20),
 )
-def test_a_pixel_is_filled_when_the_outline_winds_around_its_centre(points, height_px, width_px):
+def test_a_pixel_is_filled_when_the_outline_winds_around_its_center(points, height_px, width_px):
     mask = polygon_to_mask(points, height_px=height_px, width_px=width_px)
     for y, x in np.ndindex(mask.shape):
         to_corners = points - (x + 0.5, y + 0.5)
@@ -184,7 +216,7 @@ def test_a_pixel_is_filled_when_the_outline_winds_around_its_centre(points, heig
             np.min(np.abs(np.abs(turns) - np.pi)) < 1e-6
             or np.abs(to_corners).max(axis=1).min() < 1e-6
         ):
-            continue  # the centre lies on an edge: either answer is right
+            continue  # the center lies on an edge: either answer is right
         winding = round(((turns + np.pi) % (2 * np.pi) - np.pi).sum() / (2 * np.pi))
         assert mask[y, x] == (winding != 0)
 

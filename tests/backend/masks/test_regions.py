@@ -2,9 +2,9 @@
 
 import base64
 import io
-import json
 
 import numpy as np
+import orjson
 import pytest
 from label_studio_sdk.converter import brush
 from label_studio_sdk.label_interface.interface import LabelInterface
@@ -49,7 +49,7 @@ def encoded(tag: str, mask: np.ndarray, score: float = 0.5, **named: int) -> lis
 
 
 def sdk_errors(tag: str, items: list[dict]) -> list[str]:
-    sent = json.loads(json.dumps(items))
+    sent = orjson.loads(orjson.dumps(items, option=orjson.OPT_SERIALIZE_NUMPY))
     return LabelInterface(config(tag)).validate_prediction({"result": sent}, return_errors=True)
 
 
@@ -114,7 +114,12 @@ def test_polygon_labels_are_one_closed_polygon_a_part_in_percent():
     assert (large["id"], small["id"]) == ("r1", "r1-1")
     assert large["value"]["closed"] is True
     assert small["value"]["polygonlabels"] == ["c1"]
-    assert sorted(small["value"]["points"]) == [[75, 75], [75, 95], [93.75, 75], [93.75, 95]]
+    assert sorted(small["value"]["points"].tolist()) == [
+        [75, 75],
+        [75, 95],
+        [93.75, 75],
+        [93.75, 95],
+    ]
 
 
 @pytest.mark.parametrize("tag", TAGS)
