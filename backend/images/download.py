@@ -14,15 +14,10 @@ from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
 from backend.errors import ImageBroken, ImageForbidden, ImageNotFound, ImageTooLarge
-from backend.images.ssrf import (
-    PublicOnlyAdapter,
-    check_host,
-    is_allowed_host,
-    may_share_credentials,
-    origin,
-)
+from backend.images.ssrf import PublicOnlyAdapter, check_host, is_allowed_host
 from backend.label_studio.client import LabelStudio, keep_headers
 from backend.label_studio.tokens import REMEDIES
+from backend.label_studio.url_origin import may_share_credentials, origin
 
 MAX_REQUESTS = 6  # for one image: the first and five redirects
 CHUNK_BYTES = 1 << 16

@@ -10,7 +10,6 @@ import ipaddress
 import socket
 from collections.abc import Callable, Collection
 from typing import Any
-from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -20,7 +19,6 @@ from backend.errors import ImageForbidden
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 EMBEDDED_IPV4: list[Callable[[ipaddress.IPv6Address], ipaddress.IPv4Address | None]] = [
     lambda ip: ip.ipv4_mapped,
@@ -28,24 +26,6 @@ EMBEDDED_IPV4: list[Callable[[ipaddress.IPv6Address], ipaddress.IPv4Address | No
     lambda ip: ip.teredo[1] if ip.teredo else None,
     lambda ip: ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None,
 ]
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of an http(s) URL, such as `("https", "example.com", 443)`.
-
-    Raises ValueError for any other text.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS or not (host := (parts.hostname or "").rstrip(".")):
-        raise ValueError("it must start with http:// or https:// and name a host")
-    return parts.scheme, host, parts.port or DEFAULT_PORTS[parts.scheme]
-
-
-def may_share_credentials(known_url: str, url: str) -> bool:
-    """Whether credentials for `known_url` may be sent to `url`: same origin, or http to https."""
-    known, other = origin(known_url), origin(url)
-    is_upgrade = known == ("http", known[1], 80) and other == ("https", known[1], 443)
-    return other == known or is_upgrade
 
 
 def is_public(address: str) -> bool:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import requests
 
 from backend.errors import LabelStudioError, SettingsError
-from backend.images.ssrf import may_share_credentials, origin
 from backend.label_studio.tokens import REMEDIES, AccessToken, token_kind
+from backend.label_studio.url_origin import may_share_credentials, origin
 
 FAILURE_CACHE_S = 5.0  # a failed token exchange is not repeated for so long: a batch asks often
 
