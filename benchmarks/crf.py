@@ -23,9 +23,9 @@ from torch import Tensor
 
 from benchmarks.crf_peers import HAS_PYDENSECRF, pydensecrf, truncated
 from benchmarks.refining import SETS, Score, inputs, sources
-from model.refine.crf import SMALLEST_PROB, CrfConfig
+from model.refine.crf import MIN_PROB, CrfConfig
 from model.refine.refiners import ABSENT_PROB, REFINERS, refine_to_labels
-from model.refine.tiles import above, resize
+from model.refine.tiles import classes_above, resize
 
 # Probs (K, h, w) and an image (3, H, W) uint8 -> class indices (H, W).
 Labeller = Callable[[Tensor, Tensor], Tensor]
@@ -66,7 +66,7 @@ def main() -> None:
 def all_labellers(skip: list[str]) -> dict[str, Labeller]:
     labellers: dict[str, Labeller] = {name: refiner_labels(name) for name in REFINERS}
     labellers["crf, last step full size"] = lambda probs, image: refine_to_labels(
-        "crf", probs, image, replace(DEFAULTS, middle_pixels=image.shape[1] * image.shape[2])
+        "crf", probs, image, replace(DEFAULTS, intermediate_pixels=image.shape[1] * image.shape[2])
     )[0]
     labellers["truncated 11 x 11"] = lambda probs, image: peer(truncated, probs, image)
     if HAS_PYDENSECRF:
@@ -82,9 +82,9 @@ def peer(
     refine: Callable[[Tensor, np.ndarray, CrfConfig], Tensor], probs: Tensor, image: Tensor
 ) -> Tensor:
     """A peer's labels (H, W), of the same classes that ours keeps, from the same unary."""
-    kept = above(probs, ABSENT_PROB)
+    kept = classes_above(probs, ABSENT_PROB)
     size_hw = (image.shape[1], image.shape[2])
-    unary = resize(probs[kept], size_hw).clamp_min(SMALLEST_PROB).log()
+    unary = resize(probs[kept], size_hw).clamp_min(MIN_PROB).log()
     return kept[refine(unary, image.permute(1, 2, 0).numpy(), DEFAULTS).argmax(dim=0)]
 
 
@@ -100,7 +100,7 @@ def add_agreement(
     size_hw = (round(image.shape[1] * factor), round(image.shape[2] * factor))
     small = resize(image, size_hw).round().to(torch.uint8)
     all_pixels = size_hw[0] * size_hw[1]
-    everything = replace(DEFAULTS, working_pixels=all_pixels, middle_pixels=all_pixels)
+    everything = replace(DEFAULTS, working_pixels=all_pixels, intermediate_pixels=all_pixels)
     exact = refine_to_labels("crf", probs, small, everything)[0]
     changed = exact != refine_to_labels("none", probs, small)[0]
     if changed.any():

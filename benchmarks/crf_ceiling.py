@@ -17,9 +17,9 @@ from torch import Tensor
 from benchmarks.crf_peers import pydensecrf
 from benchmarks.lattice import lattice_mean_field
 from benchmarks.refining import SETS, blocky_probs
-from model.refine.crf import SMALLEST_PROB, CrfConfig, mean_field
+from model.refine.crf import MIN_PROB, CrfConfig, mean_field
 from model.refine.refiners import ABSENT_PROB
-from model.refine.tiles import above, resize
+from model.refine.tiles import classes_above, resize
 
 SETTINGS = {
     "defaults": CrfConfig(),
@@ -69,8 +69,8 @@ def shrink(image: Tensor, pixels: int) -> Tensor:
 def count(probs: Tensor, image: Tensor, config: CrfConfig, random: torch.Generator) -> Tensor:
     """Pixels (pairs, 4): same label, all, same label of the changed ones, changed ones."""
     size_hw = (image.shape[1], image.shape[2])
-    kept = probs[above(probs, ABSENT_PROB)]
-    unary = resize(kept, size_hw).clamp_min(SMALLEST_PROB).log()
+    kept = probs[classes_above(probs, ABSENT_PROB)]
+    unary = resize(kept, size_hw).clamp_min(MIN_PROB).log()
     before = unary.argmax(dim=0)
     rgb = image.float()
     ours = mean_field(unary[None], rgb[None], config).probs[0].argmax(dim=0)

@@ -44,7 +44,7 @@ def combinations(varied: list[str]) -> list[dict[str, float]]:
     """["a=1,2", "b=3"] -> [{"a": 1, "b": 3}, {"a": 2, "b": 3}]"""
     names = [one.split("=")[0] for one in varied]
     values = [[float(text) for text in one.split("=")[1].split(",")] for one in varied]
-    whole = {"iterations", "working_pixels", "middle_pixels"}
+    whole = {"iterations", "working_pixels", "intermediate_pixels"}
     return [
         {n: int(v) if n in whole else v for n, v in zip(names, row, strict=True)}
         for row in product(*values)
