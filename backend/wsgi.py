@@ -42,7 +42,7 @@ def load_segmenter(settings: Settings, store: Store) -> Segmenter:
             settings.clip_model, settings.clip_pretrained, settings.device, settings.precision
         )
     )
-    segmenter.version(default_settings(settings))  # an unknown METHOD or REFINER is told now
+    default_settings(settings).resolve()  # an unknown METHOD or REFINER is told now
     return replace(segmenter, encode_text=CachedTextEncoder(segmenter.encode_text, store))
 
 
@@ -174,10 +174,11 @@ def create(
 
 def warm_up(annotator: Annotator) -> None:
     """Go once through a prediction and a click: first times are slow."""
-    segmenter, settings, words = annotator.segmenter, annotator.default, Vocabulary.of(["object"])
-    (features,) = segmenter.encode([NOTHING], settings, words)
-    segmenter.segment(features, NOTHING, words, settings)
-    segmenter.answer_prompts(features, NOTHING, [PointPrompt(0.5, 0.5)], words, 0, settings)
+    segmenter, words = annotator.segmenter, Vocabulary.of(["object"])
+    method = annotator.default.resolve()
+    (features,) = segmenter.encode([NOTHING], method, words)
+    segmenter.segment(features, NOTHING, words, method)
+    segmenter.answer_prompts(features, NOTHING, [PointPrompt(0.5, 0.5)], words, 0, method)
 
 
 def start_block(parts: Parts) -> str:

@@ -1,6 +1,6 @@
 """How many clicks a mask takes, beside what colours alone give.
 
-    python -m benchmarks.clicks                    all shared sets, 40 objects each
+    python -m benchmarks.clicks                    all sets, 40 objects each
     python -m benchmarks.clicks --objects 10 --pictures clicks/
 
 The literature's protocol: the next click goes to the middle of the largest error, on the thing if
@@ -19,17 +19,16 @@ import cv2
 import numpy as np
 from skimage.segmentation import random_walker
 
-from benchmarks.datasets import IGNORE, MeasuringSet, shared_sets
-from benchmarks.miou import has_background, vocabulary_of
-from model import (
-    CheckpointConfig,
-    DenseFeatures,
-    PointPrompt,
-    Segmenter,
-    SegmentSettings,
-    build_segmenter,
+from benchmarks.datasets import IGNORE, MeasuringSet, add_data_arguments, chosen_sets
+from benchmarks.measuring import (
+    add_checkpoint_arguments,
+    has_background,
+    load_segmenter,
+    vocabulary_of,
 )
+from model import METHODS, DenseFeatures, PointPrompt, Segmenter
 
+METHOD = METHODS["firstpass"]
 MAX_CLICKS = 10
 LONG_SIDE_PX = 512
 SMALLEST_SHARE = 0.005
@@ -51,11 +50,10 @@ Method = Callable[[Thing, Sequence[PointPrompt]], np.ndarray]
 
 def main() -> None:
     arguments = parse_arguments()
-    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    sets = chosen_sets(arguments)
+    segmenter = load_segmenter(arguments)
     columns = "clicks to 0.7   to 0.8   IoU at 1       3       5      10   ms"
-    for data in shared_sets():
-        if data.name == "coco_object_train":  # the same photos as voc21
-            continue
+    for data in sets:
         things = list(things_of(segmenter, data, arguments.objects))
         print(f"\n{data.name}, {len(things)} objects\n  {'':16} {columns}")
         methods: dict[str, Method] = {
@@ -91,7 +89,7 @@ def things_of(segmenter: Segmenter, data: MeasuringSet, count: int) -> Iterator[
         ]
         if parts:
             label, part = parts[generator.integers(len(parts))]
-            (features,) = segmenter.encode([sample.image], SegmentSettings())
+            (features,) = segmenter.encode([sample.image], METHOD)
             image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
             yield Thing(image, part, truth == IGNORE, label, features)
 
@@ -137,11 +135,11 @@ def clicks_to(runs: np.ndarray, iou: float) -> float:
 
 
 def firstpass(segmenter: Segmenter, data: MeasuringSet) -> Method:
-    vocabulary, settings = vocabulary_of(data, "plain"), SegmentSettings()
+    vocabulary = vocabulary_of(data, "plain")
 
     def method(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
         return segmenter.answer_prompts(
-            thing.features, thing.image, prompts, vocabulary, thing.label, settings
+            thing.features, thing.image, prompts, vocabulary, thing.label, METHOD
         )[0]
 
     return method
@@ -210,12 +208,12 @@ def outlined(image: np.ndarray, mask: np.ndarray, prompts: Sequence[PointPrompt]
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clicks")
+    add_data_arguments(parser)
+    add_checkpoint_arguments(parser)
     parser.add_argument(
         "--objects", type=int, default=40, help="images of each set, one object each"
     )
     parser.add_argument("--pictures", type=Path, help="folder for overlays after three clicks")
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
 """Refiners side by side: python -m benchmarks.crf [--limit 2] [--cache DIR]
 
 One table: CPU time and its ratio to pydensecrf2, peak memory, agreement with the exact dense CRF,
-and the gain in mIoU and boundary F-score over "none" on each shared set, from the probs of the
+and the gain in mIoU and boundary F-score over "none" on each set, from the probs of the
 checkpoint and from blocky ones made of the truth. Every CRF has the same parameters.
 
 Exact means all pairs of pixels at full resolution, which grows with the square of their number: so
@@ -15,14 +15,14 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.crf_peers import HAS_PYDENSECRF, pydensecrf, truncated
-from benchmarks.refining import SETS, Score, inputs, sources
+from benchmarks.datasets import TABLE_SETS, add_data_arguments, chosen_sets
+from benchmarks.refining import Score, add_source_arguments, inputs, sources
 from model.refine.crf import MIN_PROB, CrfConfig
 from model.refine.refiners import ABSENT_PROB, REFINERS, refine_to_labels
 from model.refine.tiles import classes_above, resize
@@ -35,18 +35,16 @@ REFERENCE = "pydensecrf2"
 
 def main() -> None:
     arguments = parse_arguments()
-    if not all(data.folder.exists() for data in SETS):
-        print(f"No measuring sets, so nothing to refine: {', '.join(str(s.folder) for s in SETS)}")
-        return
+    sets = chosen_sets(arguments, default=TABLE_SETS)
     torch.set_num_threads(arguments.threads)
     labellers = all_labellers(arguments.skip)
-    made = sources(arguments.model, arguments.pretrained, arguments.cache)
+    made = sources(arguments)
     scores: dict[str, dict[str, Score]] = {}
     seconds: dict[str, list[float]] = {label: [] for label in labellers}
     agreement: dict[str, list[float]] = {label: [] for label in labellers}
     peak_mb: dict[str, float] = {}
     for source_name, source in made.items():
-        for data in SETS:
+        for data in sets:
             of_set = {label: Score(len(data.class_names)) for label in labellers}
             for number, (sample, image, probs) in enumerate(inputs(data, source, arguments.limit)):
                 for label, labeller in labellers.items():
@@ -154,14 +152,13 @@ def print_table(
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crf")
-    parser.add_argument("--limit", type=int, default=2, help="so many images of each set; 0: all")
+    add_data_arguments(parser)
+    parser.set_defaults(limit=2)
+    add_source_arguments(parser)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--exact-images", type=int, default=1, help="so many of each set")
     parser.add_argument("--exact-pixels", type=int, default=120 * 120)
     parser.add_argument("--skip", action="append", default=[], help="a row to leave out")
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
-    parser.add_argument("--cache", type=Path, help="a folder that keeps the checkpoint's probs")
     return parser.parse_args()
 
 

@@ -12,14 +12,8 @@ import cv2
 import numpy as np
 import skimage.data
 
-from model import (
-    CheckpointConfig,
-    ClassPrompt,
-    Segmenter,
-    SegmentSettings,
-    Vocabulary,
-    build_segmenter,
-)
+from benchmarks.measuring import add_checkpoint_arguments, load_segmenter
+from model import ClassPrompt, Segmenter, SegmentSettings, Vocabulary
 
 # Photo, its words, and the crop that is shown (top, left, side in px).
 SCENES = (
@@ -34,11 +28,10 @@ GAP_PX = 6
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crf_picture")
     parser.add_argument("--out", type=Path, default=Path("docs/crf.jpg"))
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
+    add_checkpoint_arguments(parser)
     parser.add_argument("--refiner", default="crf")
     arguments = parser.parse_args()
-    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    segmenter = load_segmenter(arguments)
     columns = [scene_column(segmenter, *scene, arguments.refiner) for scene in SCENES]
     picture = np.concatenate(columns, axis=1)[:, :-GAP_PX]
     cv2.imwrite(str(arguments.out), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
@@ -55,11 +48,11 @@ def scene_column(
     """Before above after, (2 tiles, 1 tile, 3) with a white gap below and to the right."""
     image = getattr(skimage.data, photo)()
     vocabulary = Vocabulary(tuple(ClassPrompt(word) for word in words))
-    features = segmenter.encode([image], SegmentSettings())[0]
+    features = segmenter.encode([image], SegmentSettings().resolve())[0]
     tiles = []
     for name in ("none", refiner):
-        settings = SegmentSettings(refiner=name)
-        label_map = segmenter.segment(features, image, vocabulary, settings).label_map
+        method = SegmentSettings(refiner=name).resolve()
+        label_map = segmenter.segment(features, image, vocabulary, method).label_map
         tiles.append(tile(image, label_map, crop))
     return np.concatenate(tiles)
 

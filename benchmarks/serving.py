@@ -69,13 +69,13 @@ class CannedSegmenter:
     def __init__(self, found: Segmentation) -> None:
         self.found = found
 
-    def encode(self, images: Any, _settings: Any) -> list[None]:
+    def encode(self, images: Any, _method: Any) -> list[None]:
         return [None for _ in images]
 
     def segment(self, *_: Any) -> Segmentation:
         return self.found
 
-    def version(self, _settings: Any) -> str:
+    def version(self, _method: Any) -> str:
         return "canned"
 
 

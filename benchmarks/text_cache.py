@@ -22,10 +22,11 @@ from safetensors.torch import save_file
 import model
 from backend.prediction.text_cache import CachedTextEncoder
 from backend.store.store import Store, StoreConfig, open_store
+from benchmarks.datasets import DEFAULT_DATA
 from model import TEMPLATES, CheckpointConfig, TextEncoder, build_segmenter
 
 STARTER = Path(model.__file__).parent / "starter" / "starter.json"
-CLASS_LIST = Path(__file__).parents[2] / "shared" / "data" / "classlists" / "cls_coco_stuff.txt"
+CLASS_LIST = DEFAULT_DATA / "classlists" / "cls_coco_stuff.txt"
 COLOURS = ("red", "blue", "green", "black", "white", "yellow", "brown", "grey", "pink")
 NOUNS = (
     "car chair leaf wall dog road bottle shirt window table tree boat bag door cup lamp box hat bed"

@@ -21,7 +21,7 @@ from open_clip.factory import load_checkpoint
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from torch import Tensor, nn
 
-from model.encoder.vit import WHAT_WORKS, check_vit
+from model.encoder.tower_check import WHAT_WORKS, check_tower
 from model.errors import CheckpointError
 
 STARTER_CONFIG = Path(__file__).parent / "starter" / "starter.json"
@@ -57,7 +57,7 @@ def load(model: str, pretrained: str) -> Checkpoint:
         name, clip, tokenizer = _load_by_id(model, pretrained)
     else:
         name, clip, tokenizer = _load_registered(model, pretrained)
-    check_vit(clip.visual, name)
+    check_tower(clip.visual, name)
     preprocess = open_clip.get_model_preprocess_cfg(clip)
     return Checkpoint(
         name=name,
@@ -215,7 +215,7 @@ def check_activation(model: str, pretrained: str) -> None:
 
 
 def _check_config(config: dict[str, Any], name: str) -> None:
-    """Refuse by the config what `check_vit` would refuse after the download."""
+    """Refuse by the config what `check_tower` would refuse after the download."""
     vision = config["vision_cfg"]
     if vision.get("timm_model_name"):
         reason = f"its image tower is timm's {vision['timm_model_name']}"

@@ -161,8 +161,8 @@ class Learner:
             return None
         with self.annotator.metrics.stage("learn"):
             lesson = self.annotator.segmenter.learn(
-                opened.features, opened.image, taught,
-                vocabulary_of(labels, question.project), question.settings,
+                opened.features, taught,
+                vocabulary_of(labels, question.project), question.settings.resolve(),
             )  # fmt: skip
         return NewLesson(control.from_name, page, lesson)
 

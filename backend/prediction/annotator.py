@@ -56,13 +56,13 @@ class Annotator:
         """model_version: checkpoint, method, settings and what was learnt; never empty."""
         name = ""
         if self.recall is not None:
-            space = self.segmenter.space(project.segment_settings(self.default))
+            space = self.segmenter.space(project.segment_settings(self.default).resolve())
             name = self.recall.name(project_id, project.memory_version, space)
         return self.version_with(project, name)
 
     def version_with(self, project: ProjectSettings, learnt: str) -> str:
         """The model_version with this version of what was learnt, "" for none."""
-        version = self.segmenter.version(project.segment_settings(self.default))
+        version = self.segmenter.version(project.segment_settings(self.default).resolve())
         words = project.words_json()
         version = f"{version}+{digest(words)[:4]}" if words else version
         return f"{version}+memory-{learnt}" if learnt else version
@@ -84,7 +84,7 @@ class Annotator:
         """
         settings, learnt = project.segment_settings(self.default), Learnt()
         if self.recall is not None:
-            space = self.segmenter.space(settings)
+            space = self.segmenter.space(settings.resolve())
             learnt = self.recall.learnt(project_id, project.memory_version, space)
         version = self.version_with(project, learnt.name)
         if context is not None and not context.get("result"):
@@ -141,7 +141,7 @@ class Annotator:
     def open_page(self, uri: str, task_id: Any, question: Question) -> Page:
         """The image and its features: for a click those at hand, else the image as it is now."""
         source = (question.project_id, task_id, uri, question.auth)
-        space = self.segmenter.space(question.settings) if self.features else ""
+        space = self.segmenter.space(question.settings.resolve()) if self.features else ""
         if self.features and question.prompts and (page := self.features.page(source, space)):
             return page
         with self.metrics.stage("load"):
@@ -149,7 +149,7 @@ class Annotator:
 
         def encode() -> DenseFeatures:
             left_s = max(question.deadline - time.monotonic(), 0.0)
-            return self.batcher(image, question.settings, timeout_s=left_s)
+            return self.batcher(image, question.settings.resolve(), timeout_s=left_s)
 
         with self.metrics.stage("encode"):
             if self.features is None:
@@ -162,7 +162,7 @@ class Annotator:
         memory = question.learnt.memories.get(place.control.from_name)
         with self.turn(question), self.metrics.stage("segment"):
             found = self.segmenter.segment(
-                page.features, page.image, vocabulary, question.settings, memory
+                page.features, page.image, vocabulary, question.settings.resolve(), memory
             )
         with self.metrics.stage("regions"):
             regions: list[dict[str, Any]] = []
@@ -194,7 +194,7 @@ class Annotator:
         with self.metrics.stage("click"):
             mask, score = self.segmenter.answer_prompts(
                 page.features, page.image, [prompt.shape for prompt in prompts],
-                vocabulary, index, question.settings, memory,
+                vocabulary, index, question.settings.resolve(), memory,
             )  # fmt: skip
         label = place.labels[index]
         with self.metrics.stage("regions"):

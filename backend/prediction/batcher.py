@@ -2,7 +2,7 @@
 
 A GPU encodes eight images in little more time than one, and a CPU does one after the other
 fastest. So request threads hand their image in and wait, and one thread of our own encodes: it
-takes what is waiting, up to `max_images` of equal settings.
+takes what is waiting, up to `max_images` of equal methods.
 """
 
 import logging
@@ -17,16 +17,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backend.errors import Overloaded
-from model import DenseFeatures, SegmentSettings
+from model import DenseFeatures, MethodConfig
 
-Encode = Callable[[Sequence[np.ndarray], SegmentSettings], list[DenseFeatures]]
+Encode = Callable[[Sequence[np.ndarray], MethodConfig], list[DenseFeatures]]
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Job:
     image: np.ndarray  # RGB uint8 (H, W, 3)
-    settings: SegmentSettings
+    method: MethodConfig
     answer: "Future[DenseFeatures]" = field(default_factory=Future)
 
 
@@ -51,10 +51,10 @@ class Batcher:
         self._thread.start()
 
     def __call__(
-        self, image: np.ndarray, settings: SegmentSettings, *, timeout_s: float | None = None
+        self, image: np.ndarray, method: MethodConfig, *, timeout_s: float | None = None
     ) -> DenseFeatures:
         """Dense features of the RGB image (H, W, 3). Raises Overloaded when its turn is too far."""
-        job = Job(image, settings)
+        job = Job(image, method)
         try:
             self._waiting.put_nowait(job)
         except queue.Full as error:
@@ -80,7 +80,7 @@ class Batcher:
         self._thread.join()
 
     def _run(self) -> None:
-        held: Job | None = None  # taken from the line, but of other settings than its batch
+        held: Job | None = None  # taken from the line, but of another method than its batch
         while True:
             first = held or self._waiting.get()
             if first is None:
@@ -103,14 +103,14 @@ class Batcher:
                 break
             if job is None:
                 return batch, None, True
-            if job.settings != first.settings:
+            if job.method != first.method:
                 return batch, job, False
             batch.append(job)
         return batch, None, False
 
     def _answer(self, jobs: list[Job]) -> None:
         try:
-            found = self._encode([job.image for job in jobs], jobs[0].settings)
+            found = self._encode([job.image for job in jobs], jobs[0].method)
         except Exception as error:
             if len(jobs) == 1:
                 jobs[0].answer.set_exception(error)

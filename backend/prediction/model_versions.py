@@ -22,7 +22,9 @@ def model_versions(annotator: Annotator, projects: Projects, of: Iterable[str]) 
         settings = projects.recall(project)
         found.append(annotator.version_with(settings, ""))
         if annotator.recall is not None:
-            space = annotator.segmenter.space(settings.segment_settings(annotator.default))
+            space = annotator.segmenter.space(
+                settings.segment_settings(annotator.default).resolve()
+            )
             found += [
                 annotator.version_with(settings, name)
                 for name, spaces in reversed(annotator.recall.head(project).versions)
@@ -43,7 +45,7 @@ def trouble_of(annotator: Annotator, project: str, settings: ProjectSettings) ->
     """A sentence on what a project learnt that is not used as one would think, or None."""
     if annotator.recall is None:
         return None
-    space = annotator.segmenter.space(settings.segment_settings(annotator.default))
+    space = annotator.segmenter.space(settings.segment_settings(annotator.default).resolve())
     return annotator.recall.head(project).trouble(settings.memory_version, space)
 
 

@@ -1,4 +1,4 @@
-"""The method as a whole: words and an image in, one mask a class out."""
+"""The method as a whole: words and an image in, one mask for each class out."""
 
 from dataclasses import replace
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from model import METHODS, ClassPrompt, MethodError, Segmentation, SegmentSettings, Vocabulary
-from model.encoder.image_encoder import DenseFeatures
+from model import METHODS, ClassPrompt, Segmentation, SegmentSettings, Vocabulary
+from model.features import DenseFeatures
 
-PLAIN = SegmentSettings(refiner="none", logit_scale=100.0)
+PLAIN = SegmentSettings(refiner="none", logit_scale=100.0).resolve()
 
 
 class FixedWords:
@@ -137,38 +137,14 @@ def test_automatic_settings_need_no_numbers(tiny_segmenter):
     assert found.label_map.shape == (64, 64)
 
 
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        (SegmentSettings("magic"), "Unknown method 'magic'.*firstpass"),
-        (SegmentSettings(refiner="magic"), "Unknown refiner 'magic'.*none"),
-        (SegmentSettings(templates="magic"), "Unknown template set 'magic'.*imagenet80"),
-        (SegmentSettings(synonym_reduction="magic"), "Unknown synonym reduction.*max, mean"),
-        (SegmentSettings(logit_scale=-1.0), 'logit_scale is -1.0.*from 1 to 1000 or "auto"'),
-        (SegmentSettings(prob_threshold="high"), "prob_threshold is 'high'"),
-        (SegmentSettings(description_weight=2.0), "description_weight is 2.0.*from 0 to 1[.]"),
-        (SegmentSettings(area_threshold=True), "area_threshold is True"),
-        (SegmentSettings(area_threshold=float("nan")), "area_threshold is nan"),
-    ],
-)
-def test_settings_that_cannot_be_used_are_named(settings, says):
-    with pytest.raises(MethodError, match=says):
-        settings.resolve()
-
-
-def test_a_domain_gives_its_words_to_the_negatives_too():
-    assert SegmentSettings(templates="aerial").resolve().negative_templates == "aerial"
-    assert SegmentSettings(templates="imagenet80").resolve().negative_templates == "imagenet7"
-
-
 def test_the_version_names_checkpoint_method_and_settings(tiny_segmenter):
-    plain = tiny_segmenter.version(SegmentSettings())
+    plain = tiny_segmenter.version(METHODS["firstpass"])
     name, method, refiner = plain.split("/")
     assert name == f"tiny_clip-{tiny_segmenter.fingerprint[:8]}"
     assert method == "firstpass"
-    assert refiner == METHODS["firstpass"].refiner
+    assert refiner == METHODS["firstpass"].decision.refiner
     versions = [
-        tiny_segmenter.version(settings)
+        tiny_segmenter.version(settings.resolve())
         for settings in (
             SegmentSettings("naclip"),
             SegmentSettings(refiner="none"),
@@ -177,11 +153,14 @@ def test_the_version_names_checkpoint_method_and_settings(tiny_segmenter):
         )
     ]
     assert len({plain, *versions}) == 5
-    assert tiny_segmenter.version(SegmentSettings(logit_scale=30.0)) == versions[2]
+    assert tiny_segmenter.version(SegmentSettings(logit_scale=30).resolve()) == versions[2]
+    assert versions[1] == plain.replace("/crf", "/none")
 
 
 def test_a_method_of_ones_own_takes_the_place_of_a_name(tiny_segmenter):
-    own = replace(METHODS["firstpass"], attention="kk")
-    version = tiny_segmenter.version(SegmentSettings(own))
-    assert version != tiny_segmenter.version(SegmentSettings())
-    assert SegmentSettings(own, refiner="none").resolve() == replace(own, refiner="none")
+    preset = METHODS["firstpass"]
+    own = replace(preset, windows=replace(preset.windows, stride_px=64))
+    image = np.zeros((48, 64, 3), np.uint8)
+    (found,) = tiny_segmenter([image], Vocabulary.of(["cat"]), SegmentSettings(own))
+    assert found.label_map.shape == (48, 64)
+    assert tiny_segmenter.version(own) != tiny_segmenter.version(preset)

@@ -13,14 +13,13 @@ from model import SegmentSettings, TaughtMask, Vocabulary
 
 @pytest.fixture(scope="module")
 def lessons(tiny_segmenter, photo) -> list[NewLesson]:
-    (features,) = tiny_segmenter.encode([photo], SegmentSettings())
+    method = SegmentSettings().resolve()
+    (features,) = tiny_segmenter.encode([photo], method)
     words, found = Vocabulary.of(["Cat"]), []
     for rows in (10, 20, 30):
         mask = np.zeros(photo.shape[:2], dtype=bool)
         mask[:rows] = True
-        lesson = tiny_segmenter.learn(
-            features, photo, [TaughtMask("Cat", mask)], words, SegmentSettings()
-        )
+        lesson = tiny_segmenter.learn(features, [TaughtMask("Cat", mask)], words, method)
         found.append(NewLesson("tag", 0, lesson))
     return found
 

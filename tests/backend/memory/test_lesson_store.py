@@ -17,19 +17,19 @@ from backend.store.store import StoreConfig, open_store
 from model import SegmentSettings, TaughtMask, Vocabulary
 
 WORDS = Vocabulary.of(["Cat", "Dog"])
-SETTINGS = SegmentSettings()
+METHOD = SegmentSettings().resolve()
 
 
 @pytest.fixture(scope="module")
 def lesson(tiny_segmenter, photo):
     """Make a lesson: a mask of so many rows for this label."""
-    (features,) = tiny_segmenter.encode([photo], SETTINGS)
+    (features,) = tiny_segmenter.encode([photo], METHOD)
 
-    def make(label="Cat", rows=20, settings=SETTINGS):
+    def make(label="Cat", rows=20, method=METHOD):
         mask = np.zeros(photo.shape[:2], dtype=bool)
         mask[:rows] = True
-        found = tiny_segmenter.encode([photo], settings)[0] if settings != SETTINGS else features
-        return tiny_segmenter.learn(found, photo, [TaughtMask(label, mask)], WORDS, settings)
+        found = tiny_segmenter.encode([photo], method)[0] if method != METHOD else features
+        return tiny_segmenter.learn(found, [TaughtMask(label, mask)], WORDS, method)
 
     return make
 
@@ -47,7 +47,7 @@ def teach(memory, project, annotation, lesson, updated_us=1, task="t", **more):
 
 @pytest.fixture
 def space(tiny_segmenter):
-    return tiny_segmenter.space(SETTINGS)
+    return tiny_segmenter.space(METHOD)
 
 
 def test_predictions_use_it_after_so_many_changes_and_not_before(store, project, lesson, space):
@@ -113,10 +113,10 @@ def test_a_deletion_is_out_of_every_version_at_once(store, project, lesson, spac
 
 def test_lessons_of_other_features_are_not_used_and_said(store, project, lesson, tiny_segmenter):
     memory, recall = MemoryStore(store), Recall(store, MemoryStore(store))
-    other = SegmentSettings(method="clip")
-    teach(memory, project, "1", lesson(settings=other))
+    other = SegmentSettings(method="clip").resolve()
+    teach(memory, project, "1", lesson(method=other))
     memory.train(project)
-    ours, theirs = tiny_segmenter.space(SETTINGS), tiny_segmenter.space(other)
+    ours, theirs = tiny_segmenter.space(METHOD), tiny_segmenter.space(other)
     assert ours != theirs
     assert recall.name(project, "newest", ours) == ""
     assert recall.name(project, "newest", theirs).startswith("1-")

@@ -8,9 +8,9 @@ import pytest
 
 from backend.errors import Overloaded
 from backend.prediction.batcher import Batcher
-from model import SegmentSettings
+from model import MethodConfig, SegmentSettings
 
-PLAIN = SegmentSettings()
+PLAIN = SegmentSettings().resolve()
 
 
 def picture(number: int) -> np.ndarray:
@@ -21,16 +21,16 @@ class Encoder:
     """Answers each image's number; holds its batches until told to go on."""
 
     def __init__(self, *, is_open: bool = True) -> None:
-        self.batches: list[tuple[list[int], SegmentSettings]] = []
+        self.batches: list[tuple[list[int], MethodConfig]] = []
         self.is_busy, self.may_go = threading.Event(), threading.Event()
         if is_open:
             self.may_go.set()
 
-    def __call__(self, images, settings):
+    def __call__(self, images, method):
         self.is_busy.set()
         assert self.may_go.wait(20)
         numbers = [int(image[0, 0, 0]) for image in images]
-        self.batches.append((numbers, settings))
+        self.batches.append((numbers, method))
         if 13 in numbers:
             raise ValueError(f"cannot encode {numbers}")
         return numbers
@@ -76,15 +76,15 @@ def test_a_batch_holds_no_more_than_its_limit(held):
     assert max(len(numbers) for numbers, _ in encoder.batches) == 4
 
 
-def test_images_of_other_settings_are_never_in_the_same_batch(held):
+def test_images_of_another_method_are_never_in_the_same_batch(held):
     encoder, batcher, threads = held
-    other = SegmentSettings(method="clip")
+    other = SegmentSettings(method="clip").resolve()
     answers = [threads.submit(batcher, picture(n), other if n % 2 else PLAIN) for n in (1, 2, 3, 4)]
     wait_in_line(batcher, 4)
     encoder.may_go.set()
     assert [answer.result(20) for answer in answers] == [1, 2, 3, 4]
-    for numbers, settings in encoder.batches:
-        assert all((n % 2 == 1) == (settings == other) for n in numbers)
+    for numbers, method in encoder.batches:
+        assert all((n % 2 == 1) == (method == other) for n in numbers)
 
 
 def test_one_bad_image_fails_alone(held):

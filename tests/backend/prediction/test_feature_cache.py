@@ -85,11 +85,11 @@ def test_bytes_are_bounded_and_the_latest_stay(store, encode):
 
 
 def test_workers_share_features_through_the_store_when_told_to(store, encode, tiny_segmenter):
-    settings = SegmentSettings()
+    method = SegmentSettings().resolve()
     photo = image(99, side=48)
-    (features,) = tiny_segmenter.encode([photo], settings)
+    (features,) = tiny_segmenter.encode([photo], method)
     config = FeatureCacheConfig(store_s=60)
-    space = tiny_segmenter.space(settings)
+    space = tiny_segmenter.space(method)
     FeatureCache(store, config).features("here", photo, space, lambda: features)
     cache = FeatureCache(store, config)
     found = cache.features("here", photo, space, encode)
