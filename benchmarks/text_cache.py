@@ -23,7 +23,7 @@ import model
 from backend.prediction.text_cache import CachedTextEncoder
 from backend.store.store import Store, StoreConfig, open_store
 from benchmarks.datasets import DEFAULT_DATA
-from model import TEMPLATES, CheckpointConfig, TextEncoder, build_segmenter
+from model import TEMPLATES, CheckpointConfig, build_segmenter
 
 STARTER = Path(model.__file__).parent / "starter" / "starter.json"
 CLASS_LIST = DEFAULT_DATA / "classlists" / "cls_coco_stuff.txt"
@@ -63,14 +63,9 @@ def row(what: str, ms: float, cold_ms: float, note: str = "") -> None:
 
 
 def measure(config: CheckpointConfig, store: Store, repeats: int) -> None:
-    def fresh_encoder() -> TextEncoder:
-        """One without a memory of its own, past its first slow call."""
-        encoder = build_segmenter(config).encode_text
-        encoder(["warm up"])
-        return encoder
-
     names, origin = class_names()
-    encoder = fresh_encoder()
+    encoder = build_segmenter(config).encode_text
+    encoder(["warm up"])  # the first call is slow
     print(f"{len(names)} names ({origin}) x {len(TEMPLATES['imagenet80'])} templates, ", end="")
     weights = "starter" if config.model == "starter" else "the starter's towers at random"
     print(f"{weights}, {torch.get_num_threads()} threads, medians of {repeats}\n")
@@ -98,7 +93,7 @@ def measure(config: CheckpointConfig, store: Store, repeats: int) -> None:
         row("nowhere: the store hangs, first request", hung_ms, cold_ms, "once, then not asked")
         lost_ms = median(lambda: milliseconds(lambda: store.get_many(keys)), repeats)
         row("nowhere: the store hangs, later requests", lost_ms, cold_ms)
-        without = CachedTextEncoder(fresh_encoder(), store)
+        without = CachedTextEncoder(encoder, store)
         row("the model, without a store", milliseconds(lambda: without(names)), cold_ms, "once")
         kept_ms = median(lambda: milliseconds(lambda: without(names)), repeats)
         row("this process, without a store", kept_ms, cold_ms)
