@@ -69,7 +69,7 @@ HOSTS = Kind(
     "hosts divided by commas, such as images.lan, *.corp.example:8443",
     lambda text: tuple(host.strip().lower() for host in text.split(",") if host.strip()),
 )
-DEVICE = matching(r"auto|cpu|mps|cuda(:\d+)?", "auto, cpu, cuda, cuda:N or mps")
+DEVICE = matching(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", "auto, cpu, cuda, cuda:N, xpu, xpu:N or mps")
 
 
 def variable(
@@ -122,7 +122,7 @@ class Settings:
     clip_pretrained: str = variable(
         "CLIP_PRETRAINED", TEXT, "", "open_clip tag or weights file for CLIP_MODEL"
     )
-    device: str = variable("DEVICE", DEVICE, "auto", "where the model runs")
+    device: str = variable("DEVICE", DEVICE, "auto", "where it runs; auto: cuda, xpu, mps or cpu")
     precision: str = variable(
         "PRECISION",
         one_of("auto", "float32", "bfloat16", "float16"),
