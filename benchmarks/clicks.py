@@ -55,6 +55,9 @@ def main() -> None:
     columns = "clicks to 0.7   to 0.8   IoU at 1       3       5      10   ms"
     for data in sets:
         things = list(things_of(segmenter, data, arguments.objects))
+        if not things:
+            print(f"\n{data.name}: none of these images has an object of a labeled class")
+            continue
         print(f"\n{data.name}, {len(things)} objects\n  {'':16} {columns}")
         methods: dict[str, Method] = {
             "firstpass": firstpass(segmenter, data),

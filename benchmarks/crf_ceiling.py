@@ -14,7 +14,7 @@ import argparse
 import torch
 from torch import Tensor
 
-from benchmarks.crf_peers import pydensecrf
+from benchmarks.crf_peers import HAS_PYDENSECRF, pydensecrf
 from benchmarks.datasets import TABLE_SETS, add_data_arguments, chosen_sets
 from benchmarks.lattice import lattice_mean_field
 from benchmarks.refining import blocky_probs
@@ -43,6 +43,8 @@ PAIRS = (
 
 def main() -> None:
     arguments = parse_arguments()
+    if not HAS_PYDENSECRF:
+        raise SystemExit("There is nothing to compare with: pip install pydensecrf2.")
     sets = chosen_sets(arguments, default=TABLE_SETS)
     for name, config in SETTINGS.items():
         counts = torch.zeros(len(PAIRS), 4)
