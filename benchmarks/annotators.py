@@ -139,7 +139,7 @@ class Project:
         return confusion.miou
 
     def classes(self, decided: np.ndarray) -> np.ndarray:
-        """The set's own class numbers; unlabelled is its background, or no class at all."""
+        """The set's own class numbers; unlabeled is its background, or no class at all."""
         none = 0 if self.shift else len(self.names)
         return np.where(decided == len(self.vocabulary.classes), none, decided + self.shift)
 

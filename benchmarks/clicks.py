@@ -1,4 +1,4 @@
-"""How many clicks a mask takes, beside what colours alone give.
+"""Clicks that a mask takes, beside methods that use colors alone.
 
     python -m benchmarks.clicks                    all sets, 40 objects each
     python -m benchmarks.clicks --objects 10 --pictures clicks/
@@ -62,7 +62,7 @@ def main() -> None:
         methods: dict[str, Method] = {
             "firstpass": firstpass(segmenter, data),
             "GrabCut": grab_cut,
-            "random walker": walk_colours,
+            "random walker": walk_colors,
         }
         for name, method in methods.items():
             started_s = time.process_time()
@@ -163,7 +163,7 @@ def grab_cut(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
     return (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
 
 
-def walk_colours(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
+def walk_colors(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
     """scikit-image's random walker: discs at the clicks, and the image's rim is not the thing."""
     marks = np.zeros(thing.truth.shape, np.uint8)
     marks[[0, -1]] = 2
@@ -180,8 +180,8 @@ def walk_colours(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
 
 def stamp(marks: np.ndarray, click: PointPrompt, radius: float, value: int) -> None:
     height, width = marks.shape
-    centre = min(width - 1, int(click.x * width)), min(height - 1, int(click.y * height))
-    cv2.circle(marks, centre, max(1, round(radius * max(height, width))), value, -1)
+    center = min(width - 1, int(click.x * width)), min(height - 1, int(click.y * height))
+    cv2.circle(marks, center, max(1, round(radius * max(height, width))), value, -1)
 
 
 def show(methods: dict[str, Method], things: Sequence[Thing], folder: Path) -> None:
@@ -203,9 +203,9 @@ def outlined(image: np.ndarray, mask: np.ndarray, prompts: Sequence[PointPrompt]
     panel = image.copy()
     panel[mask] = panel[mask] // 2 + np.array([127, 0, 0], np.uint8)
     for click in prompts:
-        colour = (0, 255, 0) if click.is_positive else (0, 0, 255)
+        color = (0, 255, 0) if click.is_positive else (0, 0, 255)
         place = int(click.x * image.shape[1]), int(click.y * image.shape[0])
-        cv2.circle(panel, place, 5, colour, -1)
+        cv2.circle(panel, place, 5, color, -1)
     return panel
 
 

@@ -1,4 +1,4 @@
-"""What corrections teach: mIoU on images that nobody touched, after so many were corrected.
+"""What corrections teach: mIoU on untouched images, after so many others were corrected.
 
     python -m benchmarks.corrections                        all sets, three seeds
     python -m benchmarks.corrections --sets camvid --seeds 1 --limit 30

@@ -93,7 +93,7 @@ def add_agreement(
     image: Tensor,
     pixels: int,
 ) -> None:
-    """The share of pixels that get the exact answer's class, of those that it changes."""
+    """The share of pixels of the same class as by the exact CRF, of those that it changes."""
     factor = min(1.0, (pixels / (image.shape[1] * image.shape[2])) ** 0.5)
     size_hw = (round(image.shape[1] * factor), round(image.shape[2] * factor))
     small = resize(image, size_hw).round().to(torch.uint8)

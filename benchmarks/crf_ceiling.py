@@ -1,8 +1,8 @@
-"""How far labels can be pydensecrf2's: python -m benchmarks.crf_ceiling [--limit 4] [--pixels 7776]
+"""Agreement with pydensecrf2: python -m benchmarks.crf_ceiling [--limit 4] [--pixels 7776]
 
 pydensecrf2 sums over a permutohedral lattice what ours sums over all pairs of pixels. Images of the
-sets, shrunk (exact sums grow with the square of the pixels), unary from the truth made
-blocky; the shares of pixels that get the same label, of all and of those that the second changes:
+sets, shrunk (exact sums grow with the square of the pixels), unary from the truth made blocky; the
+shares of pixels that get the same label, of all and of those that the second changes:
 
     ours | pydensecrf2                      what is asked for
     ours, with its lattice | pydensecrf2    1 if nothing but the lattice tells them apart

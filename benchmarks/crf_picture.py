@@ -20,7 +20,7 @@ SCENES = (
     ("rocket", ("rocket", "sky", "tower"), (0, 200, 330)),
     ("astronaut", ("person", "rocket", "flag"), (0, 60, 380)),
 )
-COLOURS_RGB = ((230, 60, 60), (60, 130, 240), (250, 200, 40), (70, 200, 110))
+COLORS_RGB = ((230, 60, 60), (60, 130, 240), (250, 200, 40), (70, 200, 110))
 TILE_PX = 260
 GAP_PX = 6
 
@@ -65,12 +65,12 @@ def tile(image: np.ndarray, label_map: np.ndarray, crop: tuple[int, int, int]) -
     size = (TILE_PX, TILE_PX)
     shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
     labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-    for index, colour in enumerate(COLOURS_RGB):
+    for index, color in enumerate(COLORS_RGB):
         mask = (labels == index).astype(np.uint8)
-        shown[mask > 0] = 0.6 * shown[mask > 0] + 0.4 * np.array(colour)
+        shown[mask > 0] = 0.6 * shown[mask > 0] + 0.4 * np.array(color)
         outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         shown = np.ascontiguousarray(shown)
-        cv2.drawContours(shown, outlines, -1, colour, 2, cv2.LINE_AA)
+        cv2.drawContours(shown, outlines, -1, color, 2, cv2.LINE_AA)
     return np.pad(
         shown.clip(0, 255).astype(np.uint8), ((0, GAP_PX), (0, GAP_PX), (0, 0)), constant_values=255
     )

@@ -20,7 +20,7 @@ class Bin:
 
 
 def reliability(project: Project, images: Sequence[int], memory: Memory | None) -> list[Bin]:
-    """Of the answers on these images, by the prob of the chosen class."""
+    """The predictions on these images, binned by the prob of the predicted class."""
     sums = np.zeros((3, BINS))  # cells, probs, right
     for index in images:
         one = project.studied[index]

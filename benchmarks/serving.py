@@ -64,7 +64,7 @@ def noisy(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 class CannedSegmenter:
-    """Stands for the model: its answer is there already."""
+    """Gives a prepared segmentation in place of the model's."""
 
     def __init__(self, found: Segmentation) -> None:
         self.found = found
@@ -97,10 +97,10 @@ def stages_of(found: Segmentation, label_config: str) -> dict[str, Callable[[], 
             )
         ]
 
-    def serialise() -> int:
+    def serialize() -> int:
         return len(orjson.dumps({"results": [{"result": kept["regions"]}]}))
 
-    return {"masks": masks, "regions": regions, "json": serialise}
+    return {"masks": masks, "regions": regions, "json": serialize}
 
 
 def request_of(

@@ -1,7 +1,7 @@
-"""What the starter checkpoint knows: python -m benchmarks.starter [--photos DIR]
+"""Zero-shot accuracy of the starter checkpoint: python -m benchmarks.starter [--photos DIR]
 
 Zero-shot classification of held-out imagenette photos (--photos: the folder of the training
-photos; needs model/starter/train/requirements.txt) and of the shared COCO photos, neighbours of
+photos; needs model/starter/train/requirements.txt) and of the COCO photos, neighbors of
 words, and mIoU of the plain and the reshaped last block.
 """
 
@@ -34,7 +34,7 @@ from model.encoder.windows import WindowConfig
 from model.scoring.thresholds import ThresholdConfig
 
 UNSEEN_WORDS = {"kitten": "cat", "automobile": "car", "lawn": "grass", "sneaker": "shoe"}
-NEIGHBOURS = (
+NEIGHBORS = (
     "cat",
     "dog",
     "horse",
@@ -70,7 +70,7 @@ def main() -> None:
         f"{segmenter.model_name} {segmenter.fingerprint[:8]}: loaded in "
         f"{time.perf_counter() - started_s:.2f} s, {resident_mb() - before_mb:.0f} MB"
     )
-    print_neighbours(segmenter)
+    print_neighbors(segmenter)
     print(f"imagenette, held out: top-1 {imagenette_top1(segmenter, arguments.photos):.3f}")
     of_objects = [one for one in sets if one.name == "coco_object_train/voc21"]
     for data in of_objects:
@@ -97,12 +97,12 @@ def resident_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def print_neighbours(segmenter: Segmenter) -> None:
+def print_neighbors(segmenter: Segmenter) -> None:
     words = segmenter.encode_text(list(UNSEEN_WORDS))
-    names = segmenter.encode_text(list(NEIGHBOURS))
+    names = segmenter.encode_text(list(NEIGHBORS))
     for word, row in zip(UNSEEN_WORDS, words @ names.T, strict=True):
         best = row.argsort(descending=True)[:3].tolist()
-        print(f"{word}: " + ", ".join(f"{NEIGHBOURS[i]} {row[i]:.2f}" for i in best))
+        print(f"{word}: " + ", ".join(f"{NEIGHBORS[i]} {row[i]:.2f}" for i in best))
 
 
 def class_answers(segmenter: Segmenter, images: list[np.ndarray], names: list[str]) -> list[int]:

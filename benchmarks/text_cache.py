@@ -27,7 +27,7 @@ from model import TEMPLATES, CheckpointConfig, build_segmenter
 
 STARTER = Path(model.__file__).parent / "starter" / "starter.json"
 CLASS_LIST = DEFAULT_DATA / "classlists" / "cls_coco_stuff.txt"
-COLOURS = ("red", "blue", "green", "black", "white", "yellow", "brown", "grey", "pink")
+COLORS = ("red", "blue", "green", "black", "white", "yellow", "brown", "gray", "pink")
 NOUNS = (
     "car chair leaf wall dog road bottle shirt window table tree boat bag door cup lamp box hat bed"
 )
@@ -38,7 +38,7 @@ def class_names() -> tuple[list[str], str]:
     if CLASS_LIST.is_file():
         lines = CLASS_LIST.read_text(encoding="utf-8").splitlines()
         return [line.strip() for line in lines if line.strip()], "COCO-Stuff"
-    return [f"{colour} {noun}" for colour in COLOURS for noun in NOUNS.split()], "built-in list"
+    return [f"{color} {noun}" for color in COLORS for noun in NOUNS.split()], "built-in list"
 
 
 def starter_or_random(folder: Path) -> CheckpointConfig:

@@ -33,7 +33,7 @@ class CheckpointConfig:
 
 
 def build_segmenter(config: CheckpointConfig = CheckpointConfig()) -> Segmenter:  # noqa: B008, frozen
-    """Load the checkpoint onto the device; CheckpointError says what to do when that fails."""
+    """Load the checkpoint onto the device. CheckpointError, with the remedy, where that fails."""
     device = choose_device(config.device)
     autocast_dtype = choose_precision(config.precision, device)
     checkpoint = load(config.model, config.pretrained)

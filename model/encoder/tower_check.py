@@ -5,7 +5,7 @@ from torch import nn
 
 from model.errors import CheckpointError
 
-WHAT_WORKS = (
+SUPPORTED_TOWERS = (
     "Firstpass needs a CLIP whose image tower is open_clip's own VisionTransformer with a class "
     "token, for example ViT-B-16 or ViT-L-14 (LAION, DataComp), ViT-B-16-quickgelu or "
     "ViT-L-14-quickgelu (OpenAI, MetaCLIP, DFN), ViT-H-14, or 'starter'."
@@ -26,4 +26,4 @@ def check_tower(visual: nn.Module, model_name: str) -> None:
         reason = f"its patches are not square: {visual.patch_size}"
     else:
         return
-    raise CheckpointError(f"'{model_name}' cannot be used: {reason}. {WHAT_WORKS}")
+    raise CheckpointError(f"'{model_name}' cannot be used: {reason}. {SUPPORTED_TOWERS}")

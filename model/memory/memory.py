@@ -96,13 +96,13 @@ class Memory:
 
     @cached_property
     def held_out(self) -> tuple[Tensor, Tensor]:
-        """Logits (N, L) of the keys by other lessons' prototypes, and the labels those know."""
+        """As `held_out_logits`, of this memory's keys."""
         n_labels = len(self.labels) + 1
         return held_out_logits(self.keys, self.owners, self.weights, self.lessons, n_labels)
 
     @cached_property
     def mean_key(self) -> Tensor:
-        """(E,): what all keys share, which tells no labels apart."""
+        """(E,), weighted."""
         return (self.keys * self.weights[:, None]).sum(dim=0) / self.weights.sum()
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Prototypes: a label is the mean of its keys, and labels are told apart by a linear map.
+"""Prototypes: a label is the mean of its keys, and a linear map discriminates the labels.
 
 Gaussian discriminant analysis with one covariance for all labels (Wang et al., 2402.04087): closed
 form, no gradient. A label's logit is the log-ratio of its Gaussian and that of the mean of all

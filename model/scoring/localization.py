@@ -17,7 +17,7 @@ MASKED_LOGIT_PENALTY = 20.0  # scaled logits: leaves a masked row e⁻²⁰ of i
 def subtract_image_mean(logits: Tensor, share: float) -> Tensor:
     """Logits (R, h, w) minus `share`, 0 to 1, of each row's mean over the image.
 
-    What a row scores everywhere does not say where its label is.
+    A score that a row has everywhere does not locate its label.
     """
     return logits - share * logits.mean(dim=(1, 2), keepdim=True)
 

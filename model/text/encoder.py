@@ -1,7 +1,7 @@
 """Texts to unit embeds in the joint space, averaged over prompt templates.
 
-Encoding is slow and always gives the same, so whoever asks often keeps the embeds; the encoder
-itself keeps nothing.
+Encoding is slow and deterministic: callers that embed the same texts again keep the embeds. The
+encoder itself keeps nothing.
 """
 
 import contextlib

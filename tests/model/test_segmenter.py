@@ -40,7 +40,7 @@ def scene():
     return features, np.zeros((40, 60, 3), dtype=np.uint8)
 
 
-def test_each_thing_gets_its_pixels_and_the_unknown_stays_unlabelled(by_hand, scene):
+def test_each_thing_gets_its_pixels_and_the_unknown_stays_unlabeled(by_hand, scene):
     found = by_hand.segment(*scene, Vocabulary.of(["cat", "dog", "grass"]), PLAIN)
     assert found.label_map.shape == (40, 60)
     assert found.label_map[5, 5] == 0
@@ -85,7 +85,7 @@ def test_a_synonym_finds_its_class(by_hand, scene):
         ([f"thing number {index}" for index in range(1000)], None),
     ],
 )
-def test_odd_vocabularies_behave(by_hand, scene, names, expected):
+def test_odd_vocabularies_are_segmented(by_hand, scene, names, expected):
     found = by_hand.segment(*scene, Vocabulary.of(names), PLAIN)
     assert found.class_names == tuple(names)
     assert found.scores.shape == (len(names),)

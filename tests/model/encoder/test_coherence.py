@@ -38,7 +38,7 @@ def test_lof_calls_five_percent_of_a_window_outliers_whatever_the_batch():
     assert torch.equal(outliers[1:], find_outliers("lof", batch[1:], torch.empty(0)))
 
 
-def test_lof_works_on_windows_smaller_than_its_neighbourhood():
+def test_lof_works_on_windows_smaller_than_its_neighborhood():
     assert find_outliers("lof", smooth_patches()[:, :4], torch.empty(0)).shape == (1, 4)
 
 

@@ -60,7 +60,7 @@ def test_single_windows_have_unit_tokens(encoder, name):
     torch.testing.assert_close(class_tokens.norm(dim=1), torch.ones(2))
 
 
-def test_the_class_token_is_clips_own_answer_whatever_the_method(encoder):
+def test_the_class_token_is_clips_image_embedding_whatever_the_method(encoder):
     pixels = synthetic.synthetic_pixels(64, 64)
     theirs = torch.nn.functional.normalize(encoder.visual(pixels), dim=-1)
     for name in ("firstpass", "gem", "sc-clip"):

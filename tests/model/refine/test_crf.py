@@ -32,8 +32,8 @@ def brute_force(unary: Tensor, rgb: Tensor, config: CrfConfig) -> Tensor:
     )
     place = torch.stack([y, x], dim=-1).view(-1, 2) / mean_side_px
     color = rgb[0].double().flatten(1).T
-    alike = [place / config.appearance_xy_std, color / config.appearance_rgb_std]
-    kernels = [gaussian(torch.cat(alike, dim=1)), gaussian(place / config.smoothness_xy_std)]
+    appearance = [place / config.appearance_xy_std, color / config.appearance_rgb_std]
+    kernels = [gaussian(torch.cat(appearance, dim=1)), gaussian(place / config.smoothness_xy_std)]
     logs = unary[0].double().flatten(1).T  # (N, K)
     probs = logs.softmax(dim=1)
     for _ in range(config.iterations):

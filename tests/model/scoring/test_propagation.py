@@ -1,4 +1,4 @@
-"""Logits flow inside what looks alike, and stop at edges."""
+"""Logits spread between similar pixels, and stop at edges."""
 
 import torch
 

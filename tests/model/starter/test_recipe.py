@@ -81,12 +81,12 @@ def test_a_photo_is_described_by_all_that_is_known_of_it(wordnet):
     assert "A dog on grass ." in described.texts
 
 
-def test_words_of_too_few_photos_are_not_learnt(wordnet):
+def test_words_of_too_few_photos_are_not_learned(wordnet):
     photos = [{"captions": [], "labels": [name], "objects": []} for name in ("dog", "dog", "grass")]
     descriptions = [describe(photo, wordnet, random.Random(0)) for photo in photos]
-    learnt = frequent_words(descriptions, at_least=2)
-    assert "dog" in learnt
-    assert "grass" not in learnt
+    learned = frequent_words(descriptions, at_least=2)
+    assert "dog" in learned
+    assert "grass" not in learned
 
 
 def test_folding_layer_scale_changes_no_number():
