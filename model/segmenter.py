@@ -129,7 +129,7 @@ class Segmenter:
         method: MethodConfig,
         memory: Memory | None = None,
     ) -> Tensor:
-        """Class probs (C, h, w) at the patches, by the words and by what lessons taught."""
+        """Class probs (C, h, w) by text and lessons, at the patches or the propagation's grid."""
         n_classes, class_of_label = len(vocabulary.classes), class_index_by_name(vocabulary)
         memory = self._usable(memory, method)
         taught = memory.taught_classes(class_of_label, n_classes + 1)  # (C,)
@@ -139,7 +139,7 @@ class Segmenter:
         if not taught.any():
             return probs
         at_keys = text_probs_at_keys(memory.keys, text, n_classes, method.decision.logits)
-        return memory.blend(probs, features.patch_tokens, class_of_label, at_keys)
+        return memory.blend(probs, features.tokens_like(probs), class_of_label, at_keys)
 
     @torch.inference_mode()
     def learn(
@@ -166,7 +166,8 @@ class Segmenter:
     ) -> tuple[np.ndarray, float]:
         """The mask (H, W) bool of what clicks and boxes point at, and its score 0..1."""
         probs = self.patch_probs(features, image, vocabulary, method, memory)
-        return prompt_mask(features.patch_tokens, image, prompts, probs[label_index])
+        tokens = features.tokens_like(probs)
+        return prompt_mask(tokens, image, prompts, probs[label_index])
 
     def space(self, method: MethodConfig) -> str:
         """Names the features: lessons of one space are of no use in another."""

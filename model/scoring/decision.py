@@ -34,7 +34,7 @@ def text_probs(
     image: Tensor,
     config: DecisionConfig,
 ) -> Tensor:
-    """Class probs (C, h, w) of the patches by text alone.
+    """Class probs (C, h, w) by text alone, at the patches or at the propagation's grid.
 
     is_taught (C,) bool: classes that lessons teach, whose extent is not cut by heuristic. The RGB
     image (3, H, W) guides the propagation. Without any text all is background.
@@ -47,4 +47,4 @@ def text_probs(
     is_untaught = text.is_label & ~is_taught[text.class_index]  # (R,)
     logits = class_logits(features, text, is_untaught, image, config.logits)
     probs = class_probs(logits, text.class_index, n_classes)
-    return drop_absent_classes(probs, features.patch_tokens, config.presence)
+    return drop_absent_classes(probs, features.tokens_like(probs), config.presence)

@@ -20,9 +20,11 @@ SOLVER_STEPS = 25
 
 
 def propagate(logits: Tensor, image: Tensor, text_embeds: Tensor, cells: int) -> Tensor:
-    """Cosine logits (R, h', w') on a grid of about `cells` a side, from logits (R, h, w), the RGB
-    image (3, H, W) of any scale, and text embeds (R, E), whose similarity says which rows may
-    support each other."""
+    """Cosine logits (R, h', w') on a grid of about `cells` a side.
+
+    From logits (R, h, w), the RGB image (3, H, W) of any scale, and text embeds (R, E), by whose
+    similarity rows support each other.
+    """
     side = [max(1, pixels // max(1, round(pixels / cells))) for pixels in image.shape[1:]]
     small = F.interpolate(image[None].float(), size=side, mode="area")[0]
     logits = F.interpolate(logits[None], size=side, mode="bilinear")[0]

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from model import METHODS, ClassPrompt, Segmentation, SegmentSettings, Vocabulary
+from model import (
+    METHODS,
+    ClassPrompt,
+    Memory,
+    PointPrompt,
+    Segmentation,
+    SegmentSettings,
+    TaughtMask,
+    Vocabulary,
+)
 from model.features import DenseFeatures
 
 PLAIN = SegmentSettings(refiner="none", logit_scale=100.0).resolve()
@@ -128,6 +137,27 @@ def test_every_method_segments(tiny_segmenter, method):
     settings = SegmentSettings(method, templates="plain")
     (found,) = tiny_segmenter([image], vocabulary, settings)
     assert found.label_map.shape == (48, 64)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_uses_lessons_and_answers_clicks(tiny_segmenter, method):
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    words = Vocabulary(Vocabulary.of(["cat", "dog"]).classes, auto_negatives=False)
+    method = SegmentSettings(method, templates="plain").resolve()
+    if method.name == "itaclip":  # its windows, 28 px apart, take long
+        method = replace(method, windows=replace(method.windows, stride_px=224))
+    (features,) = tiny_segmenter.encode([image], method, words)
+    half = np.zeros((48, 64), bool)
+    half[:, :32] = True
+    memory = Memory.of([tiny_segmenter.learn(features, [TaughtMask("cat", half)], words, method)])
+    without, taught = (
+        tiny_segmenter.patch_probs(features, image, words, method, one) for one in (None, memory)
+    )
+    assert taught.shape == without.shape
+    assert not torch.equal(taught, without)
+    click = [PointPrompt(0.2, 0.5)]
+    mask, _ = tiny_segmenter.answer_prompts(features, image, click, words, 0, method, memory)
+    assert mask[24, 12]
 
 
 def test_automatic_settings_need_no_numbers(tiny_segmenter):
