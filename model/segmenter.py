@@ -44,11 +44,6 @@ class Segmentation:
         """Where class `index` is, (H, W) bool."""
         return self.label_map == index
 
-    @property
-    def masks(self) -> np.ndarray:
-        """All masks (K, H, W) bool; made on demand, since K * H * W bytes can be many."""
-        return self.label_map == np.arange(len(self.class_names))[:, None, None]
-
     def non_empty(self) -> Iterator[tuple[int, str, np.ndarray, float]]:
         """(index, name, mask (H, W), score) of each class that is in the image."""
         for index in np.flatnonzero(self.scores):
