@@ -44,10 +44,10 @@ def solve_anchored(
 
     def system(x: Tensor) -> Tensor:
         out = diagonal * x
-        out[:, :-1] -= weights.down * x[:, 1:]
-        out[:, 1:] -= weights.down * x[:, :-1]
-        out[:, :, :-1] -= weights.right * x[:, :, 1:]
-        out[:, :, 1:] -= weights.right * x[:, :, :-1]
+        out[:, :-1].addcmul_(weights.down, x[:, 1:], value=-1)
+        out[:, 1:].addcmul_(weights.down, x[:, :-1], value=-1)
+        out[:, :, :-1].addcmul_(weights.right, x[:, :, 1:], value=-1)
+        out[:, :, 1:].addcmul_(weights.right, x[:, :, :-1], value=-1)
         return out
 
     return conjugate_gradients(
