@@ -10,7 +10,8 @@ default, sorted, such as
 
 So a field that is added, whose default changes nothing, orphans no lesson, and neither does a
 change of the decision. A default must not be changed, nor a field renamed, without an entry in
-PUBLISHED; tests/model/test_feature_space.py keeps watch.
+PUBLISHED; tests/model/test_feature_space.py checks both. Code that computes other features from the
+same values needs a value of its own, too: a new name of a path, or a field.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 # Standard deviation over the rows that scaled logits are given, and the scales that this may take.
-# Heuristics of ours; benchmarks/README.md, ladder, "automatic temperature".
+# Heuristics of ours; `benchmarks.ablate ladder --only temperature` measures them.
 TARGET_SPREAD = 1.5
 SCALE_RANGE = (10.0, 200.0)
 

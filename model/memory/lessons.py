@@ -1,8 +1,7 @@
 """Lessons: what one annotation teaches, small enough to store for each annotation.
 
 A lesson holds keys: means of similar patches that a person gave one label, and the share of the
-image that each stands for. Patches under no mask are evidence of the background and have the owner
--1.
+image that each stands for. Patches under no mask are evidence of the background, owner -1.
 Shapes: H, W pixels, h, w patches, E channels of the joint space, M keys.
 """
 
