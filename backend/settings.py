@@ -6,68 +6,16 @@ with the README's table. An invalid value stops the start with a message that na
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from platformdirs import user_data_dir
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.errors import SettingsError
-from backend.validation import Accepts, invalid_field_of
-
-
-def full_match(pattern: str) -> AfterValidator:
-    """A validator for text that matches the regular expression as a whole."""
-
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(text)
-        return text
-
-    return AfterValidator(check)
-
-
-def check_http_url(text: str) -> str:
-    """An http(s) URL without its final slash. Raises ValueError."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(text)
-    return text.rstrip("/")
-
-
-def split_at_commas(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
-    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
-
-
-def to_lower_case(text: Any) -> Any:
-    return text.lower() if isinstance(text, str) else text
-
-
-Folder = Annotated[Path, AfterValidator(Path.expanduser), Accepts("a folder")]
-HttpUrl = Annotated[
-    str,
-    AfterValidator(check_http_url),
-    Accepts("a URL with its scheme, such as http://localhost:8080"),
-]
-RedisUrl = Annotated[
-    str,
-    full_match(r"(redis|rediss|unix)://.+"),
-    Accepts("a URL such as redis://localhost:6379/0"),
-]
-Hosts = Annotated[
-    tuple[str, ...],
-    BeforeValidator(split_at_commas),
-    Accepts("hosts divided by commas, such as images.lan, *.corp.example:8443"),
-]
-Device = Annotated[
-    str, full_match(r"auto|cpu|mps|cuda(:\d+)?"), Accepts("auto, cpu, cuda, cuda:N or mps")
-]
-LowerCase = BeforeValidator(to_lower_case)
+from backend.setting_types import Device, Folder, Hosts, HttpUrl, LowerCase, RedisUrl
+from backend.validation import invalid_field_of
 
 
 def variable(
@@ -123,7 +71,11 @@ class Settings(BaseModel):
     clip_pretrained: str = variable(
         "CLIP_PRETRAINED", "", "open_clip tag or weights file for CLIP_MODEL"
     )
-    device: Device = variable("DEVICE", "auto", "where the model runs")
+    device: Device = variable(
+        "DEVICE",
+        "auto",
+        "where it runs; auto: cuda, xpu, mps or cpu, the first there is (ROCm counts as cuda)",
+    )
     precision: Annotated[Literal["auto", "float32", "bfloat16", "float16"], LowerCase] = variable(
         "PRECISION",
         "auto",

@@ -1,7 +1,7 @@
-"""Simulated annotators: they get our prediction, and correct it to the truth (or to nonsense).
+"""Simulated annotators: they get our prediction, and correct it to the truth, or to a wrong mask.
 
-Features and words' probs of each image are computed once; a lesson depends on its image alone, so
-learning from any choice of images is putting lessons together.
+Features and text probs of each image are computed once; a lesson depends on its image alone, so
+learning from any choice of images is joining lessons.
 """
 
 import time
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from benchmarks.datasets import Confusion, MeasuringSet
 from benchmarks.linear_probe import LinearProbe, majority
-from benchmarks.miou import has_background, vocabulary_of
-from model import DenseFeatures, Lesson, Memory, Segmenter, SegmentSettings, TaughtMask
+from benchmarks.measuring import has_background, vocabulary_of
+from model import METHODS, DenseFeatures, Lesson, Memory, Segmenter, TaughtMask
 
 CELLS_A_PATCH = 4  # of the truth that answers are compared with, per side
 MAX_POOL = 50  # images to correct; all others stay untouched
@@ -24,13 +24,13 @@ MAX_POOL = 50  # images to correct; all others stay untouched
 
 @dataclass
 class Studied:
-    """One image, and all that is known of it before any correction."""
+    """One image, and what is predicted before any correction."""
 
     features: DenseFeatures
     image: np.ndarray
     truth: np.ndarray  # (H, W), at the image's size
     small_truth: np.ndarray  # at CELLS_A_PATCH a patch
-    words: Tensor  # (K + 1, h, w) float16, probs without memory
+    text_probs: Tensor  # (K + 1, h, w) float16, without memory
 
 
 class Project:
@@ -41,9 +41,8 @@ class Project:
         segmenter: Segmenter,
         data: MeasuringSet,
         limit: int = 0,
-        settings: SegmentSettings = SegmentSettings(),  # noqa: B008, frozen
     ) -> None:
-        self.segmenter, self.data, self.settings = segmenter, data, settings
+        self.segmenter, self.data, self.method = segmenter, data, METHODS["firstpass"]
         self.names = data.class_names
         self.shift = int(has_background(self.names))  # the vocabulary lacks class 0
         self.vocabulary = vocabulary_of(data, "plain")
@@ -53,19 +52,19 @@ class Project:
 
     def _study(self, stem: str) -> Studied:
         sample = self.data.load(stem)
-        (features,) = self.segmenter.encode([sample.image], self.settings)
+        (features,) = self.segmenter.encode([sample.image], self.method)
         grid_hw = features.patch_tokens.shape[1:]
         size = grid_hw[1] * CELLS_A_PATCH, grid_hw[0] * CELLS_A_PATCH
         small = cv2.resize(sample.truth, size, interpolation=cv2.INTER_NEAREST)
-        words = self.probs(features, sample.image)
+        text_probs = self.probs(features, sample.image)
         features = replace(features, patch_tokens=features.patch_tokens.half())
-        return Studied(features, sample.image, sample.truth, small, words.half())
+        return Studied(features, sample.image, sample.truth, small, text_probs.half())
 
     def probs(
         self, features: DenseFeatures, image: np.ndarray, memory: Memory | None = None
     ) -> Tensor:
         features = replace(features, patch_tokens=features.patch_tokens.float())
-        return self.segmenter.patch_probs(features, image, self.vocabulary, self.settings, memory)
+        return self.segmenter.patch_probs(features, image, self.vocabulary, self.method, memory)
 
     def split(self, seed: int) -> tuple[list[int], list[int]]:
         """Images to correct in their order, and images that stay untouched."""
@@ -78,7 +77,7 @@ class Project:
         if index not in self._lessons:
             one = self.studied[index]
             predicted = cv2.resize(
-                self.decide(one.words).astype(np.int16),
+                self.decide(one.text_probs).astype(np.int16),
                 one.truth.shape[::-1],
                 interpolation=cv2.INTER_NEAREST,
             )
@@ -91,7 +90,7 @@ class Project:
         return self._lessons[index]
 
     def wrong_lesson(self, index: int, kind: str) -> Lesson:
-        """An adversary's: "flood" calls all of the image what it is not, "swap" mixes labels up."""
+        """A wrong one: "flood" gives all of the image one absent label, "swap" exchanges labels."""
         one, names = self.studied[index], self.vocabulary.names
         present = [n for n in range(len(names)) if (one.truth == n + self.shift).any()]
         absent = [n for n in range(len(names)) if n not in present]
@@ -109,7 +108,7 @@ class Project:
     def learn(self, index: int, taught: Sequence[TaughtMask]) -> Lesson:
         one, started_s = self.studied[index], time.perf_counter()
         features = replace(one.features, patch_tokens=one.features.patch_tokens.float())
-        lesson = self.segmenter.learn(features, one.image, taught, self.vocabulary, self.settings)
+        lesson = self.segmenter.learn(features, taught, self.vocabulary, self.method)
         self.learn_s.append(time.perf_counter() - started_s)
         return lesson
 
@@ -121,7 +120,7 @@ class Project:
         confusion = Confusion(len(self.names) + 1)
         for index in images:
             one = self.studied[index]
-            probs = self.probs(one.features, one.image, memory) if memory else one.words
+            probs = self.probs(one.features, one.image, memory) if memory else one.text_probs
             confusion.add(one.small_truth, self.classes(self.decide(probs)))
         return confusion.miou
 
@@ -140,7 +139,7 @@ class Project:
         return confusion.miou
 
     def classes(self, decided: np.ndarray) -> np.ndarray:
-        """The set's own class numbers; unlabelled is its background, or no class at all."""
+        """The set's own class numbers; unlabeled is its background, or no class at all."""
         none = 0 if self.shift else len(self.names)
         return np.where(decided == len(self.vocabulary.classes), none, decided + self.shift)
 

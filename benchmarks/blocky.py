@@ -1,8 +1,8 @@
-"""Blocky probs made from a set's truth, better than the starter's: more like those of real CLIP.
+"""Blocky probs made from a set's truth, better than the starter's: closer to those of real CLIP.
 
-They imitate CLIP's: one vector a patch, blurred over neighbours, soft, with noise, some of it alike
-over several patches so that whole regions go to a wrong class, and with a few classes more than the
-image has.
+They imitate CLIP's: one vector for each patch, blurred over neighbors, soft, with noise, some of it
+correlated over several patches so that whole regions go to a wrong class, and with a few classes
+that the image does not have.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class BlockyConfig:
     patch_px: int = 16
     blur_patches: float = 0.8  # std; overlap of windows and receptive fields
     noise: float = 0.25  # std of the logits' noise, of the gap between right and wrong
-    confusion: float = 0.35  # the same, for noise that is alike over several patches
+    confusion: float = 0.35  # the same, for noise that is correlated over several patches
     logit_scale: float = 5.0
     distractors: int = 6  # classes that are not in the image
 
@@ -49,7 +49,7 @@ def blocky_probs(
 
 
 def class_shares(truth: np.ndarray, n_classes: int, grid_hw: tuple[int, int]) -> Tensor:
-    """The share of each class (K, h, w) in each patch; unlabelled pixels count for none."""
+    """The share of each class (K, h, w) in each patch; unlabeled pixels count for none."""
     height_px, width_px = truth.shape
     rows = np.arange(height_px) * grid_hw[0] // height_px
     columns = np.arange(width_px) * grid_hw[1] // width_px

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 SIZE = (760, 400)
 LEFT, TOP, RIGHT, BOTTOM = 60, 40, 500, 350  # of the axes, pixels
-COLOURS = ("#1f5fa8", "#d1495b", "#2e8b57", "#b8860b", "#6a4c93", "#444444", "#00909e", "#c05c7e")
+COLORS = ("#1f5fa8", "#d1495b", "#2e8b57", "#b8860b", "#6a4c93", "#444444", "#00909e", "#c05c7e")
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ def draw(lines: Sequence[Line], file: Path, *, title: str, is_share: bool = Fals
     if is_share:
         pen.line([place(0, 0), place(1, 1)], "#999999")
     for number, line in enumerate(lines):
-        colour = COLOURS[number % len(COLOURS)]
+        color = COLORS[number % len(COLORS)]
         places = [place(x, y) for x, y in line.points]
-        pen.line(places, colour, width=2)
+        pen.line(places, color, width=2)
         for x, y in places:
-            pen.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
-        pen.text((RIGHT + 16, TOP + 20 * number), line.name, colour, font)
+            pen.ellipse((x - 3, y - 3, x + 3, y + 3), color)
+        pen.text((RIGHT + 16, TOP + 20 * number), line.name, color, font)
     image.quantize(32).save(file, optimize=True)
 
 

@@ -1,6 +1,6 @@
-"""How many clicks a mask takes, beside what colours alone give.
+"""Clicks that a mask takes, beside methods that use colors alone.
 
-    python -m benchmarks.clicks                    all shared sets, 40 objects each
+    python -m benchmarks.clicks                    all sets, 40 objects each
     python -m benchmarks.clicks --objects 10 --pictures clicks/
 
 The literature's protocol: the next click goes to the middle of the largest error, on the thing if
@@ -19,17 +19,16 @@ import cv2
 import numpy as np
 from skimage.segmentation import random_walker
 
-from benchmarks.datasets import IGNORE, MeasuringSet, shared_sets
-from benchmarks.miou import has_background, vocabulary_of
-from model import (
-    CheckpointConfig,
-    DenseFeatures,
-    PointPrompt,
-    Segmenter,
-    SegmentSettings,
-    build_segmenter,
+from benchmarks.datasets import IGNORE, MeasuringSet, add_data_arguments, chosen_sets
+from benchmarks.measuring import (
+    add_checkpoint_arguments,
+    has_background,
+    load_segmenter,
+    vocabulary_of,
 )
+from model import METHODS, DenseFeatures, PointPrompt, Segmenter
 
+METHOD = METHODS["firstpass"]
 MAX_CLICKS = 10
 LONG_SIDE_PX = 512
 SMALLEST_SHARE = 0.005
@@ -51,17 +50,19 @@ Method = Callable[[Thing, Sequence[PointPrompt]], np.ndarray]
 
 def main() -> None:
     arguments = parse_arguments()
-    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    sets = chosen_sets(arguments)
+    segmenter = load_segmenter(arguments)
     columns = "clicks to 0.7   to 0.8   IoU at 1       3       5      10   ms"
-    for data in shared_sets():
-        if data.name == "coco_object_train":  # the same photos as voc21
-            continue
+    for data in sets:
         things = list(things_of(segmenter, data, arguments.objects))
+        if not things:
+            print(f"\n{data.name}: none of these images has an object of a labeled class")
+            continue
         print(f"\n{data.name}, {len(things)} objects\n  {'':16} {columns}")
         methods: dict[str, Method] = {
             "firstpass": firstpass(segmenter, data),
             "GrabCut": grab_cut,
-            "random walker": walk_colours,
+            "random walker": walk_colors,
         }
         for name, method in methods.items():
             started_s = time.process_time()
@@ -91,7 +92,7 @@ def things_of(segmenter: Segmenter, data: MeasuringSet, count: int) -> Iterator[
         ]
         if parts:
             label, part = parts[generator.integers(len(parts))]
-            (features,) = segmenter.encode([sample.image], SegmentSettings())
+            (features,) = segmenter.encode([sample.image], METHOD)
             image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
             yield Thing(image, part, truth == IGNORE, label, features)
 
@@ -137,11 +138,11 @@ def clicks_to(runs: np.ndarray, iou: float) -> float:
 
 
 def firstpass(segmenter: Segmenter, data: MeasuringSet) -> Method:
-    vocabulary, settings = vocabulary_of(data, "plain"), SegmentSettings()
+    vocabulary = vocabulary_of(data, "plain")
 
     def method(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
         return segmenter.answer_prompts(
-            thing.features, thing.image, prompts, vocabulary, thing.label, settings
+            thing.features, thing.image, prompts, vocabulary, thing.label, METHOD
         )[0]
 
     return method
@@ -162,7 +163,7 @@ def grab_cut(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
     return (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
 
 
-def walk_colours(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
+def walk_colors(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
     """scikit-image's random walker: discs at the clicks, and the image's rim is not the thing."""
     marks = np.zeros(thing.truth.shape, np.uint8)
     marks[[0, -1]] = 2
@@ -179,8 +180,8 @@ def walk_colours(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
 
 def stamp(marks: np.ndarray, click: PointPrompt, radius: float, value: int) -> None:
     height, width = marks.shape
-    centre = min(width - 1, int(click.x * width)), min(height - 1, int(click.y * height))
-    cv2.circle(marks, centre, max(1, round(radius * max(height, width))), value, -1)
+    center = min(width - 1, int(click.x * width)), min(height - 1, int(click.y * height))
+    cv2.circle(marks, center, max(1, round(radius * max(height, width))), value, -1)
 
 
 def show(methods: dict[str, Method], things: Sequence[Thing], folder: Path) -> None:
@@ -202,20 +203,20 @@ def outlined(image: np.ndarray, mask: np.ndarray, prompts: Sequence[PointPrompt]
     panel = image.copy()
     panel[mask] = panel[mask] // 2 + np.array([127, 0, 0], np.uint8)
     for click in prompts:
-        colour = (0, 255, 0) if click.is_positive else (0, 0, 255)
+        color = (0, 255, 0) if click.is_positive else (0, 0, 255)
         place = int(click.x * image.shape[1]), int(click.y * image.shape[0])
-        cv2.circle(panel, place, 5, colour, -1)
+        cv2.circle(panel, place, 5, color, -1)
     return panel
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clicks")
+    add_data_arguments(parser)
+    add_checkpoint_arguments(parser)
     parser.add_argument(
         "--objects", type=int, default=40, help="images of each set, one object each"
     )
     parser.add_argument("--pictures", type=Path, help="folder for overlays after three clicks")
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
     return parser.parse_args()
 
 

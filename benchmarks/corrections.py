@@ -1,6 +1,6 @@
-"""What corrections teach: mIoU on images that nobody touched, after so many were corrected.
+"""What corrections teach: mIoU on untouched images, after so many others were corrected.
 
-    python -m benchmarks.corrections                        all shared sets, three seeds
+    python -m benchmarks.corrections                        all sets, three seeds
     python -m benchmarks.corrections --sets camvid --seeds 1 --limit 30
     python -m benchmarks.corrections --chart docs/learning.png --reliability docs/reliability.png
 
@@ -16,29 +16,29 @@ import numpy as np
 
 from benchmarks.annotators import Project
 from benchmarks.charts import Line, draw
-from benchmarks.datasets import shared_sets
+from benchmarks.datasets import add_data_arguments, chosen_sets
+from benchmarks.measuring import add_checkpoint_arguments, load_segmenter
 from benchmarks.reliability import expected_error, reliability
-from model import CheckpointConfig, Memory, MemoryConfig, build_segmenter
+from model import Memory, MemoryConfig
 
 STEPS = (0, 1, 2, 5, 10, 20, 50)
 PROBED = (1, 5, 10, 20)
 VARIANTS = {
     "all": MemoryConfig(),
-    "prototypes": MemoryConfig(neighbour_weight=0, familiar_keys=1e9),
-    "neighbours": MemoryConfig(prototype_weight=0),
+    "prototypes": MemoryConfig(neighbor_weight=0, familiar_keys=1e9),
+    "neighbors": MemoryConfig(prototype_weight=0),
     "no calibration": MemoryConfig(calibrates=False),
 }
-ADVERSARIES = ("flood", "swap")
+WRONG_LESSONS = ("flood", "swap")
 
 
 def main() -> None:
     arguments = parse_arguments()
-    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    sets = chosen_sets(arguments)
+    segmenter = load_segmenter(arguments)
     curves: list[Line] = []
     diagonals: list[Line] = []
-    for data in shared_sets():
-        if arguments.sets and data.name not in arguments.sets:
-            continue
+    for data in sets:
         started_s = time.perf_counter()
         project = Project(segmenter, data, arguments.limit)
         print(
@@ -46,7 +46,7 @@ def main() -> None:
             f"{time.perf_counter() - started_s:.0f} s"
         )
         curve = learning(project, arguments.seeds)
-        adversary(project, arguments.seeds)
+        wrong_annotations(project, arguments.seeds)
         cost(project)
         curves.append(Line(data.name, curve))
         diagonals += calibration(project)
@@ -62,9 +62,9 @@ def learning(project: Project, seeds: int) -> list[tuple[float, float]]:
     below = 0.0
     for seed in range(seeds):
         pool, untouched = project.split(seed)
-        words = project.miou(untouched, None)
+        text_miou = project.miou(untouched, None)
         for name in VARIANTS:
-            table[name].setdefault(0, []).append(words)
+            table[name].setdefault(0, []).append(text_miou)
         for step in STEPS[1:]:
             if step > len(pool):
                 break
@@ -72,7 +72,7 @@ def learning(project: Project, seeds: int) -> list[tuple[float, float]]:
             for name, config in VARIANTS.items():
                 miou = project.miou(untouched, Memory.of(lessons, config))
                 table[name].setdefault(step, []).append(miou)
-            below = min(below, table["all"][step][-1] - words)
+            below = min(below, table["all"][step][-1] - text_miou)
             if step in PROBED:
                 probe = project.probe_miou(pool[:step], untouched)
                 table["linear probe"].setdefault(step, []).append(probe)
@@ -85,17 +85,17 @@ def learning(project: Project, seeds: int) -> list[tuple[float, float]]:
     return [(float(step), float(np.mean(row))) for step, row in table["all"].items()]
 
 
-def adversary(project: Project, seeds: int) -> None:
+def wrong_annotations(project: Project, seeds: int) -> None:
     """Print what one wrong annotation among honest ones costs."""
     for step in (5, 10, 20):
-        losses: dict[str, list[float]] = {kind: [] for kind in ADVERSARIES}
+        losses: dict[str, list[float]] = {kind: [] for kind in WRONG_LESSONS}
         for seed in range(seeds):
             pool, untouched = project.split(seed)
             if step >= len(pool):
                 break
             honest = [project.lesson(index) for index in pool[:step]]
             before = project.miou(untouched, Memory.of(honest))
-            for kind in ADVERSARIES:
+            for kind in WRONG_LESSONS:
                 wrong = project.wrong_lesson(pool[step], kind)
                 after = project.miou(untouched, Memory.of([*honest, wrong]))
                 losses[kind].append(1 - after / before)
@@ -122,12 +122,12 @@ def cost(project: Project) -> None:
     for turn in range(8):
         with_memory = bool(turn % 2)
         started_s = time.perf_counter()
-        (features,) = project.segmenter.encode([one.image], project.settings)
+        (features,) = project.segmenter.encode([one.image], project.method)
         project.segmenter.segment(
             features,
             one.image,
             project.vocabulary,
-            project.settings,
+            project.method,
             memory if with_memory else None,
         )
         times[with_memory].append(time.perf_counter() - started_s)
@@ -145,7 +145,7 @@ def calibration(project: Project) -> list[Line]:
     pool, untouched = project.split(0)
     memory = Memory.of([project.lesson(index) for index in pool[:10]])
     lines = []
-    for name, used in (("words", None), ("10 corrected", memory)):
+    for name, used in (("text", None), ("10 corrected", memory)):
         bins = reliability(project, untouched, used)
         print(f"  expected calibration error, {name}: {expected_error(bins):.3f}")
         lines.append(
@@ -158,13 +158,11 @@ def calibration(project: Project) -> list[Line]:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.corrections")
-    parser.add_argument("--sets", nargs="*", help="names, e.g. camvid coco_object_train/voc21")
+    add_data_arguments(parser)
+    add_checkpoint_arguments(parser)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=0, help="so many images of a set only")
     parser.add_argument("--chart", type=Path, help="where to draw the learning curve")
     parser.add_argument("--reliability", type=Path, help="where to draw the calibration plot")
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
     return parser.parse_args()
 
 

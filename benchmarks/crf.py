@@ -1,7 +1,7 @@
 """Refiners side by side: python -m benchmarks.crf [--limit 2] [--cache DIR]
 
 One table: CPU time and its ratio to pydensecrf2, peak memory, agreement with the exact dense CRF,
-and the gain in mIoU and boundary F-score over "none" on each shared set, from the probs of the
+and the gain in mIoU and boundary F-score over "none" on each set, from the probs of the
 checkpoint and from blocky ones made of the truth. Every CRF has the same parameters.
 
 Exact means all pairs of pixels at full resolution, which grows with the square of their number: so
@@ -15,17 +15,17 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.crf_peers import HAS_PYDENSECRF, pydensecrf, truncated
-from benchmarks.refining import SETS, Score, inputs, sources
-from model.refine.crf import SMALLEST_PROB, CrfConfig
+from benchmarks.datasets import TABLE_SETS, add_data_arguments, chosen_sets
+from benchmarks.refining import Score, add_source_arguments, inputs, sources
+from model.refine.crf import MIN_PROB, CrfConfig
 from model.refine.refiners import ABSENT_PROB, REFINERS, refine_to_labels
-from model.refine.tiles import above, resize
+from model.refine.tiles import classes_above, resize
 
 # Probs (K, h, w) and an image (3, H, W) uint8 -> class indices (H, W).
 Labeller = Callable[[Tensor, Tensor], Tensor]
@@ -35,18 +35,16 @@ REFERENCE = "pydensecrf2"
 
 def main() -> None:
     arguments = parse_arguments()
-    if not all(data.folder.exists() for data in SETS):
-        print(f"No measuring sets, so nothing to refine: {', '.join(str(s.folder) for s in SETS)}")
-        return
+    sets = chosen_sets(arguments, default=TABLE_SETS)
     torch.set_num_threads(arguments.threads)
     labellers = all_labellers(arguments.skip)
-    made = sources(arguments.model, arguments.pretrained, arguments.cache)
+    made = sources(arguments)
     scores: dict[str, dict[str, Score]] = {}
     seconds: dict[str, list[float]] = {label: [] for label in labellers}
     agreement: dict[str, list[float]] = {label: [] for label in labellers}
     peak_mb: dict[str, float] = {}
     for source_name, source in made.items():
-        for data in SETS:
+        for data in sets:
             of_set = {label: Score(len(data.class_names)) for label in labellers}
             for number, (sample, image, probs) in enumerate(inputs(data, source, arguments.limit)):
                 for label, labeller in labellers.items():
@@ -66,7 +64,7 @@ def main() -> None:
 def all_labellers(skip: list[str]) -> dict[str, Labeller]:
     labellers: dict[str, Labeller] = {name: refiner_labels(name) for name in REFINERS}
     labellers["crf, last step full size"] = lambda probs, image: refine_to_labels(
-        "crf", probs, image, replace(DEFAULTS, middle_pixels=image.shape[1] * image.shape[2])
+        "crf", probs, image, replace(DEFAULTS, intermediate_pixels=image.shape[1] * image.shape[2])
     )[0]
     labellers["truncated 11 x 11"] = lambda probs, image: peer(truncated, probs, image)
     if HAS_PYDENSECRF:
@@ -82,9 +80,9 @@ def peer(
     refine: Callable[[Tensor, np.ndarray, CrfConfig], Tensor], probs: Tensor, image: Tensor
 ) -> Tensor:
     """A peer's labels (H, W), of the same classes that ours keeps, from the same unary."""
-    kept = above(probs, ABSENT_PROB)
+    kept = classes_above(probs, ABSENT_PROB)
     size_hw = (image.shape[1], image.shape[2])
-    unary = resize(probs[kept], size_hw).clamp_min(SMALLEST_PROB).log()
+    unary = resize(probs[kept], size_hw).clamp_min(MIN_PROB).log()
     return kept[refine(unary, image.permute(1, 2, 0).numpy(), DEFAULTS).argmax(dim=0)]
 
 
@@ -95,12 +93,12 @@ def add_agreement(
     image: Tensor,
     pixels: int,
 ) -> None:
-    """The share of pixels that get the exact answer's class, of those that it changes."""
+    """The share of pixels of the same class as by the exact CRF, of those that it changes."""
     factor = min(1.0, (pixels / (image.shape[1] * image.shape[2])) ** 0.5)
     size_hw = (round(image.shape[1] * factor), round(image.shape[2] * factor))
     small = resize(image, size_hw).round().to(torch.uint8)
     all_pixels = size_hw[0] * size_hw[1]
-    everything = replace(DEFAULTS, working_pixels=all_pixels, middle_pixels=all_pixels)
+    everything = replace(DEFAULTS, working_pixels=all_pixels, intermediate_pixels=all_pixels)
     exact = refine_to_labels("crf", probs, small, everything)[0]
     changed = exact != refine_to_labels("none", probs, small)[0]
     if changed.any():
@@ -154,14 +152,13 @@ def print_table(
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crf")
-    parser.add_argument("--limit", type=int, default=2, help="so many images of each set; 0: all")
+    add_data_arguments(parser)
+    parser.set_defaults(limit=2)
+    add_source_arguments(parser)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--exact-images", type=int, default=1, help="so many of each set")
     parser.add_argument("--exact-pixels", type=int, default=120 * 120)
     parser.add_argument("--skip", action="append", default=[], help="a row to leave out")
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
-    parser.add_argument("--cache", type=Path, help="a folder that keeps the checkpoint's probs")
     return parser.parse_args()
 
 

@@ -1,8 +1,8 @@
-"""How far labels can be pydensecrf2's: python -m benchmarks.crf_ceiling [--limit 4] [--pixels 7776]
+"""Agreement with pydensecrf2: python -m benchmarks.crf_ceiling [--limit 4] [--pixels 7776]
 
-pydensecrf2 sums over a permutohedral lattice what ours sums over all pairs of pixels. Photos of the
-shared sets, shrunk (exact sums grow with the square of the pixels), unary from the truth made
-blocky; the shares of pixels that get the same label, of all and of those that the second changes:
+pydensecrf2 sums over a permutohedral lattice what ours sums over all pairs of pixels. Images of the
+sets, shrunk (exact sums grow with the square of the pixels), unary from the truth made blocky; the
+shares of pixels that get the same label, of all and of those that the second changes:
 
     ours | pydensecrf2                      what is asked for
     ours, with its lattice | pydensecrf2    1 if nothing but the lattice tells them apart
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.blocky import blocky_probs
-from benchmarks.crf_peers import pydensecrf
+from benchmarks.crf_peers import HAS_PYDENSECRF, pydensecrf
+from benchmarks.datasets import TABLE_SETS, add_data_arguments, chosen_sets
 from benchmarks.lattice import lattice_mean_field
-from benchmarks.refining import SETS
-from model.refine.crf import SMALLEST_PROB, CrfConfig, mean_field
+from model.refine.crf import MIN_PROB, CrfConfig, mean_field
 from model.refine.refiners import ABSENT_PROB
-from model.refine.tiles import above, resize
+from model.refine.tiles import classes_above, resize
 
 SETTINGS = {
     "defaults": CrfConfig(),
@@ -43,10 +43,13 @@ PAIRS = (
 
 def main() -> None:
     arguments = parse_arguments()
+    if not HAS_PYDENSECRF:
+        raise SystemExit("There is nothing to compare with: pip install pydensecrf2.")
+    sets = chosen_sets(arguments, default=TABLE_SETS)
     for name, config in SETTINGS.items():
         counts = torch.zeros(len(PAIRS), 4)
         random = torch.Generator().manual_seed(0)
-        for data in SETS:
+        for data in sets:
             for stem in data.spread(arguments.limit):
                 sample = data.load(stem)
                 image = torch.from_numpy(sample.image).permute(2, 0, 1)
@@ -70,8 +73,8 @@ def shrink(image: Tensor, pixels: int) -> Tensor:
 def count(probs: Tensor, image: Tensor, config: CrfConfig, random: torch.Generator) -> Tensor:
     """Pixels (pairs, 4): same label, all, same label of the changed ones, changed ones."""
     size_hw = (image.shape[1], image.shape[2])
-    kept = probs[above(probs, ABSENT_PROB)]
-    unary = resize(kept, size_hw).clamp_min(SMALLEST_PROB).log()
+    kept = probs[classes_above(probs, ABSENT_PROB)]
+    unary = resize(kept, size_hw).clamp_min(MIN_PROB).log()
     before = unary.argmax(dim=0)
     rgb = image.float()
     ours = mean_field(unary[None], rgb[None], config).probs[0].argmax(dim=0)
@@ -87,7 +90,8 @@ def count(probs: Tensor, image: Tensor, config: CrfConfig, random: torch.Generat
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crf_ceiling")
-    parser.add_argument("--limit", type=int, default=4, help="so many images of each set; 0: all")
+    add_data_arguments(parser)
+    parser.set_defaults(limit=4)
     parser.add_argument("--pixels", type=int, default=72 * 108, help="of the shrunk images")
     return parser.parse_args()
 

@@ -42,23 +42,23 @@ def truncated(unary: Tensor, image: np.ndarray, config: CrfConfig, reach_px: int
     rgb = torch.from_numpy(image).permute(2, 0, 1).float() / config.appearance_rgb_std
     steps = range(-reach_px, reach_px + 1)
     offsets = [(y, x) for y in steps for x in steps]
-    weights: list[Tensor] = []  # of each neighbour, by kernel, each normalised over the window
+    weights: list[Tensor] = []  # of each neighbor, by kernel, each normalized over the window
     for std_px in (
         config.appearance_xy_std * mean_side_px,
         config.smoothness_xy_std * mean_side_px,
     ):
-        of_colour = not weights
+        of_color = not weights
         logs = []
-        for (y, x), neighbour in zip(offsets, shifted(rgb, reach_px), strict=True):
-            differences = (neighbour - rgb).square().sum(dim=0) if of_colour else 0 * rgb[0]
+        for (y, x), neighbor in zip(offsets, shifted(rgb, reach_px), strict=True):
+            differences = (neighbor - rgb).square().sum(dim=0) if of_color else 0 * rgb[0]
             logs.append(-0.5 * (differences + (y * y + x * x) / std_px**2))
         weights.append(torch.stack(logs).softmax(dim=0))
     weight = config.appearance_weight * weights[0] + config.smoothness_weight * weights[1]
     probs = unary.softmax(dim=0)
     for _ in range(config.iterations):
         message = torch.zeros_like(probs)
-        for neighbour, own in zip(shifted(probs, reach_px), weight, strict=True):
-            message.addcmul_(neighbour, own)
+        for neighbor, own in zip(shifted(probs, reach_px), weight, strict=True):
+            message.addcmul_(neighbor, own)
         probs = (unary + message).softmax(dim=0)
     return probs
 

@@ -12,21 +12,15 @@ import cv2
 import numpy as np
 import skimage.data
 
-from model import (
-    CheckpointConfig,
-    ClassPrompt,
-    Segmenter,
-    SegmentSettings,
-    Vocabulary,
-    build_segmenter,
-)
+from benchmarks.measuring import add_checkpoint_arguments, load_segmenter
+from model import ClassPrompt, Segmenter, SegmentSettings, Vocabulary
 
 # Photo, its words, and the crop that is shown (top, left, side in px).
 SCENES = (
     ("rocket", ("rocket", "sky", "tower"), (0, 200, 330)),
     ("astronaut", ("person", "rocket", "flag"), (0, 60, 380)),
 )
-COLOURS_RGB = ((230, 60, 60), (60, 130, 240), (250, 200, 40), (70, 200, 110))
+COLORS_RGB = ((230, 60, 60), (60, 130, 240), (250, 200, 40), (70, 200, 110))
 TILE_PX = 260
 GAP_PX = 6
 
@@ -34,11 +28,10 @@ GAP_PX = 6
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crf_picture")
     parser.add_argument("--out", type=Path, default=Path("docs/crf.jpg"))
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
+    add_checkpoint_arguments(parser)
     parser.add_argument("--refiner", default="crf")
     arguments = parser.parse_args()
-    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    segmenter = load_segmenter(arguments)
     columns = [scene_column(segmenter, *scene, arguments.refiner) for scene in SCENES]
     picture = np.concatenate(columns, axis=1)[:, :-GAP_PX]
     cv2.imwrite(str(arguments.out), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
@@ -55,11 +48,11 @@ def scene_column(
     """Before above after, (2 tiles, 1 tile, 3) with a white gap below and to the right."""
     image = getattr(skimage.data, photo)()
     vocabulary = Vocabulary(tuple(ClassPrompt(word) for word in words))
-    features = segmenter.encode([image], SegmentSettings())[0]
+    features = segmenter.encode([image], SegmentSettings().resolve())[0]
     tiles = []
     for name in ("none", refiner):
-        settings = SegmentSettings(refiner=name)
-        label_map = segmenter.segment(features, image, vocabulary, settings).label_map
+        method = SegmentSettings(refiner=name).resolve()
+        label_map = segmenter.segment(features, image, vocabulary, method).label_map
         tiles.append(tile(image, label_map, crop))
     return np.concatenate(tiles)
 
@@ -72,12 +65,12 @@ def tile(image: np.ndarray, label_map: np.ndarray, crop: tuple[int, int, int]) -
     size = (TILE_PX, TILE_PX)
     shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
     labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-    for index, colour in enumerate(COLOURS_RGB):
+    for index, color in enumerate(COLORS_RGB):
         mask = (labels == index).astype(np.uint8)
-        shown[mask > 0] = 0.6 * shown[mask > 0] + 0.4 * np.array(colour)
+        shown[mask > 0] = 0.6 * shown[mask > 0] + 0.4 * np.array(color)
         outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         shown = np.ascontiguousarray(shown)
-        cv2.drawContours(shown, outlines, -1, colour, 2, cv2.LINE_AA)
+        cv2.drawContours(shown, outlines, -1, color, 2, cv2.LINE_AA)
     return np.pad(
         shown.clip(0, 255).astype(np.uint8), ((0, GAP_PX), (0, GAP_PX), (0, 0)), constant_values=255
     )

@@ -10,11 +10,11 @@ columns are the worst and the mean of them all. "guided" and "pamr" are there to
 import argparse
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.refining import SETS, Score, Source, inputs, sources
+from benchmarks.datasets import TABLE_SETS, MeasuringSet, add_data_arguments, chosen_sets
+from benchmarks.refining import Score, Source, add_source_arguments, inputs, sources
 from model.refine.crf import CrfConfig
 from model.refine.refiners import RefinerConfig, refine_to_labels
 
@@ -35,16 +35,17 @@ def main() -> None:
         label = " ".join(f"{name}={value:g}" for name, value in changes.items())
         candidates[label] = ("crf", replace(CrfConfig(), **changes))  # type: ignore[arg-type]
     print(f"defaults: {CrfConfig()}")
-    made = sources(arguments.model, arguments.pretrained, arguments.cache)
+    sets = chosen_sets(arguments, default=TABLE_SETS)
+    made = sources(arguments)
     chosen = {name: made[name] for name in arguments.source or made}
-    print_gains(score_all(candidates, chosen, arguments.limit))
+    print_gains(score_all(candidates, chosen, sets, arguments.limit))
 
 
 def combinations(varied: list[str]) -> list[dict[str, float]]:
     """["a=1,2", "b=3"] -> [{"a": 1, "b": 3}, {"a": 2, "b": 3}]"""
     names = [one.split("=")[0] for one in varied]
     values = [[float(text) for text in one.split("=")[1].split(",")] for one in varied]
-    whole = {"iterations", "working_pixels", "middle_pixels"}
+    whole = {"iterations", "working_pixels", "intermediate_pixels"}
     return [
         {n: int(v) if n in whole else v for n, v in zip(names, row, strict=True)}
         for row in product(*values)
@@ -54,12 +55,13 @@ def combinations(varied: list[str]) -> list[dict[str, float]]:
 def score_all(
     candidates: dict[str, tuple[str, RefinerConfig | None]],
     chosen: dict[str, Source],
+    sets: list[MeasuringSet],
     limit: int,
 ) -> dict[str, dict[str, Score]]:
     """Score by "source set", then by candidate."""
     scores: dict[str, dict[str, Score]] = {}
     for source_name, source in chosen.items():
-        for data in SETS:
+        for data in sets:
             of_set = {label: Score(len(data.class_names)) for label in candidates}
             for sample, image, probs in inputs(data, source, limit):
                 for label, (refiner, config) in candidates.items():
@@ -91,11 +93,10 @@ def print_gains(scores: dict[str, dict[str, Score]]) -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crf_sweep")
     parser.add_argument("--vary", nargs="+", default=GRID, help="fields of CrfConfig, as a=1,2")
-    parser.add_argument("--limit", type=int, default=12, help="so many images of each set; 0: all")
+    add_data_arguments(parser)
+    parser.set_defaults(limit=12)
+    add_source_arguments(parser)
     parser.add_argument("--source", action="append", help="the checkpoint's name, or blocky")
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
-    parser.add_argument("--cache", type=Path, help="a folder that keeps the checkpoint's probs")
     return parser.parse_args()
 
 

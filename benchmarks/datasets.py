@@ -1,6 +1,13 @@
-"""Measuring sets: images/, masks/<same stem>.png (class index, 255 = ignore), classes.txt."""
+"""Measuring sets: images with the true class of each pixel, and how well an answer agrees.
 
+A set is a folder with `images/`, `masks/<same stem>.png` (class index, 255 = ignore) and
+`classes.txt` (lines of `index<TAB>name`, `#` for comments). Beside its masks it may have a second
+truth NAME: `masks_NAME/`, `classes_NAME.txt` and, for some images only, `NAME_images.txt`.
+"""
+
+import argparse
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +15,15 @@ import numpy as np
 from PIL import Image
 
 IGNORE = 255
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data"
+# The sets that most tables of benchmarks/README.md were taken on.
+TABLE_SETS = ("coco_object_train/voc21", "camvid", "magnetic_tile")
+WHAT_IS_NEEDED = (
+    "Measuring needs --data DIR: a folder with images/, masks/ (PNG of the same stem, pixel value "
+    "= class index, 255 = ignore) and classes.txt (index<TAB>name), or a folder of such folders; "
+    "benchmarks/README.md (Data) says where COCO, CamVid, magnetic tile defects and other public "
+    "sets can be had, and how to convert them."
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +35,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class MeasuringSet:
-    """One set; `subset` ("voc21") names a second truth beside the first: masks_voc21/ and so on."""
+    """One set; `subset` names its second truth, if it is that one's."""
 
     folder: Path
     subset: str = ""
@@ -66,15 +81,52 @@ class MeasuringSet:
         return f"_{self.subset}" if self.subset else ""
 
 
-def shared_sets() -> list[MeasuringSet]:
-    """Those that lie beside this checkout, if any do."""
-    sets = [
-        MeasuringSet(SHARED / "coco_object_train", "voc21"),
-        MeasuringSet(SHARED / "coco_object_train"),
-        MeasuringSet(SHARED / "camvid"),
-        MeasuringSet(SHARED / "magnetic_tile"),
-    ]
-    return [one for one in sets if one.folder.exists()]
+def find_sets(data: Path) -> list[MeasuringSet]:
+    """The set in this folder, or those in the folders in it, by name; second truths come first."""
+    folders = [data, *sorted(path for path in data.iterdir() if path.is_dir())]
+    return [one for folder in folders for one in _sets_in(folder)]
+
+
+def _sets_in(folder: Path) -> Iterator[MeasuringSet]:
+    parts = ("images", "masks", "classes.txt")
+    if not all((folder / part).exists() for part in parts):
+        return
+    for masks in sorted(folder.glob("masks_*")):
+        subset = masks.name.removeprefix("masks_")
+        if (folder / f"classes_{subset}.txt").exists():
+            yield MeasuringSet(folder, subset)
+    yield MeasuringSet(folder)
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=DEFAULT_DATA if DEFAULT_DATA.is_dir() else None,
+        help="a measuring set's folder, or a folder of them (benchmarks/README.md, Data)",
+    )
+    parser.add_argument("--sets", nargs="+", help="their names, such as camvid; default: all")
+    parser.add_argument("--limit", type=int, default=0, help="so many images of each set; 0: all")
+
+
+def chosen_sets(arguments: argparse.Namespace, default: Sequence[str] = ()) -> list[MeasuringSet]:
+    """The sets of --data that --sets names; without it those of `default` that are there, or all.
+
+    Without data there is nothing to measure: says what is needed, and ends the program.
+    """
+    if arguments.data is None:
+        print(WHAT_IS_NEEDED)
+        raise SystemExit(0)
+    found = {one.name: one for one in find_sets(arguments.data)} if arguments.data.is_dir() else {}
+    if not found:
+        raise SystemExit(f"There is no measuring set in {arguments.data}. {WHAT_IS_NEEDED}")
+    wanted = arguments.sets or [name for name in default if name in found] or list(found)
+    unknown = [name for name in wanted if name not in found]
+    if unknown:
+        raise SystemExit(
+            f"No set {', '.join(unknown)} in {arguments.data}. Found: {', '.join(found)}."
+        )
+    return [found[name] for name in wanted]
 
 
 class Confusion:

@@ -19,19 +19,21 @@ MOVES = 20.0  # stds, many cells: where a moved lattice's origin may lie
 def lattice_mean_field(
     unary: Tensor, rgb: Tensor, config: CrfConfig, moved_by: torch.Generator | None = None
 ) -> Tensor:
-    """Mean field (K, h, w) from log-probs (K, h, w) and colours (3, h, w), levels 0 to 255.
+    """Mean field (K, h, w) from log-probs (K, h, w) and colors (3, h, w), levels 0 to 255.
 
     Symmetric, with the self term, Potts. `moved_by` draws another origin for the lattices, which
     would change nothing if their sums were exact.
     """
     height, width = rgb.shape[1:]
-    alike = pixel_features(rgb[None].double(), config, (height, width))[0]  # (N, 5)
-    alike[:, :2] -= alike[0, :2].clone()  # the authors' code has the first pixel at (0, 0)
-    near = alike[:, :2] * (config.appearance_xy_std / config.smoothness_xy_std)
+    appearance = pixel_features(rgb[None].double(), config, (height, width))[0]  # (N, 5)
+    appearance[:, :2] -= appearance[
+        0, :2
+    ].clone()  # the authors' code has the first pixel at (0, 0)
+    smoothness = appearance[:, :2] * (config.appearance_xy_std / config.smoothness_xy_std)
     kernels = []
     for features, weight in (
-        (near, config.smoothness_weight),
-        (alike, config.appearance_weight),
+        (smoothness, config.smoothness_weight),
+        (appearance, config.appearance_weight),
     ):
         if moved_by is not None:
             features = features + MOVES * torch.rand(features.shape[1], generator=moved_by)
@@ -56,14 +58,14 @@ def lattice_filter(features: Tensor) -> Callable[[Tensor], Tensor]:
     steps = [torch.ones(n_dims + 1, dtype=torch.long) for _ in range(n_dims + 1)]
     for axis, step in enumerate(steps):
         step[axis] = -n_dims
-    neighbours = [(find(vertices, vertices + s), find(vertices, vertices - s)) for s in steps]
+    neighbors = [(find(vertices, vertices + s), find(vertices, vertices - s)) for s in steps]
 
     def sums(values: Tensor) -> Tensor:
         spread = weights[..., None] * values.double()[:, None]  # (N, d + 1, C)
         # A vertex more, always 0, stands for those that no pixel is near: blur is lost there.
         on_lattice = spread.new_zeros(len(vertices) + 1, values.shape[1])
         on_lattice.index_add_(0, vertex.flatten(), spread.flatten(0, 1))
-        for one, other in neighbours:
+        for one, other in neighbors:
             blurred = on_lattice[:-1] + (on_lattice[one] + on_lattice[other]) / 2
             on_lattice = torch.cat([blurred, on_lattice[-1:]])
         read = (weights[..., None] * on_lattice[vertex]).sum(dim=1)

@@ -1,6 +1,7 @@
 """A linear probe: logistic regression on all patches of the taught images, with gradients.
 
-What the corrections must reach without any. Shapes: E channels, h, w patches, K classes.
+The baseline that corrections, which use none, are compared with. Shapes: E channels, h, w patches,
+K classes.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def majority(truth: np.ndarray, grid_hw: tuple[int, int]) -> np.ndarray:
 
 
 class LinearProbe:
-    """Fitted to features (E, h, w) and truths (h * w,); answers probs (K, h, w)."""
+    """Fitted to features (E, h, w) and truths (h * w,); gives probs (K, h, w)."""
 
     def __init__(
         self, features: Sequence[Tensor], truths: Sequence[np.ndarray], n_classes: int

@@ -12,25 +12,25 @@ import torch
 from torch import Tensor
 
 from benchmarks.datasets import MeasuringSet, Sample
-from benchmarks.miou import has_background, vocabulary_of
-from model import Segmenter, SegmentSettings
+from benchmarks.measuring import has_background, vocabulary_of
+from model import MethodConfig, Segmenter
 
 
 def method_probs(
     segmenter: Segmenter,
     data: MeasuringSet,
     sample: Sample,
-    settings: SegmentSettings,
+    method: MethodConfig,
     cache: Path | None = None,
 ) -> Tensor:
-    """Probs (K, h, w) on the patch grid, plain names; rows are the set's classes, and where the set
-    has no background a last row more for "none of them"."""
-    name = f"{data.name}/{sample.stem}-{segmenter.version(settings)}.npy".replace("/", "-")
+    """Probs (K, h, w) on the patch grid, plain names; rows are the set's classes, and where it has
+    no background class one more for the background."""
+    name = f"{data.name}/{sample.stem}-{segmenter.version(method)}.npy".replace("/", "-")
     if cache is not None and (cache / name).exists():
         return torch.from_numpy(np.load(cache / name)).float()
-    features = segmenter.encode([sample.image], settings)[0]
-    probs = segmenter.patch_probs(features, sample.image, vocabulary_of(data, "plain"), settings)
-    if has_background(data.class_names):  # "none of them" is class 0 of the set
+    features = segmenter.encode([sample.image], method)[0]
+    probs = segmenter.patch_probs(features, sample.image, vocabulary_of(data, "plain"), method)
+    if has_background(data.class_names):  # class 0 of the set
         probs = probs.roll(1, dims=0)
     if cache is not None:
         cache.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """What refiners are measured on, and how: probs of each set in, mIoU and boundary F-score out."""
 
+import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,15 +10,11 @@ from torch import Tensor
 
 from benchmarks.blocky import blocky_probs
 from benchmarks.boundary import boundary_f
-from benchmarks.datasets import SHARED, Confusion, MeasuringSet, Sample
+from benchmarks.datasets import Confusion, MeasuringSet, Sample
+from benchmarks.measuring import add_checkpoint_arguments, load_segmenter
 from benchmarks.probs import method_probs
-from model import CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
+from model import SegmentSettings
 
-SETS = (
-    MeasuringSet(SHARED / "coco_object_train", "voc21"),
-    MeasuringSet(SHARED / "camvid"),
-    MeasuringSet(SHARED / "magnetic_tile"),
-)
 # A source of probs (K, h, w) on the patch grid.
 Source = Callable[[MeasuringSet, Sample], Tensor]
 
@@ -26,7 +23,7 @@ class Score:
     """mIoU of a whole set and the mean boundary F-score of its images, both in percent."""
 
     def __init__(self, n_classes: int) -> None:
-        self.confusion = Confusion(n_classes + 1)  # the last: none of them
+        self.confusion = Confusion(n_classes + 1)  # the last: background, where it is no class
         self.boundary: list[float] = []
 
     def add(self, truth: np.ndarray, answer: np.ndarray) -> None:
@@ -45,14 +42,19 @@ class Score:
         return 100 * float(np.nanmean(self.boundary))
 
 
-def sources(model: str, pretrained: str, cache: Path | None) -> dict[str, Source]:
+def sources(arguments: argparse.Namespace) -> dict[str, Source]:
     """Where probs come from: a checkpoint through the shipped method, or the truth made blocky."""
-    segmenter: Segmenter = build_segmenter(CheckpointConfig(model, pretrained))
-    settings = SegmentSettings(refiner="none")
+    segmenter = load_segmenter(arguments)
+    method, cache = SegmentSettings(refiner="none").resolve(), arguments.cache
     return {
-        model: lambda data, sample: method_probs(segmenter, data, sample, settings, cache),
+        arguments.model: lambda data, sample: method_probs(segmenter, data, sample, method, cache),
         "blocky": lambda data, sample: blocky_probs(sample, len(data.class_names)),
     }
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    add_checkpoint_arguments(parser)
+    parser.add_argument("--cache", type=Path, help="a folder that keeps the checkpoint's probs")
 
 
 def inputs(

@@ -1,4 +1,4 @@
-"""Do probs mean what they say? Of the cells that got prob 0.7, are 70% right?"""
+"""Calibration of probs: of the cells that got prob 0.7, are 70% right?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Bin:
 
 
 def reliability(project: Project, images: Sequence[int], memory: Memory | None) -> list[Bin]:
-    """Of the answers on these images, by the prob of the chosen class."""
+    """The predictions on these images, binned by the prob of the predicted class."""
     sums = np.zeros((3, BINS))  # cells, probs, right
     for index in images:
         one = project.studied[index]
-        probs = larger(project.probs(one.features, one.image, memory) if memory else one.words)
+        probs = larger(project.probs(one.features, one.image, memory) if memory else one.text_probs)
         best, decided = (values.numpy() for values in probs.max(dim=0))
         known = one.small_truth != IGNORE
         right = project.classes(decided) == one.small_truth

@@ -17,25 +17,25 @@ import torch
 from PIL import Image
 from skimage.data import astronaut
 
-from model import METHODS, CheckpointConfig, Segmenter, SegmentSettings, Vocabulary, build_segmenter
+from benchmarks.measuring import add_checkpoint_arguments, load_segmenter
+from model import METHODS, Segmenter, Vocabulary
 from model.encoder.image_encoder import ImageEncoder
+from model.encoder.published.resclip import TextQuery
 from model.encoder.window_batches import batched_windows
-from model.encoder.windows import plan_windows
-from model.methods import MethodConfig
+from model.encoder.windows import WindowConfig, plan_windows
 
 WORDS = Vocabulary.of(["person", "rocket", "flag", "helmet", "sky", "wall"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed")
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
+    add_checkpoint_arguments(parser)
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=int, nargs=2, default=(1024, 768), metavar=("W", "H"))
     arguments = parser.parse_args()
 
-    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    segmenter = load_segmenter(arguments)
     encoder = segmenter.encode_image
     image = np.array(Image.fromarray(astronaut()).resize(arguments.size))
     print(
@@ -44,11 +44,12 @@ def main() -> None:
     )
     print("| method | plain windows, ms | dense features, ms | ratio |\n|---|---|---|---|")
     for name in arguments.methods:
-        method = replace(METHODS[name], short_side_px=336, window_px=224, stride_px=112)
-        texts = [segmenter.encode_text(WORDS.names)] if method.feedback_share else []
+        method = METHODS[name]
+        windows = replace(method.windows, short_side_px=336, window_px=224, stride_px=112)
+        query = TextQuery(segmenter.encode_text(WORDS.names), method.decision.logits.logit_scale)
         plain_s, dense_s = in_turns(
-            partial(plain_windows, encoder, image, method),
-            partial(encoder, [image], method, texts),
+            partial(plain_windows, encoder, image, windows),
+            partial(encoder, [image], windows, method.encoder, [query]),
             arguments.rounds,
         )
         print(
@@ -59,16 +60,16 @@ def main() -> None:
 
 
 def print_whole(segmenter: Segmenter, image: np.ndarray, rounds: int) -> None:
-    """What a whole image takes, words embedded before."""
-    settings = SegmentSettings()
-    features = segmenter.encode([image], settings)[0]
+    """What a whole image takes, texts embedded before."""
+    method = METHODS["firstpass"]
+    features = segmenter.encode([image], method)[0]
     whole_s, tail_s = in_turns(
-        lambda: segmenter([image], WORDS, settings),
-        lambda: segmenter.segment(features, image, WORDS, settings),
+        lambda: segmenter([image], WORDS),
+        lambda: segmenter.segment(features, image, WORDS, method),
         rounds,
     )
     print(
-        f"{segmenter.version(settings)}, {len(WORDS.classes)} labels: {whole_s * 1e3:.0f} ms an "
+        f"{segmenter.version(method)}, {len(WORDS.classes)} labels: {whole_s * 1e3:.0f} ms an "
         f"image, {tail_s * 1e3:.0f} of them after the features"
     )
 
@@ -87,11 +88,11 @@ def in_turns(
 
 
 @torch.inference_mode()
-def plain_windows(encoder: ImageEncoder, image: np.ndarray, method: MethodConfig) -> None:
-    """The method's windows through open_clip's tower as it is."""
+def plain_windows(encoder: ImageEncoder, image: np.ndarray, windows: WindowConfig) -> None:
+    """The windows through open_clip's tower as it is."""
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (encoder.mean, encoder.std))
-    plan = plan_windows((image.shape[0], image.shape[1]), method, encoder.patch_px)
-    for batch in batched_windows([image], [plan], encoder.visual.conv1.out_channels // 64, False):
+    plan = plan_windows((image.shape[0], image.shape[1]), windows, encoder.patch_px)
+    for batch in batched_windows([image], [plan], n_heads=encoder.n_heads, stitch=False):
         pixels = (batch.pixels.float() / 255 - mean) / std
         encoder.visual(pixels.to(encoder.device)).cpu()
 

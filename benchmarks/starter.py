@@ -1,7 +1,7 @@
-"""What the starter checkpoint knows: python -m benchmarks.starter [--photos DIR]
+"""Zero-shot accuracy of the starter checkpoint: python -m benchmarks.starter [--photos DIR]
 
 Zero-shot classification of held-out imagenette photos (--photos: the folder of the training
-photos; needs model/starter/train/requirements.txt) and of the shared COCO photos, neighbours of
+photos; needs model/starter/train/requirements.txt) and of the COCO photos, neighbors of
 words, and mIoU of the plain and the reshaped last block.
 """
 
@@ -15,12 +15,26 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.datasets import SHARED, Confusion, MeasuringSet
-from benchmarks.miou import measure, vocabulary_of
-from model import METHODS, CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
+from benchmarks.datasets import (
+    DEFAULT_DATA,
+    TABLE_SETS,
+    Confusion,
+    MeasuringSet,
+    add_data_arguments,
+    chosen_sets,
+)
+from benchmarks.measuring import (
+    add_checkpoint_arguments,
+    load_segmenter,
+    measure,
+    vocabulary_of,
+)
+from model import METHODS, MethodConfig, Segmenter, SegmentSettings
+from model.encoder.windows import WindowConfig
+from model.scoring.thresholds import ThresholdConfig
 
 UNSEEN_WORDS = {"kitten": "cat", "automobile": "car", "lawn": "grass", "sneaker": "shoe"}
-NEIGHBOURS = (
+NEIGHBORS = (
     "cat",
     "dog",
     "horse",
@@ -39,40 +53,42 @@ NEIGHBOURS = (
     "water",
 )
 # One window that covers a photo's short side, as CLIP classifies.
-CLASSIFY = replace(METHODS["clip"], short_side_px=224, window_px=224, stride_px=112)
+CLASSIFY = WindowConfig(short_side_px=224, window_px=224, stride_px=112)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.starter")
-    parser.add_argument("--model", default="starter")
-    parser.add_argument("--pretrained", default="")
-    parser.add_argument("--photos", type=Path, default=SHARED / "starter_train")
-    parser.add_argument("--limit", type=int, default=0, help="so many images of each set only")
+    add_data_arguments(parser)
+    add_checkpoint_arguments(parser)
+    parser.add_argument("--photos", type=Path, default=DEFAULT_DATA / "starter_train")
     arguments = parser.parse_args()
+    sets = chosen_sets(arguments, default=TABLE_SETS)
 
     before_mb, started_s = resident_mb(), time.perf_counter()
-    segmenter = build_segmenter(CheckpointConfig(arguments.model, arguments.pretrained))
+    segmenter = load_segmenter(arguments)
     print(
         f"{segmenter.model_name} {segmenter.fingerprint[:8]}: loaded in "
         f"{time.perf_counter() - started_s:.2f} s, {resident_mb() - before_mb:.0f} MB"
     )
-    print_neighbours(segmenter)
+    print_neighbors(segmenter)
     print(f"imagenette, held out: top-1 {imagenette_top1(segmenter, arguments.photos):.3f}")
-    voc = MeasuringSet(SHARED / "coco_object_train", "voc21")
-    print(f"{voc.name}: top-1 is present {present_hit(segmenter, voc):.3f}", flush=True)
-    sets = (voc, MeasuringSet(SHARED / "camvid"), MeasuringSet(SHARED / "magnetic_tile"))
+    of_objects = [one for one in sets if one.name == "coco_object_train/voc21"]
+    for data in of_objects:
+        print(f"{data.name}: top-1 is present {present_hit(segmenter, data):.3f}", flush=True)
     for method, refiner in (
         ("clip", "none"),
         ("clearclip", "none"),
         ("firstpass", "none"),
         ("firstpass", None),
     ):
-        settings = SegmentSettings(method=method, refiner=refiner)
-        fg_miou = foreground_miou(segmenter, voc, settings, arguments.limit)
-        print(f"{segmenter.version(settings)}: {voc.name}, foreground only: mIoU {fg_miou:.3f}")
+        chosen = SegmentSettings(method=method, refiner=refiner).resolve()
+        print(f"{segmenter.version(chosen)}:")
+        for data in of_objects:
+            foreground = foreground_miou(segmenter, data, chosen, arguments.limit)
+            print(f"  {data.name}, foreground only: mIoU {foreground:.3f}")
         for data in sets:
             names = vocabulary_of(data, "plain")
-            result = measure(segmenter, data, names, settings, arguments.limit)
+            result = measure(segmenter, data, names, chosen, arguments.limit)
             seconds = float(np.mean(result.seconds))
             print(f"  {data.name}, plain names: mIoU {result.miou:.3f}, {seconds:.2f} s an image")
 
@@ -81,18 +97,18 @@ def resident_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def print_neighbours(segmenter: Segmenter) -> None:
+def print_neighbors(segmenter: Segmenter) -> None:
     words = segmenter.encode_text(list(UNSEEN_WORDS))
-    names = segmenter.encode_text(list(NEIGHBOURS))
+    names = segmenter.encode_text(list(NEIGHBORS))
     for word, row in zip(UNSEEN_WORDS, words @ names.T, strict=True):
         best = row.argsort(descending=True)[:3].tolist()
-        print(f"{word}: " + ", ".join(f"{NEIGHBOURS[i]} {row[i]:.2f}" for i in best))
+        print(f"{word}: " + ", ".join(f"{NEIGHBORS[i]} {row[i]:.2f}" for i in best))
 
 
 def class_answers(segmenter: Segmenter, images: list[np.ndarray], names: list[str]) -> list[int]:
     """Index of the name that the class token of each image is nearest to."""
     text_embeds = segmenter.encode_text(names)
-    features = segmenter.encode_image(images, CLASSIFY)
+    features = segmenter.encode_image(images, CLASSIFY, METHODS["clip"].encoder)
     return [int((text_embeds @ f.cls_token).argmax()) for f in features]
 
 
@@ -115,15 +131,17 @@ def present_hit(segmenter: Segmenter, data: MeasuringSet) -> float:
 
 
 def foreground_miou(
-    segmenter: Segmenter, data: MeasuringSet, settings: SegmentSettings, limit: int
+    segmenter: Segmenter, data: MeasuringSet, method: MethodConfig, limit: int
 ) -> float:
     """Which of the foreground classes, asked only where the truth has one."""
     vocabulary = vocabulary_of(data, "plain", auto_negatives=False)
-    never_unsure = replace(settings, prob_threshold=0.0, area_threshold=0.0)
+    decision = replace(method.decision, thresholds=ThresholdConfig(prob=0.0, area=0.0))
+    method = replace(method, decision=decision)
     confusion = Confusion(len(data.class_names))
     for stem in data.spread(limit):
         sample = data.load(stem)
-        answer = segmenter([sample.image], vocabulary, never_unsure)[0].label_map + 1
+        (features,) = segmenter.encode([sample.image], method, vocabulary)
+        answer = segmenter.segment(features, sample.image, vocabulary, method).label_map + 1
         confusion.add(np.where(sample.truth == 0, 255, sample.truth), answer)
     return confusion.miou
 

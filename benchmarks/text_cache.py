@@ -22,11 +22,12 @@ from safetensors.torch import save_file
 import model
 from backend.prediction.text_cache import CachedTextEncoder
 from backend.store.store import Store, StoreConfig, open_store
-from model import TEMPLATES, CheckpointConfig, TextEncoder, build_segmenter
+from benchmarks.datasets import DEFAULT_DATA
+from model import TEMPLATES, CheckpointConfig, build_segmenter
 
 STARTER = Path(model.__file__).parent / "starter" / "starter.json"
-CLASS_LIST = Path(__file__).parents[2] / "shared" / "data" / "classlists" / "cls_coco_stuff.txt"
-COLOURS = ("red", "blue", "green", "black", "white", "yellow", "brown", "grey", "pink")
+CLASS_LIST = DEFAULT_DATA / "classlists" / "cls_coco_stuff.txt"
+COLORS = ("red", "blue", "green", "black", "white", "yellow", "brown", "gray", "pink")
 NOUNS = (
     "car chair leaf wall dog road bottle shirt window table tree boat bag door cup lamp box hat bed"
 )
@@ -37,7 +38,7 @@ def class_names() -> tuple[list[str], str]:
     if CLASS_LIST.is_file():
         lines = CLASS_LIST.read_text(encoding="utf-8").splitlines()
         return [line.strip() for line in lines if line.strip()], "COCO-Stuff"
-    return [f"{colour} {noun}" for colour in COLOURS for noun in NOUNS.split()], "built-in list"
+    return [f"{color} {noun}" for color in COLORS for noun in NOUNS.split()], "built-in list"
 
 
 def starter_or_random(folder: Path) -> CheckpointConfig:
@@ -62,14 +63,9 @@ def row(what: str, ms: float, cold_ms: float, note: str = "") -> None:
 
 
 def measure(config: CheckpointConfig, store: Store, repeats: int) -> None:
-    def fresh_encoder() -> TextEncoder:
-        """One without a memory of its own, past its first slow call."""
-        encoder = build_segmenter(config).encode_text
-        encoder(["warm up"])
-        return encoder
-
     names, origin = class_names()
-    encoder = fresh_encoder()
+    encoder = build_segmenter(config).encode_text
+    encoder(["warm up"])  # the first call is slow
     print(f"{len(names)} names ({origin}) x {len(TEMPLATES['imagenet80'])} templates, ", end="")
     weights = "starter" if config.model == "starter" else "the starter's towers at random"
     print(f"{weights}, {torch.get_num_threads()} threads, medians of {repeats}\n")
@@ -97,7 +93,7 @@ def measure(config: CheckpointConfig, store: Store, repeats: int) -> None:
         row("nowhere: the store hangs, first request", hung_ms, cold_ms, "once, then not asked")
         lost_ms = median(lambda: milliseconds(lambda: store.get_many(keys)), repeats)
         row("nowhere: the store hangs, later requests", lost_ms, cold_ms)
-        without = CachedTextEncoder(fresh_encoder(), store)
+        without = CachedTextEncoder(encoder, store)
         row("the model, without a store", milliseconds(lambda: without(names)), cold_ms, "once")
         kept_ms = median(lambda: milliseconds(lambda: without(names)), repeats)
         row("this process, without a store", kept_ms, cold_ms)

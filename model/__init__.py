@@ -1,14 +1,24 @@
-"""The method: photographs and words in, masks out. All that backend/ may import is here."""
+"""The method: images and words in, masks out. All that backend/ may import is here."""
 
 from model.build import CheckpointConfig, build_segmenter
-from model.encoder.image_encoder import DenseFeatures, ImageEncoder
-from model.errors import CheckpointError, MethodError, ModelError, VocabularyError
+from model.encoder.image_encoder import ImageEncoder
+from model.errors import CheckpointError, MethodError, ModelError
+from model.features import DenseFeatures
 from model.interactive.prompt_mask import BoxPrompt, PointPrompt
 from model.memory.lessons import Lesson, TaughtMask
 from model.memory.memory import Memory, MemoryConfig
 from model.methods import METHODS, MethodConfig
 from model.refine.refiners import REFINERS
-from model.segment_settings import SegmentSettings
+from model.segment_settings import (
+    Automatic,
+    LogitScale,
+    MethodName,
+    RefinerName,
+    SegmentSettings,
+    Share,
+    SynonymReduction,
+    TemplateSetName,
+)
 from model.segmenter import Segmentation, Segmenter
 from model.text.encoder import TextEncoder
 from model.text.templates import TEMPLATES
@@ -18,6 +28,7 @@ __all__ = [
     "METHODS",
     "REFINERS",
     "TEMPLATES",
+    "Automatic",
     "BoxPrompt",
     "CheckpointConfig",
     "CheckpointError",
@@ -25,18 +36,23 @@ __all__ = [
     "DenseFeatures",
     "ImageEncoder",
     "Lesson",
+    "LogitScale",
     "Memory",
     "MemoryConfig",
     "MethodConfig",
     "MethodError",
+    "MethodName",
     "ModelError",
     "PointPrompt",
+    "RefinerName",
     "SegmentSettings",
     "Segmentation",
     "Segmenter",
+    "Share",
+    "SynonymReduction",
     "TaughtMask",
+    "TemplateSetName",
     "TextEncoder",
     "Vocabulary",
-    "VocabularyError",
     "build_segmenter",
 ]

@@ -1,4 +1,4 @@
-"""Weights: open_clip is the only door to them.
+"""Loading of CLIP checkpoints, through open_clip.
 
 A model is a registered name ("ViT-B-16") with a pretrained tag or a local file, an "hf-hub:" or
 "local-dir:" id, the path of a JSON config with a local file, or "starter", which ships with
@@ -21,14 +21,14 @@ from open_clip.factory import load_checkpoint
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from torch import Tensor, nn
 
-from model.encoder.vit import WHAT_WORKS, check_vit
+from model.encoder.tower_check import SUPPORTED_TOWERS, check_tower
 from model.errors import CheckpointError
 
 STARTER_CONFIG = Path(__file__).parent / "starter" / "starter.json"
 STARTER_WEIGHTS = STARTER_CONFIG.with_suffix(".safetensors")
 FINGERPRINT_SAMPLES = 2**20  # values of each tensor that the fingerprint reads
 
-NO_NETWORK_CURE = (
+NO_NETWORK_REMEDY = (
     "If this machine cannot reach it: download the weights elsewhere and set CLIP_PRETRAINED to "
     "the local file (.safetensors is safest); or set HF_HUB_OFFLINE=1 if they are in the hub's "
     "cache already; or use CLIP_MODEL=starter, which needs no download."
@@ -44,7 +44,7 @@ class Checkpoint:
     tokenizer: Callable[[list[str]], Tensor]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    fingerprint: str  # 16 hex digits, of config-independent names, shapes and values
+    fingerprint: str  # 16 hex digits of the tensors, as by `fingerprint`
 
 
 def load(model: str, pretrained: str) -> Checkpoint:
@@ -57,7 +57,7 @@ def load(model: str, pretrained: str) -> Checkpoint:
         name, clip, tokenizer = _load_by_id(model, pretrained)
     else:
         name, clip, tokenizer = _load_registered(model, pretrained)
-    check_vit(clip.visual, name)
+    check_tower(clip.visual, name)
     preprocess = open_clip.get_model_preprocess_cfg(clip)
     return Checkpoint(
         name=name,
@@ -93,7 +93,7 @@ def _load_starter(pretrained: str) -> Loaded:
         raise CheckpointError(
             f"The starter checkpoint is not installed: {STARTER_WEIGHTS} does not exist. Get it "
             f"with a full clone of the repository, or set CLIP_MODEL and CLIP_PRETRAINED. "
-            f"{WHAT_WORKS}"
+            f"{SUPPORTED_TOWERS}"
         )
     _, clip, tokenizer = _load_json(STARTER_CONFIG, str(STARTER_WEIGHTS))
     return "starter", clip, tokenizer
@@ -151,9 +151,9 @@ def _load_by_id(model: str, pretrained: str) -> Loaded:
             tokenizer = open_clip.get_tokenizer(model)
     except CheckpointError:
         raise
-    except Exception as error:  # the hub, the network and open_clip raise whatever they like
-        cure = NO_NETWORK_CURE if model.startswith("hf-hub:") else WHAT_WORKS
-        raise CheckpointError(f"Cannot load '{model}': {error}. {cure}") from error
+    except Exception as error:  # the hub, the network and open_clip raise many kinds
+        remedy = NO_NETWORK_REMEDY if model.startswith("hf-hub:") else SUPPORTED_TOWERS
+        raise CheckpointError(f"Cannot load '{model}': {error}. {remedy}") from error
     return model.split(":", 1)[1].rstrip("/").rsplit("/", 1)[-1], clip, tokenizer
 
 
@@ -162,7 +162,7 @@ def _load_registered(model: str, pretrained: str) -> Loaded:
     if config is None:
         raise CheckpointError(
             f"CLIP_MODEL '{model}' is neither a name that open_clip knows, nor the path of a JSON "
-            f"config, an 'hf-hub:' or 'local-dir:' id, or 'starter'. {WHAT_WORKS}"
+            f"config, an 'hf-hub:' or 'local-dir:' id, or 'starter'. {SUPPORTED_TOWERS}"
         )
     _check_config(config, model)
     tags = open_clip.list_pretrained_tags_by_model(model)
@@ -175,9 +175,9 @@ def _load_registered(model: str, pretrained: str) -> Loaded:
     is_tag = pretrained in tags
     try:
         clip = open_clip.create_model(model, pretrained=pretrained if is_tag else None)
-    except Exception as error:  # the hub, the network and open_clip raise whatever they like
+    except Exception as error:  # the hub, the network and open_clip raise many kinds
         raise CheckpointError(
-            f"Cannot get the weights '{pretrained}' of {model}: {error}. {NO_NETWORK_CURE}"
+            f"Cannot get the weights '{pretrained}' of {model}: {error}. {NO_NETWORK_REMEDY}"
         ) from error
     if not is_tag:
         _load_file(clip, pretrained, model)
@@ -187,7 +187,8 @@ def _load_registered(model: str, pretrained: str) -> Loaded:
 def check_activation(model: str, pretrained: str) -> None:
     """Raise CheckpointError where QuickGELU weights meet a GELU config or the reverse.
 
-    open_clip only warns, and the masks are then quietly bad. A file is told by a tag in its name.
+    open_clip only warns, and the masks are then bad without an error. A local file is recognized
+    by a tag in its name.
     """
     base = model.removesuffix("-quickgelu")
     quick, plain = (
@@ -205,17 +206,17 @@ def check_activation(model: str, pretrained: str) -> None:
     if not named:
         return
     tag = max(named, key=len)
-    right = f"{base}-quickgelu" if uses_quick[tag] else base
-    if right != model:
+    expected = f"{base}-quickgelu" if uses_quick[tag] else base
+    if expected != model:
         activation = "QuickGELU" if uses_quick[tag] else "plain GELU"
         raise CheckpointError(
             f"The weights '{pretrained}' were trained with {activation}, but the config '{model}' "
-            f"computes another activation: set CLIP_MODEL={right}."
+            f"computes another activation: set CLIP_MODEL={expected}."
         )
 
 
 def _check_config(config: dict[str, Any], name: str) -> None:
-    """Refuse by the config what `check_vit` would refuse after the download."""
+    """Raise CheckpointError by the config where `check_tower` would raise it after the download."""
     vision = config["vision_cfg"]
     if vision.get("timm_model_name"):
         reason = f"its image tower is timm's {vision['timm_model_name']}"
@@ -227,7 +228,7 @@ def _check_config(config: dict[str, Any], name: str) -> None:
         reason = f"its image tower pools by '{vision.get('pool_type')}', not by a class token"
     else:
         return
-    raise CheckpointError(f"'{name}' cannot be used: {reason}. {WHAT_WORKS}")
+    raise CheckpointError(f"'{name}' cannot be used: {reason}. {SUPPORTED_TOWERS}")
 
 
 def _load_file(clip: nn.Module, path: str, model: str) -> None:

@@ -2,8 +2,7 @@
 
 ModelError(ValueError)
 ├── CheckpointError   weights or a config that cannot be loaded or used
-├── MethodError       an unknown method, attention, refiner or template set
-└── VocabularyError   class prompts that cannot be used
+└── MethodError       a method, a part of one or a setting that is unknown or cannot be used
 """
 
 from collections.abc import Iterable
@@ -18,10 +17,6 @@ class CheckpointError(ModelError):
 
 
 class MethodError(ModelError):
-    pass
-
-
-class VocabularyError(ModelError):
     pass
 
 

@@ -1,297 +1,208 @@
-"""The methods by name: each a frozen setting of the same switches.
+"""The methods by name: each a frozen choice of how windows, encoder and decision work.
 
 A preset computes what its authors' code computes, position embeddings included; where it departs
-from them, a comment says so. Block numbers count from 1, and are the published ones: those of
-codes that set them once for all towers stay, others are scaled to the depth (`at_depth`).
-Shares are 0 to 1.
+from them, a comment says so. Block numbers are the published ones for 12 blocks (encoder/depth.py).
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
-from model.errors import unknown_name
+from model.encoder.coherence import CoherenceConfig
+from model.encoder.config import EncoderConfig
+from model.encoder.global_context import ContextConfig
+from model.encoder.last_block import LastBlockConfig
+from model.encoder.published.resclip import FeedbackConfig
+from model.encoder.tower import TowerConfig
+from model.encoder.windows import WindowConfig
+from model.scoring.decision import DecisionConfig
+from model.scoring.logits import LogitConfig
+from model.scoring.thresholds import ThresholdConfig
+from model.text.class_embeds import PromptConfig
 
 
 @dataclass(frozen=True)
 class MethodConfig:
+    """Windows and encoder shape the features that lessons are made of; the decision does not."""
+
     name: str
-    scale_blocks: bool = True  # block numbers are for 12 blocks: scale them to the tower's depth
+    windows: WindowConfig = WindowConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    decision: DecisionConfig = DecisionConfig()
 
-    # Windows. The image is resized, then cut; window 0 takes it whole.
-    short_side_px: int = 336
-    max_long_side_px: int = 2048
-    window_px: int = 224
-    stride_px: int = 112
-    glance_px: int = 0  # short side of a further look at the whole image; 0: none
-    glance_share: float = 0.5  # of the glance, beside 1 of the windows
-    views: tuple[str, ...] = ()  # further looks at each window, names in VIEWS
-    flip_share: float = 0.0  # 0..1, of the flipped views in the features
 
-    # The tower.
-    positions: str = "offset"  # how position embeddings are resized, a name in POSITIONS
-    norm_eps: float | None = None  # None: the checkpoint's own
-    exact_gelu: bool = False  # whatever the checkpoint was trained with
-    suppress_channels: bool = False  # scale loud feed-forward channels back (GCLIP)
-    suppress_above: float = 2.0  # times the mean of the others
-    path: str = "reshaped"  # the way through the tower, a name in PATHS
+def _cuts(logit_scale: float, prob: float) -> DecisionConfig:
+    """A decision by these two numbers alone, as most published ones."""
+    return DecisionConfig(
+        logits=LogitConfig(logit_scale=logit_scale), thresholds=ThresholdConfig(prob=prob)
+    )
 
-    # The last block.
-    attention: str = "kk"  # names in ATTENTION, joined by "+"
-    attention_gain: float = 1.0  # matters only beside a residual
-    attend_class: bool = True  # patches may attend to the class token
-    gaussian_std: float = 0.0  # patches; neighbours favoured in the attention logits; 0: off
-    kk_share: float = 0.0  # of key-key logits in "procrustes"
-    residual: bool = False  # keep the residual path
-    ffn: bool = False  # keep the feed-forward part
-    class_share: float = 0.0  # of the class token, added to each patch
-    parallel_blocks: int = 6  # how many blocks a parallel path collects
 
-    # Windows of one image see each other: the last block's keys and values are shared.
-    stitch: bool = False
+_CLIP = MethodConfig(
+    "clip",
+    encoder=EncoderConfig(last_block=LastBlockConfig(attention="qk", residual=True, ffn=True)),
+)
 
-    # Global context: attention maps of other blocks in the last one.
-    context_blocks: tuple[int, ...] | Literal["emerging", "all"] = ()
-    context_attention: str = "qk"
-    context_share: float = 0.0  # 0..1
-    context_head_mean: bool = False  # one map for all heads
+# The authors run exact GELU and epsilon 1e-6 whatever the weights were trained with; for OpenAI's
+# weights that is a loss, and exact_gelu=False avoids it.
+_MASKCLIP = MethodConfig(
+    "maskclip",
+    windows=WindowConfig(window_px=0, short_side_px=512),
+    encoder=EncoderConfig(
+        tower=TowerConfig(positions="bicubic", norm_eps=1e-6, exact_gelu=True),
+        last_block=LastBlockConfig(attention="identity", residual=True, ffn=True),
+    ),
+    decision=_cuts(logit_scale=100.0, prob=0.0),
+)
 
-    # Coherence: what a middle block knows of which patches are alike; block 0: off.
-    outliers: str = ""  # a name in OUTLIERS
-    coherence_block: int = 0
-    alike_above: float = 0.4  # cosine
-    cut_coherence: bool = False  # the attention, too, sees only cosines above it
-    smoothing_block: int = 0  # gathers the answer's patches
-    level_blocks: tuple[int, ...] = ()  # summed, and sent through the last block again
-    level_attention: str = "kk"
+_SCLIP = MethodConfig(
+    "sclip",
+    encoder=EncoderConfig(
+        last_block=LastBlockConfig(
+            attention="qq+kk",
+            attention_gain=2.0,  # the sum of both, not their mean
+            residual=True,
+            ffn=True,
+        ),
+    ),
+    decision=_cuts(logit_scale=40.0, prob=0.1),
+)
 
-    # Feedback of a first answer (ResCLIP).
-    feedback_share: float = 0.0  # 0..1, in the attention logits
-    feedback_gain: float = 1.0
-    feedback_above: float = 0.0  # prob under which the first answer is the first class
+_CLEARCLIP = MethodConfig(
+    "clearclip",
+    windows=WindowConfig(short_side_px=448, window_px=448, stride_px=224),
+    encoder=EncoderConfig(last_block=LastBlockConfig(attention="qq")),
+    decision=_cuts(logit_scale=50.0, prob=0.15),
+)
 
-    # From logits to masks.
-    templates: str = "imagenet80"
-    negative_templates: str = "imagenet7"  # 80 prompts for each of 100 words would take minutes
-    logit_scale: float | None = 40.0  # None: by the spread of the logits
-    synonym_reduction: str = "max"  # max: best row of a class; mean: of their embeds
-    description_weight: float = 0.2  # share of a description in its class embed
-    class_surgery: bool = False  # classes weighted by the class token (CLIP Surgery)
-    class_logit_share: float = 0.0  # of the class token's logits, added; -0.3 suits aerial images
-    whole_share: float = 0.0  # 0..1, of a row's mean logit over the image, taken off
-    presence_share: float = 0.0  # of the class token's logits, where little is labelled
-    core_above: float = 0.0  # 0..1, of a label's range in the image: weaker patches are not its own
-    propagation_cells: int = 0  # side of the grid logits are propagated on (PEARL); 0: off
-    purifier: str = ""  # how classes that are not in the image are found, a name in PURIFIERS
-    purify_below: float = 0.0  # of the purifier's measure, 0..1
-    prob_threshold: float | None = 0.0  # less probable pixels stay unlabelled; None: by Otsu
-    area_threshold: float | None = 0.0  # of the labelled area, smaller classes go; None: a patch
-    refiner: str = "none"
+_NACLIP = MethodConfig(
+    "naclip",
+    encoder=EncoderConfig(last_block=LastBlockConfig(attention="kk", gaussian_std=5.0)),
+    decision=_cuts(logit_scale=40.0, prob=0.1),
+)
 
-    @property
-    def encodes_words(self) -> bool:
-        """Whether features depend on the vocabulary."""
-        return self.feedback_share > 0
+_GEM = MethodConfig(
+    "gem",
+    windows=WindowConfig(window_px=0, short_side_px=448),
+    encoder=EncoderConfig(path="gem", tower=TowerConfig(positions="bicubic antialias")),
+    decision=DecisionConfig(
+        prompts=PromptConfig(templates="photo"), logits=LogitConfig(logit_scale=100.0)
+    ),
+)
 
-    @property
-    def output_blocks(self) -> set[int]:
-        """The blocks whose outputs the last one asks for."""
-        numbers = {self.coherence_block, self.smoothing_block, *self.level_blocks}
-        return numbers - {0}
+# Without its LLaMA texts, and without closing the label map: that orders classes by number.
+_ITACLIP = MethodConfig(
+    "itaclip",
+    windows=WindowConfig(stride_px=28, views=("gray", "blur"), flip_share=0.25),
+    encoder=EncoderConfig(
+        block_numbers="fixed",
+        last_block=LastBlockConfig(attention="qq+kk", attention_gain=2.0, residual=True),
+        context=ContextConfig(blocks=(7, 8, 10), attention="qq+kk", share=0.5),
+    ),
+    decision=_cuts(logit_scale=60.0, prob=0.1),
+)
 
+# area_thd of its code changes nothing (it edits logits after the probs were taken): not here.
+_RESCLIP = MethodConfig(
+    "resclip",
+    encoder=EncoderConfig(
+        path="resclip",
+        block_numbers="fixed",
+        last_block=LastBlockConfig(attention="kk", gaussian_std=5.0, attention_gain=2.0),
+        context=ContextConfig(blocks=(6, 7, 8, 9), share=0.4),
+        feedback=FeedbackConfig(share=0.7, gain=1.8, min_prob=0.11),
+    ),
+    decision=_cuts(logit_scale=40.0, prob=0.1),
+)
+
+# No code was published: the paper's two parts on the reduced block, blocks found by its rule.
+_GCLIP = MethodConfig(
+    "gclip",
+    encoder=EncoderConfig(
+        tower=TowerConfig(suppress_channels=True, suppress_above=1.0),
+        last_block=LastBlockConfig(attention="qq"),
+        context=ContextConfig(emerging=True, share=2 / 3),
+    ),
+    decision=_cuts(logit_scale=40.0, prob=0.15),
+)
 
 _SC_CLIP = MethodConfig(
     "sc-clip",
-    attention="coherent+kk",
-    attend_class=False,
-    class_share=0.3,
-    outliers="lof",
-    level_attention="coherent+kk",
-    coherence_block=9,
-    smoothing_block=4,
-    level_blocks=tuple(range(4, 11)),
-    logit_scale=50.0,
-    prob_threshold=0.15,
+    encoder=EncoderConfig(
+        block_numbers="sc-clip",
+        last_block=LastBlockConfig(attention="coherent+kk", attend_class=False, class_share=0.3),
+        coherence=CoherenceConfig(
+            outliers="lof",
+            block=9,
+            smoothing_block=4,
+            level_blocks=tuple(range(4, 11)),
+            level_attention="coherent+kk",
+        ),
+    ),
+    decision=_cuts(logit_scale=50.0, prob=0.15),
 )
 
-_PRESETS = (
-    MethodConfig("clip", attention="qk", residual=True, ffn=True),
-    # The authors run exact GELU and epsilon 1e-6 whatever the weights were trained with; for
-    # OpenAI's weights that is a loss, and exact_gelu=False the cure.
-    MethodConfig(
-        "maskclip",
-        attention="own value",
-        residual=True,
-        ffn=True,
-        positions="bicubic",
-        norm_eps=1e-6,
-        exact_gelu=True,
-        window_px=0,
-        short_side_px=512,
-        logit_scale=100.0,
+_RF_CLIP = MethodConfig(
+    "rf-clip",
+    encoder=EncoderConfig(path="rf-clip"),
+    decision=_cuts(logit_scale=40.0, prob=0.1),
+)
+
+# The propagation follows the paper: in the code an einsum drops all but the text matrix's diagonal.
+_PEARL = MethodConfig(
+    "pearl",
+    encoder=EncoderConfig(last_block=LastBlockConfig(attention="procrustes", kk_share=0.08)),
+    decision=DecisionConfig(
+        logits=LogitConfig(logit_scale=40.0, propagation_cells=80),
+        thresholds=ThresholdConfig(prob=0.1),
     ),
-    MethodConfig(
-        "sclip",
-        attention="qq+kk",
-        attention_gain=2.0,  # the sum of both, not their mean
-        residual=True,
-        ffn=True,
-        prob_threshold=0.1,
+)
+
+# SC-CLIP's decision. An outlier whose neighbors are all outliers keeps its value; SFP's code zeroes
+# it.
+_SFP = MethodConfig(
+    "sfp",
+    encoder=EncoderConfig(
+        block_numbers="fixed",
+        last_block=LastBlockConfig(attention="kk+qq+coherent", attend_class=False, class_share=0.3),
+        coherence=CoherenceConfig(
+            outliers="som",
+            block=9,
+            cut_attention=True,
+            smoothing_block=4,
+            level_blocks=tuple(range(4, 11)),
+            level_attention="coherent",
+        ),
     ),
-    MethodConfig(
-        "clearclip",
-        attention="qq",
-        short_side_px=448,
-        window_px=448,
-        stride_px=224,
-        logit_scale=50.0,
-        prob_threshold=0.15,
+    decision=_cuts(logit_scale=50.0, prob=0.15),
+)
+
+_CLIP_SURGERY = MethodConfig(
+    "clip-surgery",
+    windows=WindowConfig(window_px=0, short_side_px=512),
+    encoder=EncoderConfig(path="clip-surgery", tower=TowerConfig(positions="bilinear")),
+    decision=DecisionConfig(logits=LogitConfig(logit_scale=100.0, class_surgery=True)),
+)
+
+# Ours. Chosen by benchmarks.ablate ("ladder" in benchmarks/README.md, where the parts that it
+# leaves off stand, too: on the starter global context and channel suppression gain nothing, and
+# averaging similar patches blurs what corrections teach).
+_FIRSTPASS = MethodConfig(
+    "firstpass",
+    windows=WindowConfig(global_view_px=196),
+    encoder=EncoderConfig(
+        tower=TowerConfig(positions="bicubic"), last_block=LastBlockConfig(attention="identity+qq")
     ),
-    MethodConfig("naclip", attention="kk", gaussian_std=5.0, prob_threshold=0.1),
-    MethodConfig(
-        "gem",
-        path="parallel",
-        attention="gem",
-        positions="bicubic antialias",
-        templates="photo",
-        window_px=0,
-        short_side_px=448,
-        logit_scale=100.0,
-    ),
-    # Without its LLaMA texts, and without closing the label map: that orders classes by number.
-    MethodConfig(
-        "itaclip",
-        attention="qq+kk",
-        attention_gain=2.0,
-        residual=True,
-        scale_blocks=False,
-        context_blocks=(7, 8, 10),
-        context_attention="qq+kk",
-        context_share=0.5,
-        views=("gray", "blur"),
-        flip_share=0.25,
-        stride_px=28,
-        logit_scale=60.0,
-        prob_threshold=0.1,
-    ),
-    # area_thd of its code changes nothing (it edits logits after the probs were taken): not here.
-    MethodConfig(
-        "resclip",
-        attention="kk",
-        gaussian_std=5.0,
-        attention_gain=2.0,
-        scale_blocks=False,
-        context_blocks=(6, 7, 8, 9),
-        context_share=0.4,
-        feedback_share=0.7,
-        feedback_gain=1.8,
-        feedback_above=0.11,
-        prob_threshold=0.1,
-    ),
-    # No code was published: the paper's two parts on the reduced block, blocks found by its rule.
-    MethodConfig(
-        "gclip",
-        attention="qq",
-        context_blocks="emerging",
-        context_share=2 / 3,
-        suppress_channels=True,
-        suppress_above=1.0,
-        prob_threshold=0.15,
-    ),
-    _SC_CLIP,
-    MethodConfig(
-        "rf-clip",
-        path="refocused",
-        prob_threshold=0.1,
-    ),
-    # Its 5 Newton-Schulz steps are kept as they are; "procrustes svd" is the converged rotation.
-    # The propagation follows the paper: in the code an einsum drops all but the text matrix's
-    # diagonal.
-    MethodConfig(
-        "pearl",
-        attention="procrustes",
-        kk_share=0.08,
-        prob_threshold=0.1,
-        propagation_cells=80,
-    ),
-    # An outlier whose neighbours are all outliers keeps its value; SFP's code zeroes it.
-    replace(
-        _SC_CLIP,
-        name="sfp",
-        scale_blocks=False,
-        attention="kk+qq+coherent",
-        level_attention="coherent",
-        cut_coherence=True,
-        outliers="som",
-    ),
-    MethodConfig(
-        "clip-surgery",
-        path="parallel",
-        attention="surgery",
-        positions="bilinear",
-        window_px=0,
-        short_side_px=512,
-        class_surgery=True,
-        logit_scale=100.0,
-    ),
-    # Global fusion, channel suppression and the gathering of like patches are switches that it
-    # leaves off: on the starter the first two gain nothing, and gathered patches blur what
-    # corrections teach (benchmarks/README.md).
-    MethodConfig(
-        "firstpass",
-        attention="own value+qq",
-        positions="bicubic",
-        glance_px=196,
-        whole_share=0.3,
-        core_above=0.6,
-        presence_share=1.5,
+    decision=DecisionConfig(
+        logits=LogitConfig(
+            logit_scale=40.0, image_mean_share=0.3, range_cut=0.6, absence_penalty=1.5
+        ),
         refiner="crf",
     ),
 )
 
-METHODS: dict[str, MethodConfig] = {preset.name: preset for preset in _PRESETS}
-
-
-def get_method(name: str) -> MethodConfig:
-    if name not in METHODS:
-        raise unknown_name("method", name, METHODS)
-    return METHODS[name]
-
-
-# What authors published for deeper towers, by method and depth (SC-CLIP: its issue #5).
-_PUBLISHED_AT = {
-    ("sc-clip", 24): {
-        "coherence_block": 17,
-        "smoothing_block": 7,
-        "level_blocks": tuple(range(9, 20)),
-        "class_share": 0.1,
-    }
-}
-
-
-def at_depth(method: MethodConfig, n_blocks: int) -> MethodConfig:
-    """The method with its block numbers for a tower of this depth."""
-    preset = METHODS.get(method.name)
-    if (method.name, n_blocks) in _PUBLISHED_AT and preset is not None:
-        published = _PUBLISHED_AT[method.name, n_blocks]
-        own = {name for name in published if getattr(method, name) != getattr(preset, name)}
-        changes = {name: value for name, value in published.items() if name not in own}
-        return replace(method, **changes)  # type: ignore[arg-type]
-
-    context = method.context_blocks if isinstance(method.context_blocks, tuple) else ()
-    highest = max((*method.output_blocks, *context), default=0)
-    if n_blocks == 12 or (highest < n_blocks and not method.scale_blocks):
-        return method
-
-    def scaled(number: int) -> int:
-        return min(n_blocks - 1, round((number - 1) * n_blocks / 12) + 1) if number else 0
-
-    levels = method.level_blocks
-    if levels:
-        levels = tuple(range(scaled(levels[0]), scaled(levels[-1]) + 1))
-    return replace(
-        method,
-        coherence_block=scaled(method.coherence_block),
-        smoothing_block=scaled(method.smoothing_block),
-        level_blocks=levels,
-        context_blocks=tuple(map(scaled, context)) if context else method.context_blocks,
+METHODS: dict[str, MethodConfig] = {
+    preset.name: preset
+    for preset in (
+        _CLIP, _MASKCLIP, _SCLIP, _CLEARCLIP, _NACLIP, _GEM, _ITACLIP, _RESCLIP, _GCLIP, _SC_CLIP,
+        _RF_CLIP, _PEARL, _SFP, _CLIP_SURGERY, _FIRSTPASS,
     )
+}  # fmt: skip

@@ -1,27 +1,33 @@
-"""The method: words and an image in, one mask a class out.
+"""The method: words and an image in, one mask for each class out.
 
-Shapes: K classes, R rows of text, E channels of the joint space, h, w patches, H, W pixels.
+Shapes: K classes, C = K + 1 with the background last, R rows of text, E channels of the joint
+space, h, w patches, H, W pixels.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from model.encoder.image_encoder import DenseFeatures, ImageEncoder
-from model.interactive.prompt_mask import BoxPrompt, PointPrompt, answer
+from model.encoder.image_encoder import ImageEncoder
+from model.encoder.published.resclip import TextQuery
+from model.feature_space import feature_space, method_digest
+from model.features import DenseFeatures
+from model.interactive.prompt_mask import BoxPrompt, PointPrompt, prompt_mask
 from model.memory.lessons import Lesson, TaughtMask, make_lesson
 from model.memory.memory import Memory
 from model.methods import METHODS, MethodConfig
 from model.refine.refiners import refine_to_labels
-from model.scoring.class_probs import class_probs, contenders, otsu_threshold, purify, settle
-from model.scoring.logits import class_logits, key_words
-from model.segment_settings import SegmentSettings, feature_setting
+from model.scoring.class_probs import keep_top_classes
+from model.scoring.decision import text_probs
+from model.scoring.logits import text_probs_at_keys
+from model.scoring.thresholds import apply_thresholds_
+from model.segment_settings import SegmentSettings
+from model.text.class_embeds import embed_vocabulary
 from model.text.encoder import TextEncoder
-from model.text.vocabulary import Vocabulary, class_of_label, embed_vocabulary
+from model.text.vocabulary import Vocabulary, class_index_by_name
 
 MAX_REFINED_CLASSES = 64  # at full resolution, unless more of them win a patch
 
@@ -37,11 +43,6 @@ class Segmentation:
     def mask(self, index: int) -> np.ndarray:
         """Where class `index` is, (H, W) bool."""
         return self.label_map == index
-
-    @property
-    def masks(self) -> np.ndarray:
-        """All masks (K, H, W) bool; made on demand, since K * H * W bytes can be many."""
-        return self.label_map == np.arange(len(self.class_names))[:, None, None]
 
     def non_empty(self) -> Iterator[tuple[int, str, np.ndarray, float]]:
         """(index, name, mask (H, W), score) of each class that is in the image."""
@@ -61,11 +62,11 @@ class Segmenter:
         self,
         images: Sequence[np.ndarray],
         vocabulary: Vocabulary | Sequence[Vocabulary],
-        settings: SegmentSettings = SegmentSettings(),  # noqa: B008, frozen
+        settings: SegmentSettings = SegmentSettings(),
     ) -> list[Segmentation]:
         """Segment RGB uint8 images (H, W, 3), all with one vocabulary or each with its own."""
-        vocabularies = _one_each(vocabulary, len(images))
         method = settings.resolve()
+        vocabularies = _one_each(vocabulary, len(images))
         features = self.encode(images, method, vocabularies)
         return [
             self.segment(*item, method) for item in zip(features, images, vocabularies, strict=True)
@@ -77,14 +78,17 @@ class Segmenter:
         method: MethodConfig,
         vocabulary: Vocabulary | Sequence[Vocabulary] | None = None,
     ) -> list[DenseFeatures]:
-        """Dense features of each image; only methods with feedback look at the vocabulary."""
-        if not method.feedback_share or vocabulary is None:
-            return self.encode_image(images, method)
-        texts = [
-            embed_vocabulary(one, self.encode_text, method).embeds
-            for one in _one_each(vocabulary, len(images))
-        ]
-        return self.encode_image(images, method, texts)
+        """Dense features of each image; only methods whose encoder reads text need a vocabulary."""
+        queries: list[TextQuery] = []
+        if method.encoder.reads_text and vocabulary is not None:
+            queries = [
+                TextQuery(
+                    embed_vocabulary(one, self.encode_text, method.decision.prompts).embeds,
+                    method.decision.logits.logit_scale,
+                )
+                for one in _one_each(vocabulary, len(images))
+            ]
+        return self.encode_image(images, method.windows, method.encoder, queries)
 
     @torch.inference_mode()
     def segment(
@@ -96,12 +100,20 @@ class Segmenter:
         memory: Memory | None = None,
     ) -> Segmentation:
         """Which class of the vocabulary each pixel of the image (H, W, 3) is."""
-        if not vocabulary.classes:
-            return _nothing(vocabulary, features.image_hw)
-        probs = self.patch_probs(features, image, vocabulary, method, memory)
-        probs = contenders(probs, MAX_REFINED_CLASSES)
-        label_map, best_prob = refine_to_labels(method.refiner, probs, _planes(image))  # (H, W)
-        return decide(label_map, best_prob, probs, vocabulary, method)
+        n_classes, thresholds = len(vocabulary.classes), method.decision.thresholds
+        if not n_classes:
+            return _empty(vocabulary, features.image_hw)
+        probs = self.patch_probs(features, image, vocabulary, method, memory)  # (C, h, w)
+        probs = keep_top_classes(probs, MAX_REFINED_CLASSES)
+        label_map, best_prob = refine_to_labels(method.decision.refiner, probs, _planes(image))
+        scores = apply_thresholds_(
+            label_map,  # (H, W)
+            best_prob,  # (H, W)
+            n_classes,
+            prob_threshold=thresholds.prob_of(probs),
+            area_threshold=thresholds.area_of(probs),
+        )
+        return Segmentation(vocabulary.names, label_map.cpu().numpy(), scores.numpy())
 
     @torch.inference_mode()
     def patch_probs(
@@ -112,31 +124,17 @@ class Segmenter:
         method: MethodConfig,
         memory: Memory | None = None,
     ) -> Tensor:
-        """Probs (K + 1, h, w) of each class and of "none of them": words, and what was learnt."""
-        n_classes = len(vocabulary.classes)
-        if memory is None or memory.space != self.space(method):
-            memory = Memory()
-        class_of = class_of_label(vocabulary)
-        taught = memory.taught(class_of, n_classes + 1)  # (C,)
-        text = embed_vocabulary(vocabulary, self.encode_text, method)  # embeds (R, E)
-        if len(text.embeds):
-            is_guess = text.is_label & ~taught[text.owners]  # (R,)
-            logits = class_logits(features, text, is_guess, _planes(image), method)  # (R, h, w)
-            probs = class_probs(logits, text.owners, n_classes)
-            probs = purify(probs, features.patch_tokens, method.purifier, method.purify_below)
-        else:  # no name that could be asked for
-            probs = torch.zeros(n_classes + 1, *features.patch_tokens.shape[1:])
-            probs[-1] = 1
+        """Class probs (C, h, w) by text and lessons, at the patches or the propagation's grid."""
+        n_classes, class_of_label = len(vocabulary.classes), class_index_by_name(vocabulary)
+        memory = self._usable(memory, method)
+        taught = memory.taught_classes(class_of_label, n_classes + 1)  # (C,)
+
+        text = embed_vocabulary(vocabulary, self.encode_text, method.decision.prompts)
+        probs = text_probs(features, text, taught, _planes(image), method.decision)  # (C, h, w)
         if not taught.any():
             return probs
-        return memory.blend(
-            probs, features.patch_tokens, class_of, key_words(memory, text, n_classes, method)
-        )
-
-    def space(self, method: MethodConfig) -> str:
-        """Names the features: lessons of one space are of no use in another."""
-        setting = repr(feature_setting(method))
-        return f"{self.fingerprint[:16]}-{hashlib.blake2b(setting.encode()).hexdigest()[:8]}"
+        at_keys = text_probs_at_keys(memory.keys, text, n_classes, method.decision.logits)
+        return memory.blend(probs, features.tokens_like(probs), class_of_label, at_keys)
 
     @torch.inference_mode()
     def learn(
@@ -146,9 +144,9 @@ class Segmenter:
         vocabulary: Vocabulary,
         method: MethodConfig,
     ) -> Lesson:
-        """What a person's masks of this image say; a label's absence is evidence too."""
-        named = [one for one in taught if one.label in vocabulary.names]
-        return make_lesson(self.space(method), features.patch_tokens, named, features.image_hw)
+        """The lesson of a person's masks of one image; a label's absence is evidence, too."""
+        known = [one for one in taught if one.label in vocabulary.names]
+        return make_lesson(self.space(method), features.patch_tokens, known, features.image_hw)
 
     @torch.inference_mode()
     def answer_prompts(
@@ -163,35 +161,26 @@ class Segmenter:
     ) -> tuple[np.ndarray, float]:
         """The mask (H, W) bool of what clicks and boxes point at, and its score 0..1."""
         probs = self.patch_probs(features, image, vocabulary, method, memory)
-        return answer(features.patch_tokens, image, prompts, probs[label_index])
+        tokens = features.tokens_like(probs)
+        return prompt_mask(tokens, image, prompts, probs[label_index])
+
+    def space(self, method: MethodConfig) -> str:
+        """Names the features: lessons of one space are of no use in another."""
+        return f"{self.fingerprint[:16]}-{feature_space(method)}"
 
     def version(self, method: MethodConfig) -> str:
-        """Checkpoint, method and refiner, e.g. "starter-1a2b3c4d/firstpass/crf"."""
-        version = f"{self.model_name}-{self.fingerprint[:8]}/{method.name}/{method.refiner}"
-        if (
-            method.name in METHODS
-            and replace(METHODS[method.name], refiner=method.refiner) == method
-        ):
+        """Checkpoint, method and refiner, e.g. "starter-1a2b3c4d/firstpass/crf"; with a digest of
+        the settings where they are not the preset's."""
+        refiner = method.decision.refiner
+        version = f"{self.model_name}-{self.fingerprint[:8]}/{method.name}/{refiner}"
+        preset = METHODS.get(method.name)
+        if preset and method == replace(preset, decision=replace(preset.decision, refiner=refiner)):
             return version
-        return f"{version}-{hashlib.blake2b(repr(astuple(method)).encode()).hexdigest()[:6]}"
+        return f"{version}-{method_digest(method)}"
 
-
-def decide(
-    label_map: Tensor,
-    best_prob: Tensor,
-    probs: Tensor,
-    vocabulary: Vocabulary,
-    method: MethodConfig,
-) -> Segmentation:
-    """The answer, from each pixel's best class (H, W), its prob, and the probs (K + 1, h, w)."""
-    n_classes = len(vocabulary.classes)
-    prob_threshold, area_threshold = method.prob_threshold, method.area_threshold
-    if prob_threshold is None:
-        prob_threshold = otsu_threshold(probs.amax(dim=0))
-    if area_threshold is None:
-        area_threshold = 1 / (probs.shape[1] * probs.shape[2])
-    scores = settle(label_map, best_prob, n_classes, prob_threshold, area_threshold)
-    return Segmentation(vocabulary.names, label_map.cpu().numpy(), scores.numpy())
+    def _usable(self, memory: Memory | None, method: MethodConfig) -> Memory:
+        """The memory, if its lessons are of the features of this method; else an empty one."""
+        return memory if memory is not None and memory.space == self.space(method) else Memory()
 
 
 def _planes(image: np.ndarray) -> Tensor:
@@ -203,7 +192,7 @@ def _one_each(vocabulary: Vocabulary | Sequence[Vocabulary], count: int) -> Sequ
     return [vocabulary] * count if isinstance(vocabulary, Vocabulary) else vocabulary
 
 
-def _nothing(vocabulary: Vocabulary, image_hw: tuple[int, int]) -> Segmentation:
+def _empty(vocabulary: Vocabulary, image_hw: tuple[int, int]) -> Segmentation:
     return Segmentation(
         vocabulary.names,
         np.full(image_hw, -1, dtype=np.int16),

@@ -1,6 +1,7 @@
-"""The import rules of the architecture, as a test: imports run downwards only."""
+"""The import rules of docs/architecture.md, as a test: imports run downwards only."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -9,24 +10,32 @@ import model
 
 ROOT = Path(__file__).parents[1]
 SERVING = {"backend", "flask", "gunicorn", "redis", "label_studio_ml", "label_studio_sdk"}
+TREES = ("backend", "model")
 
-# The packages of backend/ from top to bottom; a file imports from its own package or those below.
-ORDER = (
-    ("__main__",),
-    ("commands",),
-    ("wsgi",),
-    ("http",),
-    ("service",),
-    ("learning",),
-    ("prediction",),
-    ("memory", "masks"),
-    ("images",),
-    ("label_studio",),
-    ("store",),
-    ("concurrency",),
-    ("metrics", "settings"),
-    ("validation", "errors"),
-)
+
+def listed_order(tree: str) -> list[str]:
+    """The lines of the tree's list in docs/architecture.md, from top to bottom."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    section = re.split(r"(?m)^#", page.partition(f"### {tree}/\n")[2])[0]
+    return re.findall(r"(?m)^\d+\. (.+)$", section)
+
+
+def order_of(tree: str) -> dict[str, tuple[int, int]]:
+    """Line of each package, and its group on that line: + joins packages to one."""
+    return {
+        package: (line, group)
+        for line, listed in enumerate(listed_order(tree))
+        for group, names in enumerate(listed.split(","))
+        for package in re.findall(r"`(\w+)`", names)
+    }
+
+
+ORDER = {tree: order_of(tree) for tree in TREES}
+
+
+def may_import(tree: str, importer: str, imported: str) -> bool:
+    (line, group), (other_line, other_group) = ORDER[tree][importer], ORDER[tree][imported]
+    return other_line > line or (other_line, other_group) == (line, group)
 
 
 def files_of(package: str) -> list[Path]:
@@ -48,12 +57,10 @@ def imports_of(path: Path) -> set[str]:
     return names
 
 
-def level_of(part: str) -> int:
-    return next(level for level, parts in enumerate(ORDER) if part in parts)
-
-
-def top_part(path: Path) -> str:
-    return path.relative_to(ROOT / "backend").with_suffix("").parts[0]
+def package_of(path: Path) -> tuple[str, str]:
+    """Tree and package: model/text/words.py -> ("model", "text")."""
+    tree, *parts = path.relative_to(ROOT).with_suffix("").parts
+    return tree, parts[0]
 
 
 @pytest.mark.parametrize("path", files_of("model"), ids=relative)
@@ -72,13 +79,28 @@ def test_backend_sees_model_only_through_its_front_door(path):
     assert seen <= {f"model.{name}" for name in model.__all__}
 
 
-@pytest.mark.parametrize("path", files_of("backend"), ids=relative)
-def test_backend_imports_run_downwards(path):
-    if top_part(path) == "__init__":
+@pytest.mark.parametrize("path", files_of("backend") + files_of("model"), ids=relative)
+def test_imports_run_downwards(path):
+    tree, package = package_of(path)
+    if package == "__init__":
         return
-    imported = {name.split(".")[1] for name in imports_of(path) if name.startswith("backend.")}
-    upwards = {name for name in imported if level_of(name) < level_of(top_part(path))}
-    assert not upwards
+    imported = {name.split(".")[1] for name in imports_of(path) if name.startswith(f"{tree}.")}
+    assert not {one for one in imported if not may_import(tree, package, one)}
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_the_order_lists_every_package_once(tree):
+    there = {package_of(path)[1] for path in files_of(tree)} - {"__init__"}
+    assert set(ORDER[tree]) == there
+    assert len(re.findall(r"`\w+`", "".join(listed_order(tree)))) == len(there)
+
+
+def test_the_rule_tells_upwards_from_downwards():
+    assert may_import("model", "segmenter", "encoder")
+    assert may_import("model", "encoder", "encoder")
+    assert not may_import("model", "encoder", "scoring")
+    assert not may_import("model", "text", "segmenter")
+    assert may_import("backend", "images", "label_studio")
 
 
 @pytest.mark.parametrize("path", files_of("backend"), ids=relative)
@@ -90,13 +112,11 @@ def test_only_settings_read_the_environment(path):
     assert "getenv" not in source
 
 
-TREES = ("backend", "model", "tests", "benchmarks")
+ALL_TREES = (*TREES, "tests", "benchmarks", "scripts")
 
 
-@pytest.mark.parametrize("path", [f for tree in TREES for f in files_of(tree)], ids=relative)
+@pytest.mark.parametrize("path", [f for tree in ALL_TREES for f in files_of(tree)], ids=relative)
 def test_a_file_can_be_read_in_one_sitting(path):
-    if path.name in ("templates.py", "methods.py"):  # data
-        return
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from backend.errors import SettingsError
 from backend.validation import Accepts, OneOf, invalid_field_of
-from model import METHODS, REFINERS, TEMPLATES, SegmentSettings
+from model import METHODS, REFINERS, TEMPLATES, Automatic, LogitScale, SegmentSettings, Share
 
 
 def split_words(value: Any) -> tuple[str, ...]:
@@ -43,9 +43,6 @@ Version = Annotated[
     Accepts('"newest", "none" or the number of a version, such as 3'),
 ]
 ENTRY_PER_LABEL = Accepts('an object with one entry a label, such as {"Cat": …}')
-Share = Annotated[float, Field(ge=0, le=1)]
-Threshold = Share | Literal["auto"]
-LogitScale = Annotated[float, Field(ge=1, le=1000)] | Literal["auto"]
 
 
 def option(default: Any, meaning: str) -> Any:
@@ -65,9 +62,11 @@ class ProjectSettings(BaseModel):
     templates: Annotated[str, OneOf(tuple(TEMPLATES))] | None = option(
         None, "prompt templates of the domain"
     )
-    logit_scale: LogitScale | None = option(None, "sharpness of the class decision")
-    prob_threshold: Threshold | None = option(None, "pixels less sure than this stay unlabeled")
-    area_threshold: Threshold | None = option(
+    logit_scale: LogitScale | Automatic | None = option(None, "sharpness of the class decision")
+    prob_threshold: Share | Automatic | None = option(
+        None, "pixels less sure than this stay unlabeled"
+    )
+    area_threshold: Share | Automatic | None = option(
         None, "labels on a smaller part of the image are left out"
     )
     description_weight: Share | None = option(

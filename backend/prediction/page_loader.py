@@ -62,6 +62,6 @@ class PageLoader:
 
 def encoding_key(project: ProjectContext, vocabulary: Vocabulary) -> str:
     """What the features of an image depend on beside its pixels: method, and words for some."""
-    if not project.method.encodes_words:
+    if not project.method.encoder.reads_text:
         return project.space
     return f"{project.space}-{hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]}"

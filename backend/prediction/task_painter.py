@@ -45,7 +45,7 @@ class TaskPainter:
                 prompts = prompts_of_control(control, index, request.prompts)
                 if request.prompts and not prompts:
                     continue
-                key = uri, vocabulary if request.project.method.encodes_words else None
+                key = uri, vocabulary if request.project.method.encoder.reads_text else None
                 if key not in opened:
                     opened[key] = self.open_page(uri, vocabulary, task.get("id"), request)
                 target = MaskTarget(task.get("id"), control, labels, index)

@@ -1,10 +1,9 @@
-"""Global context: attention maps of middle blocks in the last one, and loud channels turned down.
+"""Global context: attention maps of middle blocks fused into the last one.
 
-After GCLIP (2502.06818): from some middle block on, a few "global tokens" are seen by all patches.
-The blocks where they emerge know the image as a whole without being homogeneous yet, so their
-attention maps are fused into the last block. And a feed-forward channel grown out of proportion
-makes the values of the last block less coherent, so it is scaled back.
-Shapes: B windows, N tokens, D channels. Blocks are numbered 1 to L.
+After GCLIP (2502.06818): from some middle block on, a few "global tokens" are attended to by all
+patches. The attention of the blocks where they emerge carries the context of the image without
+being homogeneous yet, so it is averaged into that of the last block.
+Shapes: B windows, N tokens. Blocks are numbered 1 to L.
 """
 
 from collections.abc import Sequence
@@ -14,78 +13,80 @@ import torch
 from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
-from model.encoder.attention import ATTENTION, Heads, Hints, attention_weights
-from model.encoder.vit import block_heads, embed, run_block
-from model.methods import MethodConfig
+from model.encoder.attention import Heads, attention_weights
+from model.encoder.tower import Tower
 
-EMERGENCE = 3.0  # times the median of the earlier blocks
-LOUD = 2.0  # times the mean of the other channels
+EMERGENCE_RATIO = 3.0  # times the median of the earlier blocks; a heuristic of ours
 CALIBRATION_SIDE_PX = 224
 CALIBRATION_IMAGES = 4
 
 
 @dataclass(frozen=True)
-class LoudChannel:
-    """An output channel of a block's feed-forward part, and how much louder than the others."""
+class ContextConfig:
+    """Which blocks' attention is fused into the last one, and how much of it."""
 
-    block: int
-    channel: int
-    ratio: float  # norm of its weights over the mean norm of the other channels'
-
-
-def fuse_context(own: Tensor, context: Sequence[Heads], method: MethodConfig) -> Tensor:
-    """The last block's weights (B, heads, N, N) fused with those of the context blocks."""
-    shared = context_weights(context, method)
-    if shared is None:
-        return own
-    return (1 - method.context_share) * own + method.context_share * shared
+    blocks: tuple[int, ...] = ()
+    emerging: bool = False  # instead: the block where global tokens emerge, and the next
+    attention: str = "qk"  # names in ATTENTION, joined by "+"
+    share: float = 0.0  # 0..1, of the fused weights
 
 
-def context_weights(context: Sequence[Heads], method: MethodConfig) -> Tensor | None:
-    """The mean attention (B, heads, N, N) of the context blocks; None if there are none."""
+@dataclass(frozen=True, eq=False)
+class ContextAttention:
+    """Attention weights of the context blocks, and their share in the fused ones."""
+
+    weights: Tensor  # (B, heads, N, N)
+    share: float
+
+    def fuse(self, own: Tensor, context: Tensor) -> Tensor:
+        """(1 - share) * own + share * context, for weights or for attended values."""
+        return (1 - self.share) * own + self.share * context
+
+
+def context_attention(
+    context: Sequence[Heads], config: ContextConfig, *, attend_class: bool
+) -> ContextAttention | None:
+    """The mean attention of the context blocks' heads; None if there are none.
+
+    Without `attend_class` the last block runs on patches alone, and so do these weights.
+    """
     if not context:
         return None
-    total = attention_weights(method.context_attention, context[0], Hints())
+    total = attention_weights(config.attention, context[0])
     for heads in context[1:]:
-        total = total + attention_weights(method.context_attention, heads, Hints())
-    shared = total / len(context)
-    if not method.attend_class:  # the last block runs without the class token
-        shared = shared[..., 1:, 1:]
-    return shared.mean(dim=1, keepdim=True) if method.context_head_mean else shared
+        total = total + attention_weights(config.attention, heads)
+    weights = total / len(context)
+    return ContextAttention(weights if attend_class else weights[..., 1:, 1:], config.share)
 
 
-def context_blocks(method: MethodConfig, n_blocks: int, global_block: int) -> tuple[int, ...]:
-    """The numbers of the blocks whose attention is fused into the last one."""
-    if method.context_blocks == "emerging":
-        return tuple(block for block in (global_block, global_block + 1) if block < n_blocks)
-    if method.context_blocks == "all":
-        return tuple(range(1, n_blocks))
-    return tuple(block for block in method.context_blocks if isinstance(block, int))
+def emerging_blocks(global_block: int, n_blocks: int) -> tuple[int, ...]:
+    """The block where global tokens emerge and the next one, never the last."""
+    return tuple(block for block in (global_block, global_block + 1) if block < n_blocks)
 
 
 def find_global_block(visual: VisionTransformer) -> int:
-    """The block where global tokens emerge: the first whose most seen patch is seen far more.
+    """Number of the block where global tokens emerge.
 
-    Of block l: u = N * the largest mean attention any patch receives; it emerges where u exceeds
-    three times the median of the blocks before. Without an emergence: the middle of the tower,
-    where it is in all published ViTs.
+    Of block l: u = N * the largest mean attention that any patch receives; tokens emerge in the
+    first block whose u exceeds EMERGENCE_RATIO times the median of the blocks before. Without one:
+    the middle of the tower, where it is in all published ViTs.
     """
-    method = MethodConfig("calibration")
-    x = embed(visual, calibration_pixels(visual), method)
+    tower = Tower(visual)
+    x = tower.embed(calibration_pixels(visual))
     peaks: list[float] = []
-    for number, block in enumerate(visual.transformer.resblocks, start=1):
-        heads = block_heads(block, x, method)
-        received = ATTENTION["qk"](heads, Hints())[:, :, 1:, 1:].mean(dim=(1, 2))  # (B, P)
+    for number in range(1, tower.n_blocks + 1):
+        heads = tower.block_heads(number, x)
+        received = attention_weights("qk", heads)[:, :, 1:, 1:].mean(dim=(1, 2))  # (B, P)
         peak = float((received.amax(dim=1) * received.shape[1]).mean())
-        if peaks and peak > EMERGENCE * sorted(peaks)[len(peaks) // 2]:
+        if peaks and peak > EMERGENCE_RATIO * sorted(peaks)[len(peaks) // 2]:
             return number
         peaks.append(peak)
-        x = run_block(block, x, method, heads=heads)
+        x = tower.run_block(number, x, heads)
     return len(peaks) // 2 + 1
 
 
 def calibration_pixels(visual: VisionTransformer) -> Tensor:
-    """Normalised pixels (B, 3, H, W) with the spectrum of photos (1 / f) and hard edges."""
+    """Normalized pixels (B, 3, H, W) with the spectrum of photos (1 / f) and hard edges."""
     generator = torch.Generator().manual_seed(0)
     patch = visual.patch_size[0]
     side = CALIBRATION_SIDE_PX // patch * patch
@@ -98,31 +99,6 @@ def calibration_pixels(visual: VisionTransformer) -> Tensor:
         for _ in range(4):
             top, left = torch.randint(0, side * 3 // 4, (2,), generator=generator).tolist()
             height, width = torch.randint(side // 8, side // 3, (2,), generator=generator).tolist()
-            colour = torch.randn(3, 1, 1, generator=generator)
-            image[:, top : top + height, left : left + width] = colour
+            color = torch.randn(3, 1, 1, generator=generator)
+            image[:, top : top + height, left : left + width] = color
     return pixels.to(visual.conv1.weight)
-
-
-def loud_channels(visual: VisionTransformer) -> list[LoudChannel]:
-    """The loudest feed-forward channel of each block; a report, and what `channel_gains` uses."""
-    loudest = []
-    for number, block in enumerate(visual.transformer.resblocks, start=1):
-        size = block.mlp.c_proj.weight.float().norm(dim=1)  # (D,)
-        channel = int(size.argmax())
-        others = (size.sum() - size[channel]) / (len(size) - 1)
-        loudest.append(LoudChannel(number, channel, float(size[channel] / others)))
-    return loudest
-
-
-def channel_gains(
-    loudest: Sequence[LoudChannel], method: MethodConfig, global_block: int, width: int
-) -> dict[int, Tensor]:
-    """Gains (D,) by block that bring a loud channel back to the mean of the others."""
-    if not method.suppress_channels:
-        return {}
-    gains = {}
-    for loud in loudest:
-        if loud.block > global_block and loud.ratio > method.suppress_above:
-            gains[loud.block] = torch.ones(width)
-            gains[loud.block][loud.channel] = 1 / loud.ratio
-    return gains

@@ -1,7 +1,8 @@
-"""A glance: the whole image seen small, so that what a window sees is read in its light.
+"""The global view: one more pass over the whole image at a small size.
 
-Windows see details and lose the scene; the glance sees the scene and no details. It is one more
-pass over a few patches, whose features join those of the windows.
+Windows show details without the scene, the global view the scene without details; the features of
+both are added. A heuristic of ours: mIoU 0.264 with it, 0.253 without (benchmarks/README.md,
+ladder).
 """
 
 from dataclasses import replace
@@ -9,21 +10,22 @@ from dataclasses import replace
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.methods import MethodConfig
+from model.encoder.windows import WindowConfig
 
 
-def glance_method(method: MethodConfig) -> MethodConfig:
-    """The same method, once over the whole image at `glance_px`."""
-    return replace(method, short_side_px=method.glance_px, window_px=0, glance_px=0)
+def global_view_windows(config: WindowConfig) -> WindowConfig:
+    """The windows of the global view: one, over the whole image at `global_view_px`."""
+    return replace(config, short_side_px=config.global_view_px, window_px=0, global_view_px=0)
 
 
-def in_light_of(patch_tokens: Tensor, glance_tokens: Tensor, share: float) -> Tensor:
-    """Unit features (E, h, w) of windows, turned towards those of the glance (E, h', w').
+def blend_global_view(patch_tokens: Tensor, view_tokens: Tensor, share: float) -> Tensor:
+    """Unit features (E, h, w): normalized (windows + share * global view).
 
-    `share` is how much a unit vector of the glance counts beside one of the windows.
+    Both, (E, h, w) of the windows and (E, h', w') of the view, are normalized first; the view is
+    resized bilinearly to the windows' grid.
     """
     size_hw = (patch_tokens.shape[1], patch_tokens.shape[2])
-    glance = F.interpolate(
-        F.normalize(glance_tokens, dim=0)[None], size=size_hw, mode="bilinear", align_corners=False
+    view = F.interpolate(
+        F.normalize(view_tokens, dim=0)[None], size=size_hw, mode="bilinear", align_corners=False
     )[0]
-    return F.normalize(F.normalize(patch_tokens, dim=0) + share * glance, dim=0)
+    return F.normalize(F.normalize(patch_tokens, dim=0) + share * view, dim=0)

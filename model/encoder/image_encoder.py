@@ -1,12 +1,11 @@
-"""Images to dense features: a CLIP vision transformer whose last block speaks for each patch.
+"""Images to dense features: a CLIP vision transformer read at each patch.
 
-Shapes: B windows, H, W pixels, h, w patches, N = 1 + h * w tokens (class token first), D channels,
-E channels of the joint space of image and text.
+Shapes: B windows, H, W pixels, h, w patches, E channels of the joint space of image and text.
 """
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,91 +14,80 @@ import torch.nn.functional as F
 from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
-from model.encoder.global_context import (
-    LoudChannel,
-    channel_gains,
-    find_global_block,
-    loud_channels,
-)
-from model.encoder.global_view import glance_method, in_light_of
-from model.encoder.paths import Tower, reshaped_path
-from model.encoder.published.gem_clip_surgery import parallel_path
+from model.encoder.channel_suppression import channel_gains, largest_ffn_channels
+from model.encoder.config import EncoderConfig
+from model.encoder.depth import at_depth
+from model.encoder.global_context import emerging_blocks, find_global_block
+from model.encoder.global_view import blend_global_view, global_view_windows
+from model.encoder.paths import PathInput, dense_tokens
 from model.encoder.published.itaclip_views import FLIPS, VIEWS
-from model.encoder.published.resclip import feedback_path
-from model.encoder.published.rf_clip import refocused_path
-from model.encoder.stitching import Chunk
-from model.encoder.vit import class_output, project
+from model.encoder.published.resclip import TextQuery
+from model.encoder.tower import Tower, TowerConfig
 from model.encoder.window_batches import batched_windows
-from model.encoder.windows import TokenCanvas, plan_windows
-from model.errors import MethodError, ModelError, unknown_name
-from model.methods import MethodConfig, at_depth
-
-
-@dataclass(frozen=True, eq=False)
-class DenseFeatures:
-    """One image in the joint space: `patch_tokens` (E, h, w) over the resized image, float32.
-
-    Unit length within a window, then averaged over the windows that share a patch; with a glance
-    of unit length.
-    """
-
-    patch_tokens: Tensor
-    cls_token: Tensor  # (E,), unit length: mean of the windows' class tokens
-    image_hw: tuple[int, int]  # of the original image, pixels
+from model.encoder.windows import TokenCanvas, WindowConfig, plan_windows
+from model.errors import MethodError, ModelError
+from model.features import DenseFeatures
 
 
 @dataclass(frozen=True, eq=False)
 class ImageEncoder:
     visual: VisionTransformer
-    mean: tuple[float, ...]  # of RGB in 0..1, what the checkpoint was trained with
+    mean: tuple[float, ...]  # of RGB in 0..1, as the checkpoint was trained
     std: tuple[float, ...]
     device: torch.device
     autocast_dtype: torch.dtype | None = None  # None: as the weights are
+    _towers: dict[TowerConfig, Tower] = field(default_factory=dict, init=False, repr=False)
 
     @torch.inference_mode()
     def __call__(
         self,
         images: Sequence[np.ndarray],
-        method: MethodConfig,
-        text_embeds: Sequence[Tensor] = (),
+        windows: WindowConfig,
+        config: EncoderConfig,
+        queries: Sequence[TextQuery] = (),
     ) -> list[DenseFeatures]:
         """Dense features of RGB uint8 images (H, W, 3), their windows batched together.
 
-        Methods with feedback need the text embeds (R, E) of each image's vocabulary.
+        A config that reads text needs the query of each image.
         """
-        features = self.encode_in_windows(images, method, text_embeds)
-        if not method.glance_px:
+        features = self.encode_in_windows(images, windows, config, queries)
+        if not windows.global_view_px:
             return features
-        glances = self.encode_in_windows(images, glance_method(method), text_embeds)
+        views = self.encode_in_windows(images, global_view_windows(windows), config, queries)
         return [
             replace(
-                own,
-                patch_tokens=in_light_of(
-                    own.patch_tokens, glance.patch_tokens, method.glance_share
+                one,
+                patch_tokens=blend_global_view(
+                    one.patch_tokens, view.patch_tokens, windows.global_view_share
                 ),
             )
-            for own, glance in zip(features, glances, strict=True)
+            for one, view in zip(features, views, strict=True)
         ]
 
     def encode_in_windows(
         self,
         images: Sequence[np.ndarray],
-        method: MethodConfig,
-        text_embeds: Sequence[Tensor] = (),
+        windows: WindowConfig,
+        config: EncoderConfig,
+        queries: Sequence[TextQuery] = (),
     ) -> list[DenseFeatures]:
-        """As the call, without the glance."""
-        if method.feedback_share and len(text_embeds) != len(images):
+        """As the call, without the global view."""
+        if config.reads_text and len(queries) != len(images):
             raise MethodError(
-                f"Method '{method.name}' reads the words while it encodes: give a vocabulary."
+                f"The path '{config.path}' reads the words while it encodes: give the vocabulary "
+                f"of each image ({len(queries)} for {len(images)} images)."
             )
-        plans = [plan_windows(check_image(image), method, self.patch_px) for image in images]
+        plans = [plan_windows(check_image(image), windows, self.patch_px) for image in images]
         canvases = [TokenCanvas(self.embed_dim, plan) for plan in plans]
         cls_tokens: list[list[Tensor]] = [[] for _ in images]
-        n_heads = self.visual.transformer.resblocks[-1].attn.num_heads
-        for batch in batched_windows(images, plans, n_heads, method.stitch):
-            texts = [text_embeds[image] for image, _ in batch.places] if text_embeds else []
-            pixels = self._normalise(batch.pixels)
-            patch_tokens, class_tokens = self.encode_windows(pixels, method, texts, batch.chunks)
+        stitch = config.last_block.stitch
+        for batch in batched_windows(images, plans, n_heads=self.n_heads, stitch=stitch):
+            inputs = PathInput(
+                self._normalized(batch.pixels),
+                batch.groups,
+                [queries[image] for image, _ in batch.places] if queries else [],
+            )
+            patch_tokens, class_tokens = self.encode_windows(inputs, windows, config)
             patch_tokens, class_tokens = patch_tokens.cpu(), class_tokens.cpu()
             for (image, window), tokens, token in zip(
                 batch.places, patch_tokens, class_tokens, strict=True
@@ -117,48 +105,51 @@ class ImageEncoder:
 
     @torch.inference_mode()
     def encode_windows(
-        self,
-        pixels: Tensor,
-        method: MethodConfig,
-        text_embeds: Sequence[Tensor] = (),
-        chunks: tuple[Chunk, ...] = (),
+        self, inputs: PathInput, windows: WindowConfig, config: EncoderConfig
     ) -> tuple[Tensor, Tensor]:
-        """Patch tokens (B, E, h, w) and class tokens (B, E) of pixels (B, 3, H, W).
+        """Patch tokens (B, E, h, w) and class tokens (B, E), averaged over the config's views.
 
-        Unit length, or the mean over the method's views; only the plain view sees other windows.
+        Only the plain view shares keys and values between windows.
         """
-        tokens, class_tokens = self.encode_view(pixels, method, text_embeds, chunks)
-        if method.views:
-            looks = [VIEWS[view](pixels) for view in method.views]
-            tokens = torch.stack(
-                [tokens, *(self.encode_view(look, method, text_embeds)[0] for look in looks)]
-            ).mean(dim=0)
-        if method.flip_share:
-            flipped = torch.stack(
-                [
-                    self.encode_view(pixels.flip(dims), method, text_embeds)[0].flip(dims)
-                    for dims in FLIPS
-                ]
-            ).mean(dim=0)
-            tokens = (1 - method.flip_share) * tokens + method.flip_share * flipped
+        tokens, class_tokens = self.encode_view(inputs, config)
+
+        def encode_pixels(pixels: Tensor) -> Tensor:
+            return self.encode_view(PathInput(pixels, queries=inputs.queries), config)[0]
+
+        if windows.views:
+            versions = [encode_pixels(VIEWS[view](inputs.pixels)) for view in windows.views]
+            tokens = torch.stack([tokens, *versions]).mean(dim=0)
+        if windows.flip_share:
+            flips = [encode_pixels(inputs.pixels.flip(dims)).flip(dims) for dims in FLIPS]
+            flipped = torch.stack(flips).mean(dim=0)
+            tokens = (1 - windows.flip_share) * tokens + windows.flip_share * flipped
         return tokens, class_tokens
 
     @torch.inference_mode()
-    def encode_view(
-        self,
-        pixels: Tensor,
-        method: MethodConfig,
-        text_embeds: Sequence[Tensor] = (),
-        chunks: tuple[Chunk, ...] = (),
-    ) -> tuple[Tensor, Tensor]:
-        """Unit patch tokens (B, E, h, w) and class tokens (B, E) of pixels (B, 3, H, W)."""
-        pixels = pixels.to(self.device)
-        method = at_depth(method, len(self.visual.transformer.resblocks))
-        tower = Tower(self.visual, self.global_block, self._gains(method), chunks)
+    def encode_view(self, inputs: PathInput, config: EncoderConfig) -> tuple[Tensor, Tensor]:
+        """Unit patch tokens (B, E, h, w) and class tokens (B, E)."""
+        inputs = replace(inputs, pixels=inputs.pixels.to(self.device))
+        tower = self.tower(config.tower)
         with self._autocast():
-            tokens, class_tokens = dense_tokens(tower, pixels, method, text_embeds)
-        grid_hw = pixels.shape[2] // self.patch_px, pixels.shape[3] // self.patch_px
-        return tokens.transpose(1, 2).unflatten(2, grid_hw), class_tokens
+            tokens, class_tokens = dense_tokens(tower, inputs, self._for_this_tower(config))
+        return tokens.transpose(1, 2).unflatten(2, tower.grid_hw(inputs.pixels)), class_tokens
+
+    def tower(self, config: TowerConfig) -> Tower:
+        """The image tower as a method runs it; built once for each config."""
+        if config not in self._towers:
+            self._towers[config] = Tower(self.visual, config, self._channel_gains(config))
+        return self._towers[config]
+
+    def _channel_gains(self, config: TowerConfig) -> dict[int, Tensor]:
+        if not config.suppress_channels:
+            return {}
+        gains = channel_gains(
+            largest_ffn_channels(self.visual),
+            max_ratio=config.suppress_above,
+            global_block=self.global_block,
+            width=self.visual.conv1.out_channels,
+        )
+        return {block: gain.to(self.device) for block, gain in gains.items()}
 
     @cached_property
     def global_block(self) -> int:
@@ -166,17 +157,14 @@ class ImageEncoder:
         with torch.inference_mode():
             return find_global_block(self.visual)
 
-    @cached_property
-    def loud_channels(self) -> list[LoudChannel]:
-        """The loudest feed-forward channel of each block."""
-        return loud_channels(self.visual)
-
-    def _gains(self, method: MethodConfig) -> dict[int, Tensor]:
-        if not method.suppress_channels:
-            return {}
-        width = self.visual.conv1.out_channels
-        gains = channel_gains(self.loud_channels, method, self.global_block, width)
-        return {block: gain.to(self.device) for block, gain in gains.items()}
+    def _for_this_tower(self, config: EncoderConfig) -> EncoderConfig:
+        """The config with the block numbers of this tower."""
+        n_blocks = len(self.visual.transformer.resblocks)
+        config = at_depth(config, n_blocks)
+        if not config.context.emerging:
+            return config
+        blocks = emerging_blocks(self.global_block, n_blocks)
+        return replace(config, context=replace(config.context, blocks=blocks))
 
     @property
     def patch_px(self) -> int:
@@ -186,39 +174,23 @@ class ImageEncoder:
     def embed_dim(self) -> int:
         return int(self.visual.proj.shape[1])
 
+    @property
+    def n_heads(self) -> int:
+        return int(self.visual.transformer.resblocks[-1].attn.num_heads)
+
     def _autocast(self) -> contextlib.AbstractContextManager:
         if self.autocast_dtype is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
 
-    def _normalise(self, pixels: Tensor) -> Tensor:
-        """uint8 pixels (B, 3, H, W) as the floats of the checkpoint's training."""
+    def _normalized(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels (B, 3, H, W) as floats with the mean and std of the checkpoint's
+        training."""
         mean, std = (
             torch.tensor(values, device=self.device).view(3, 1, 1)
             for values in (self.mean, self.std)
         )
         return (pixels.to(self.device).float() / 255 - mean) / std
-
-
-def dense_tokens(
-    tower: Tower, pixels: Tensor, method: MethodConfig, text_embeds: Sequence[Tensor] = ()
-) -> tuple[Tensor, Tensor]:
-    """Unit patch tokens (B, P, E) of normalised pixels, and CLIP's own image embeddings (B, E)."""
-    if method.feedback_share:
-        patches, before_last = feedback_path(tower, pixels, method, text_embeds)
-    elif method.path in PATHS:
-        patches, before_last = PATHS[method.path](tower, pixels, method)
-    else:
-        raise unknown_name("path", method.path, PATHS)
-    class_tokens = class_output(tower.visual, before_last, method)
-    return project(tower.visual, patches, method), class_tokens
-
-
-PATHS = {
-    "reshaped": reshaped_path,
-    "parallel": parallel_path,
-    "refocused": refocused_path,
-}
 
 
 def check_image(image: np.ndarray) -> tuple[int, int]:

@@ -1,145 +1,185 @@
-"""Ways through the tower that end in dense tokens; the last block is never run as trained.
+"""Ways through the tower that end in dense features; none runs the last block as it was trained.
 
-Each path takes normalised pixels and gives patch tokens (B, P, D) before the final norm, and the
-tokens (B, N, D) before the last block, from which the class token's own answer follows.
+Each path returns patches (B, P, D) before the final norm, and the tokens (B, N, D) before the last
+block, from which the class token's own output follows.
 Shapes: B windows, h, w patches, P = h * w, N = 1 + P tokens (class token first), D channels.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
-from model.encoder.attention import (
-    ATTENTION,
-    Heads,
-    Hints,
-    attention_weights,
-    merge_heads,
-    neighbour_bias,
+from model.encoder.attention import AttentionExtras, Heads, attention_weights
+from model.encoder.coherence import (
+    CoherenceConfig,
+    average_similar,
+    find_outliers,
+    patch_cosine,
+    replace_outliers,
+    zero_below,
 )
-from model.encoder.coherence import above, cosine, find_outliers, gather_alike, repair
-from model.encoder.global_context import context_blocks, context_weights, fuse_context
-from model.encoder.stitching import Chunk, stitched_values
-from model.encoder.vit import Trace, attend, block_heads, embed, feed_forward, run_block
-from model.methods import MethodConfig
+from model.encoder.config import EncoderConfig
+from model.encoder.global_context import ContextAttention, context_attention
+from model.encoder.last_block import last_block
+from model.encoder.published.gem_clip_surgery import (
+    clip_surgery_attention,
+    gem_attention,
+    parallel_path,
+)
+from model.encoder.published.resclip import FeedbackConfig, TextQuery, class_affinity
+from model.encoder.published.rf_clip import rf_clip_path
+from model.encoder.stitching import WindowGroup
+from model.encoder.tower import Tower
+from model.errors import unknown_name
 
 
-@dataclass(frozen=True)
-class Tower:
-    """A vision tower, what was found out about its weights, and how its windows belong together."""
+@dataclass(frozen=True, eq=False)
+class PathInput:
+    pixels: Tensor  # (B, 3, H, W), normalized
+    groups: Sequence[WindowGroup] = ()  # windows that share keys and values, for stitching
+    queries: Sequence[TextQuery] = ()  # one for each window, for "resclip"
 
-    visual: VisionTransformer
-    global_block: int
-    gains: dict[int, Tensor] = field(default_factory=dict)  # channel gains (D,) by block
-    chunks: tuple[Chunk, ...] = ()  # windows of the batch that see each other
+
+@dataclass
+class Trace:
+    """Outputs and heads of the blocks before the last, by number, as far as a method needs them."""
+
+    grid_hw: tuple[int, int]
+    outputs: dict[int, Tensor] = field(default_factory=dict)  # each (B, N, D)
+    heads: dict[int, Heads] = field(default_factory=dict)
 
     @property
-    def n_blocks(self) -> int:
-        return len(self.visual.transformer.resblocks)
+    def before_last(self) -> Tensor:
+        """The tokens (B, N, D) before the last block."""
+        return self.outputs[max(self.outputs)]
 
 
-def run_trunk(tower: Tower, pixels: Tensor, method: MethodConfig) -> Trace:
-    """All blocks but the last, keeping what the method's last block will ask for."""
-    visual, patch_px = tower.visual, tower.visual.patch_size[0]
-    trace = Trace(grid_hw=(pixels.shape[2] // patch_px, pixels.shape[3] // patch_px))
+def run_trunk(tower: Tower, pixels: Tensor, config: EncoderConfig) -> Trace:
+    """All blocks but the last, keeping what the method reads later."""
+    trace = Trace(tower.grid_hw(pixels))
     before_last = tower.n_blocks - 1
-    outputs = {before_last, *method.output_blocks}
-    heads_of = {*context_blocks(method, tower.n_blocks, tower.global_block)}
-    if method.outliers == "som":
-        heads_of.add(before_last)
-    x = embed(visual, pixels, method)
-    for number, block in enumerate(visual.transformer.resblocks[:-1], start=1):
-        heads = block_heads(block, x, method)
-        if number in heads_of:
+    kept_outputs = {before_last, *config.coherence.output_blocks}
+    kept_heads = {*config.context.blocks}
+    if config.coherence.outliers == "som":
+        kept_heads.add(before_last)
+    x = tower.embed(pixels)
+    for number in range(1, tower.n_blocks):
+        heads = tower.block_heads(number, x)
+        if number in kept_heads:
             trace.heads[number] = heads
-        x = run_block(block, x, method, tower.gains.get(number), heads)
-        if number in outputs:
+        x = tower.run_block(number, x, heads)
+        if number in kept_outputs:
             trace.outputs[number] = x
     return trace
 
 
-def reshaped_path(tower: Tower, pixels: Tensor, method: MethodConfig) -> tuple[Tensor, Tensor]:
-    """The literature's main road: plain blocks, then the last one with another attention."""
-    trace = run_trunk(tower, pixels, method)
-    before_last = trace.outputs[tower.n_blocks - 1]  # (B, N, D)
-    x, coherence = prepare(trace, before_last, method)
-    hints = Hints(neighbour_hint(trace.grid_hw, x, method), kk_share=method.kk_share)
-    hints = replace(hints, coherence=coherence)
+def last_block_path(
+    tower: Tower, inputs: PathInput, config: EncoderConfig
+) -> tuple[Tensor, Tensor]:
+    """Plain blocks, then the last one with another attention: most methods of the literature."""
+    trace = run_trunk(tower, inputs.pixels, config)
+    context = _context(trace, config)
+    x, cosine = prepare(trace, config.coherence)
+    similar = _smoothing_weights(trace, config.coherence)
+    extras = AttentionExtras(
+        bias=config.last_block.bias(trace.grid_hw, x),
+        patch_cosine=cosine,
+        kk_share=config.last_block.kk_share,
+    )
 
-    patches = last_block(tower, x, trace, method, method.attention, hints)
-    alike = None
-    if method.smoothing_block:
-        alike = above(cosine(trace.outputs[method.smoothing_block][:, 1:]), method.alike_above)
-        patches = gather_alike(patches, alike)
-    if method.level_blocks:
-        levels = torch.stack([trace.outputs[number] for number in method.level_blocks]).sum(dim=0)
-        again = last_block(tower, levels, trace, method, method.level_attention, hints)
-        patches = patches + (again if alike is None else gather_alike(again, alike))
-    return patches, before_last
+    def patches_of(tokens: Tensor, attention: str) -> Tensor:
+        block = replace(config.last_block, attention=attention)
+        patches = last_block(tower, tokens, block, extras, context=context, groups=inputs.groups)
+        return patches if similar is None else average_similar(patches, similar)
+
+    patches = patches_of(x, config.last_block.attention)
+    if config.coherence.level_blocks:
+        levels = torch.stack([trace.outputs[number] for number in config.coherence.level_blocks])
+        patches = patches + patches_of(levels.sum(dim=0), config.coherence.level_attention)
+    return patches, trace.before_last
 
 
-def prepare(trace: Trace, x: Tensor, method: MethodConfig) -> tuple[Tensor, Tensor | None]:
-    """Tokens (B, N, D) repaired and gathered by a middle block, and its cosines (B, P, P)."""
-    patches = x[:, 1:]
-    outliers = None
-    if method.outliers:
+def prepare(trace: Trace, config: CoherenceConfig) -> tuple[Tensor, Tensor | None]:
+    """Tokens (B, N, D) for the last block, outliers replaced and similar patches averaged, and the
+    patch cosine (B, P, P) of the coherence block, if the method has one."""
+    x = trace.before_last
+    patches, outliers = x[:, 1:], None
+    if config.outliers:
         attention = patches.new_empty(0)
-        if method.outliers == "som":
-            attention = ATTENTION["qk"](trace.heads[max(trace.heads)], Hints()).mean(dim=1)
-        outliers = find_outliers(method.outliers, patches, attention)
-        patches = repair(patches, outliers, trace.grid_hw)
-    coherence = None
-    if method.coherence_block:
-        middle = trace.outputs[method.coherence_block][:, 1:]
+        if config.outliers == "som":
+            attention = attention_weights("qk", trace.heads[max(trace.heads)]).mean(dim=1)
+        outliers = find_outliers(config.outliers, patches, attention)
+        patches = replace_outliers(patches, outliers, trace.grid_hw)
+    cosine = None
+    if config.block:
+        middle = trace.outputs[config.block][:, 1:]
         if outliers is not None:
-            middle = repair(middle, outliers, trace.grid_hw)
-        coherence = cosine(middle)
-        alike = above(coherence, method.alike_above)
-        patches = gather_alike(patches, alike)
-        coherence = alike if method.cut_coherence else coherence
-    return torch.cat([x[:, :1], patches], dim=1), coherence
+            middle = replace_outliers(middle, outliers, trace.grid_hw)
+        cosine = patch_cosine(middle)
+        similar = zero_below(cosine, config.min_cosine)
+        patches = average_similar(patches, similar)
+        cosine = similar if config.cut_attention else cosine
+    return torch.cat([x[:, :1], patches], dim=1), cosine
 
 
-def neighbour_hint(grid_hw: tuple[int, int], like: Tensor, method: MethodConfig) -> Tensor | None:
-    if not method.gaussian_std:
+def resclip_path(tower: Tower, inputs: PathInput, config: EncoderConfig) -> tuple[Tensor, Tensor]:
+    """ResCLIP (2411.15851): a first prediction in words shapes the attention of a second pass."""
+    trace = run_trunk(tower, inputs.pixels, config)
+    x, context = trace.before_last, _context(trace, config)
+    bias = config.last_block.bias(trace.grid_hw, x)
+    first = last_block(tower, x, config.last_block, AttentionExtras(bias), context=context)
+    tokens = tower.project(first).transpose(1, 2).unflatten(2, trace.grid_hw)  # (B, E, h, w)
+    affinity = _affinity(tokens, inputs, config.feedback, config.last_block.gaussian_std)
+    gain, share = config.feedback.gain, config.feedback.share
+    extra = gain * (share * affinity).to(x)  # half precision until here, as published
+    extras = AttentionExtras(extra if bias is None else extra + bias, gain=gain * (1 - share))
+    return last_block(tower, x, config.last_block, extras, context=context), x
+
+
+def _affinity(tokens: Tensor, inputs: PathInput, config: FeedbackConfig, blur_std: float) -> Tensor:
+    """Affinity (B, 1, N, N) of the patches (B, E, h, w) of each window by its text query."""
+    with torch.autocast(tokens.device.type, enabled=False):  # the tokens are float32
+        affinities = [
+            class_affinity(
+                window,
+                pixels,
+                replace(query, embeds=query.embeds.to(window)),
+                config.min_prob,
+                blur_std,
+            )
+            for window, pixels, query in zip(tokens, inputs.pixels, inputs.queries, strict=True)
+        ]
+    return torch.stack(affinities)[:, None]
+
+
+def _context(trace: Trace, config: EncoderConfig) -> ContextAttention | None:
+    heads = [trace.heads[number] for number in config.context.blocks]
+    return context_attention(heads, config.context, attend_class=config.last_block.attend_class)
+
+
+def _smoothing_weights(trace: Trace, config: CoherenceConfig) -> Tensor | None:
+    """Weights (B, P, P) that the output's patches are averaged by; None where they are not."""
+    if not config.smoothing_block:
         return None
-    bias = neighbour_bias(grid_hw, method.gaussian_std).to(like)
-    return bias if method.attend_class else bias[1:, 1:]
+    return zero_below(patch_cosine(trace.outputs[config.smoothing_block][:, 1:]), config.min_cosine)
 
 
-def last_block(
-    tower: Tower, x: Tensor, trace: Trace, method: MethodConfig, attention: str, hints: Hints
-) -> Tensor:
-    """Patches (B, P, D) of the last block with another attention, with or without its other parts.
-
-    Residual and feed-forward carry what is common to all patches; without them (ClearCLIP,
-    2407.12442) a patch says what it is itself.
-    """
-    block = tower.visual.transformer.resblocks[-1]
-    heads = block_heads(block, x, method)
-    if not method.attend_class:
-        heads = heads.without_class()
-    context = context_heads(trace, tower, method)
-    if tower.chunks and method.stitch:
-        values = stitched_values(heads, tower.chunks, trace.grid_hw, attention, method)
-        shared = context_weights(context, method)
-        if shared is not None:
-            share = method.context_share
-            values = (1 - share) * values + share * (shared @ heads.v)
-        attended = block.ls_1(merge_heads(block.attn, values * method.attention_gain))
-    else:
-        weights = fuse_context(attention_weights(attention, heads, hints), context, method)
-        attended = attend(block, heads, weights * method.attention_gain)  # (B, N or P, D)
-    patches = attended[:, 1:] if method.attend_class else attended
-    if method.residual:
-        patches = patches + x[:, 1:]
-    if method.ffn:
-        patches = patches + feed_forward(block, patches, method)
-    return patches + method.class_share * x[:, :1]
+PATHS: dict[str, Callable[[Tower, PathInput, EncoderConfig], tuple[Tensor, Tensor]]] = {
+    "last_block": last_block_path,
+    "resclip": resclip_path,
+    "gem": lambda tower, inputs, _: parallel_path(tower, inputs.pixels, gem_attention),
+    "clip-surgery": lambda tower, inputs, _: parallel_path(
+        tower, inputs.pixels, clip_surgery_attention
+    ),
+    "rf-clip": lambda tower, inputs, _: rf_clip_path(tower, inputs.pixels),
+}
 
 
-def context_heads(trace: Trace, tower: Tower, method: MethodConfig) -> list[Heads]:
-    numbers = context_blocks(method, tower.n_blocks, tower.global_block)
-    return [trace.heads[number] for number in numbers]
+def dense_tokens(tower: Tower, inputs: PathInput, config: EncoderConfig) -> tuple[Tensor, Tensor]:
+    """Unit patch tokens (B, P, E) by a path of PATHS, and CLIP's image embeddings (B, E)."""
+    if config.path not in PATHS:
+        raise unknown_name("path", config.path, PATHS)
+    patches, before_last = PATHS[config.path](tower, inputs, config)
+    return tower.project(patches), tower.class_output(before_last)

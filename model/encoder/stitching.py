@@ -1,8 +1,8 @@
-"""Attention across the windows of one image, so that a window never loses the whole.
+"""Attention across the windows of one image, so that a window is not cut off from the rest.
 
 After GLA-CLIP (2603.23030): in the last block, the queries of a window attend to the keys and
-values of all windows. Here with the neighbour bias in the image's own coordinates, and without
-its anchors.
+values of all windows. Here with the Gaussian bias in the coordinates of the image, and without the
+paper's anchors.
 Shapes: W windows of one image, N = 1 + P tokens each (class token first), d = D / heads.
 """
 
@@ -15,69 +15,65 @@ from torch import Tensor
 
 from model.encoder.attention import Heads
 from model.errors import MethodError
-from model.methods import MethodConfig
 
 
 @dataclass(frozen=True)
-class Chunk:
+class WindowGroup:
     """Windows of one batch that share their keys and values."""
 
     windows: slice
     corners_yx: tuple[tuple[int, int], ...]  # patches, in the image's grid
+    grid_hw: tuple[int, int]  # patches of each window
 
 
-SHARED = {"qk": ("q", "k"), "qq": ("q", "q"), "kk": ("k", "k"), "vv": ("v", "v")}
+SHARED_ATTENTION = {"qk": ("q", "k"), "qq": ("q", "q"), "kk": ("k", "k"), "vv": ("v", "v")}
 
 
 def stitched_values(
-    heads: Heads,
-    chunks: Sequence[Chunk],
-    grid_hw: tuple[int, int],
-    attention: str,
-    method: MethodConfig,
+    heads: Heads, groups: Sequence[WindowGroup], attention: str, gaussian_std: float
 ) -> Tensor:
-    """Attended values (B, heads, N, d) of a batch whose chunks of windows see each other."""
+    """Attended values (B, heads, N, d) of a batch whose windows attend to all of their group."""
     parts = attention.split("+")
-    if not set(parts) <= set(SHARED):
+    if not set(parts) <= set(SHARED_ATTENTION):
         raise MethodError(
-            f"Attention '{attention}' cannot be shared between windows; {', '.join(SHARED)} can."
+            f"Attention '{attention}' cannot be shared between windows; "
+            f"{', '.join(SHARED_ATTENTION)} can."
         )
     values = [
         sum(
-            (_share(heads, chunk, grid_hw, *SHARED[part], method.gaussian_std) for part in parts),
+            (_group_values(heads, group, *SHARED_ATTENTION[part], gaussian_std) for part in parts),
             start=torch.zeros(1).to(heads.v),
         )
-        for chunk in chunks
+        for group in groups
     ]
     return torch.cat(values) / len(parts)
 
 
-def _share(
-    heads: Heads, chunk: Chunk, grid_hw: tuple[int, int], query: str, key: str, std: float
+def _group_values(
+    heads: Heads, group: WindowGroup, query: str, key: str, gaussian_std: float
 ) -> Tensor:
-    queries, keys = getattr(heads, query)[chunk.windows], getattr(heads, key)[chunk.windows]
+    queries, keys = getattr(heads, query)[group.windows], getattr(heads, key)[group.windows]
     bias = None
-    if std:
-        bias = image_bias(chunk.corners_yx, grid_hw, std).to(queries)[:, None]
+    if gaussian_std:
+        bias = image_bias(group, gaussian_std).to(queries)[:, None]
     return F.scaled_dot_product_attention(
-        queries, _pool(keys), _pool(heads.v[chunk.windows]), attn_mask=bias
+        queries, _pooled(keys), _pooled(heads.v[group.windows]), attn_mask=bias
     )
 
 
-def _pool(tokens: Tensor) -> Tensor:
+def _pooled(tokens: Tensor) -> Tensor:
     """Each window's class token and the patches of all windows, (W, heads, 1 + W * P, d)."""
     count = len(tokens)
     patches = tokens[:, :, 1:].transpose(0, 1).flatten(1, 2)  # (heads, W * P, d)
     return torch.cat([tokens[:, :, :1], patches.expand(count, -1, -1, -1)], dim=2)
 
 
-def image_bias(
-    corners_yx: Sequence[tuple[int, int]], grid_hw: tuple[int, int], std: float
-) -> Tensor:
+def image_bias(group: WindowGroup, std: float) -> Tensor:
     """Gaussian of the distance in the image, (W, 1 + P, 1 + W * P), from each window's tokens to
     its class token and the patches of all windows; 0 for class tokens."""
-    rows = torch.arange(grid_hw[0]).repeat_interleave(grid_hw[1])
-    columns = torch.arange(grid_hw[1]).repeat(grid_hw[0])
-    places = torch.stack([rows, columns], dim=1) + torch.tensor(corners_yx)[:, None]  # (W, P, 2)
+    height, width = group.grid_hw
+    rows = torch.arange(height).repeat_interleave(width)
+    columns = torch.arange(width).repeat(height)
+    places = torch.stack([rows, columns], dim=1) + torch.tensor(group.corners_yx)[:, None]
     distance = (places[:, :, None] - places.flatten(0, 1)).square().sum(dim=3)  # (W, P, W * P)
     return F.pad(torch.exp(-distance / (2 * std**2)), (1, 0, 1, 0))

@@ -1,7 +1,7 @@
 """Windows of several images in batches of bounded memory.
 
-Windows that see each other (`stitch`) stay together, whatever else is in the batch, so that an
-image's features do not depend on its company.
+Windows that share keys and values (`stitch`) stay together, whatever else is in the batch, so that
+an image's features do not depend on which images are encoded with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,34 +11,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.encoder.stitching import Chunk
+from model.encoder.stitching import WindowGroup
 from model.encoder.windows import WindowPlan, cut, resize_image
 
 # Entries of the attention maps of one batch: 2**26 floats are 256 MB.
 MAX_ATTENTION_ENTRIES = 2**26
 MAX_WINDOWS = 64
-MAX_STITCHED = 16  # windows that see each other
+MAX_STITCHED = 16  # windows that share keys and values
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class WindowBatch:
     places: tuple[tuple[int, int], ...]  # (image, window) of each
     pixels: Tensor  # (B, 3, H, W) uint8
-    chunks: tuple[Chunk, ...]  # only where windows see each other
+    groups: tuple[WindowGroup, ...]  # only with stitching
 
 
 def batched_windows(
-    images: Sequence[np.ndarray], plans: Sequence[WindowPlan], n_heads: int, stitch: bool
-) -> Iterator[Batch]:
+    images: Sequence[np.ndarray], plans: Sequence[WindowPlan], *, n_heads: int, stitch: bool
+) -> Iterator[WindowBatch]:
     """All windows of all images (H, W, 3), those of one size together."""
-    pending: list[tuple[int, int]] = []
+    places: list[tuple[int, int]] = []
     windows: list[Tensor] = []
-    chunks: list[Chunk] = []
+    groups: list[WindowGroup] = []
 
-    def flush() -> Iterator[Batch]:
+    def flush() -> Iterator[WindowBatch]:
         if windows:
-            yield Batch(tuple(pending), torch.stack(windows), tuple(chunks))
-        for part in (pending, windows, chunks):
+            yield WindowBatch(tuple(places), torch.stack(windows), tuple(groups))
+        for part in (places, windows, groups):
             part.clear()
 
     for image in sorted(range(len(plans)), key=lambda index: plans[index].window_hw):
@@ -52,9 +52,10 @@ def batched_windows(
             if other_size or len(windows) + len(group) > limit:
                 yield from flush()
             if stitch:
-                places = slice(len(windows), len(windows) + len(group))
-                chunks.append(Chunk(places, _in_patches(plan, start, len(group))))
-            pending.extend((image, start + index) for index in range(len(group)))
+                indices = slice(len(windows), len(windows) + len(group))
+                corners = _corners_in_patches(plan, start, len(group))
+                groups.append(WindowGroup(indices, corners, plan.window_grid_hw))
+            places.extend((image, start + index) for index in range(len(group)))
             windows.extend(group)
     yield from flush()
 
@@ -65,10 +66,10 @@ def windows_at_once(plan: WindowPlan, n_heads: int) -> int:
 
 
 def stitched_at_once(plan: WindowPlan, limit: int) -> int:
-    """How many windows of this size see each other: their bias is (W * N)**2 entries."""
+    """How many windows of this size share keys and values: their bias has (W * N)**2 entries."""
     return max(1, min(MAX_STITCHED, limit, int(MAX_ATTENTION_ENTRIES**0.5 / plan.window_tokens)))
 
 
-def _in_patches(plan: WindowPlan, start: int, count: int) -> tuple[tuple[int, int], ...]:
+def _corners_in_patches(plan: WindowPlan, start: int, count: int) -> tuple[tuple[int, int], ...]:
     corners = plan.corners_yx[start : start + count]
     return tuple((y // plan.patch_px, x // plan.patch_px) for y, x in corners)

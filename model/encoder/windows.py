@@ -1,6 +1,6 @@
-"""Windows: cut a resized image into overlapping crops, and lay their tokens back on one grid.
+"""Windows: overlapping crops of the resized image, and their tokens averaged back on one grid.
 
-Sides, windows and strides are whole patches, so tokens of overlapping windows meet exactly.
+Sides, windows and strides are whole patches, so tokens of overlapping windows coincide exactly.
 Shapes: H, W pixels; h, w patches; D channels; N windows.
 """
 
@@ -12,10 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.methods import MethodConfig
-
 MAX_WINDOW_PX = 1024  # of an image taken whole: its attention maps grow with the fourth power
-MIN_SIDE_PATCHES = 4  # a ribbon of an image is widened to this, so that it has context at all
+MIN_SIDE_PATCHES = 4  # a very narrow image is widened to this, so that patches have context
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """The image is resized, then cut; a window of 0 px takes it whole."""
+
+    short_side_px: int = 336
+    max_long_side_px: int = 2048
+    window_px: int = 224
+    stride_px: int = 112
+    global_view_px: int = 0  # short side of one more pass over the whole image; 0: none
+    global_view_share: float = 0.5  # of its features, beside 1 of those of the windows
+    views: tuple[str, ...] = ()  # further versions of each window, names in VIEWS (ITACLIP)
+    flip_share: float = 0.0  # 0..1, of the flipped versions in the features (ITACLIP)
 
 
 @dataclass(frozen=True)
@@ -27,20 +39,26 @@ class WindowPlan:
 
     @property
     def grid_hw(self) -> tuple[int, int]:
+        """Patches of the resized image."""
         return self.resized_hw[0] // self.patch_px, self.resized_hw[1] // self.patch_px
+
+    @property
+    def window_grid_hw(self) -> tuple[int, int]:
+        """Patches of each window."""
+        return self.window_hw[0] // self.patch_px, self.window_hw[1] // self.patch_px
 
     @property
     def window_tokens(self) -> int:
         """Patches of a window, and its class token."""
-        height, width = self.window_hw
-        return 1 + (height // self.patch_px) * (width // self.patch_px)
+        height, width = self.window_grid_hw
+        return 1 + height * width
 
 
-def plan_windows(image_hw: tuple[int, int], method: MethodConfig, patch_px: int) -> WindowPlan:
+def plan_windows(image_hw: tuple[int, int], config: WindowConfig, patch_px: int) -> WindowPlan:
     """Where the windows of an image of H x W pixels lie."""
-    resized_hw = _resized(image_hw, method, patch_px)
-    window_px = method.window_px or MAX_WINDOW_PX
-    stride_px = method.stride_px if method.window_px else MAX_WINDOW_PX // 2
+    resized_hw = _resized_hw(image_hw, config, patch_px)
+    window_px = config.window_px or MAX_WINDOW_PX
+    stride_px = config.stride_px if config.window_px else MAX_WINDOW_PX // 2
     window_px, stride_px = (
         max(1, round(pixels / patch_px)) * patch_px
         for pixels in (window_px, min(stride_px, window_px))
@@ -54,10 +72,10 @@ def plan_windows(image_hw: tuple[int, int], method: MethodConfig, patch_px: int)
     return WindowPlan(resized_hw, window_hw, corners, patch_px)
 
 
-def _resized(image_hw: tuple[int, int], method: MethodConfig, patch_px: int) -> tuple[int, int]:
+def _resized_hw(image_hw: tuple[int, int], config: WindowConfig, patch_px: int) -> tuple[int, int]:
     scale = min(
-        method.short_side_px / min(image_hw),
-        method.max_long_side_px / max(image_hw),
+        config.short_side_px / min(image_hw),
+        config.max_long_side_px / max(image_hw),
     )
     height, width = (
         max(MIN_SIDE_PATCHES, round(side * scale / patch_px)) * patch_px for side in image_hw
@@ -71,7 +89,7 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
 
 
 def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> Tensor:
-    """Resize RGB uint8 (H, W, 3) to uint8 (3, h, w), averaging where it shrinks."""
+    """RGB uint8 (H, W, 3) resized to uint8 (3, h, w), with antialiasing where it shrinks."""
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     if tuple(pixels.shape[1:]) == size_hw:
         return pixels.contiguous()
@@ -94,7 +112,7 @@ class TokenCanvas:
         self.count = torch.zeros(plan.grid_hw)
 
     def add(self, index: int, tokens: Tensor) -> None:
-        """Lay the tokens (D, h, w) of window `index`."""
+        """Add the tokens (D, h, w) of window `index` at its place."""
         y, x = (corner // self.plan.patch_px for corner in self.plan.corners_yx[index])
         rows, columns = slice(y, y + tokens.shape[1]), slice(x, x + tokens.shape[2])
         self.total[:, rows, columns] += tokens

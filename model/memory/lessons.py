@@ -1,7 +1,7 @@
-"""Lessons: what one annotation says of the features, small enough to keep for each of them.
+"""Lessons: what one annotation teaches, small enough to store for each annotation.
 
-A lesson holds keys: means of alike patches that a person gave one label, and how much image each
-stands for. What lies under no mask is evidence of "none of them" and has the owner -1.
+A lesson holds keys: means of similar patches that a person gave one label, and the share of the
+image that each stands for. Patches under no mask are evidence of the background, owner -1.
 Shapes: H, W pixels, h, w patches, E channels of the joint space, M keys.
 """
 
@@ -20,36 +20,38 @@ from torch import Tensor
 
 from model.errors import ModelError
 
-NONE_OF_THEM = -1
+BACKGROUND = -1
 MAX_KEYS = 96  # of a lesson: 72 kB with 384 channels
-KEYS_A_GROUP = 12  # of alike patches of one label, rightly or wrongly predicted
-NONE_KEYS = 32  # "none of them" is many things
+LABEL_KEYS = 12  # of the patches of one label that were predicted rightly, and as many wrongly
+BACKGROUND_KEYS = 32  # it is many things
 KMEANS_STEPS = 4
 FORMAT = "firstpass lesson 1"
 
 
 @dataclass(frozen=True, eq=False)
 class TaughtMask:
-    """A mask that a person left for one label."""
+    """A person's mask of one label, and what was predicted there."""
 
     label: str  # ClassPrompt.name
     mask: np.ndarray  # (H, W) bool, image resolution
-    predicted: np.ndarray | None = None  # (H, W) bool, our earlier mask of it; None: unknown
+    predicted: np.ndarray | None = None  # (H, W) bool, the predicted mask; None: unknown
     weight: float = 1.0  # 1 drawn by hand; less for weak evidence, such as a rectangle
 
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    space: str  # which features it is made of; one of another space is of no use
+    """Stored as safetensors; the names of the fields are part of the format."""
+
+    space: str  # Segmenter.space of its features
     labels: tuple[str, ...]  # that it teaches
     keys: Tensor  # (M, E) float16, means of unit features: shorter where they differ
-    owners: Tensor  # (M,) int16, index into labels or -1: none of them
+    owners: Tensor  # (M,) int16, index into labels, or BACKGROUND
     masses: Tensor  # (M,) float32, share of the image the key stands for, times its weight
-    was_wrong: Tensor  # (M,) bool, our earlier prediction said otherwise there
+    was_wrong: Tensor  # (M,) bool, another class was predicted there
 
     @cached_property
     def digest(self) -> str:
-        """Of all that is in it."""
+        """32 hex digits of its content."""
         return hashlib.blake2b(self.to_bytes(), digest_size=16).hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -87,7 +89,7 @@ class Lesson:
             raise ValueError("it holds numbers that are not finite")
         if (self.masses < 0).any():
             raise ValueError("a mass is negative")
-        if (self.owners < NONE_OF_THEM).any() or (self.owners >= len(self.labels)).any():
+        if (self.owners < BACKGROUND).any() or (self.owners >= len(self.labels)).any():
             raise ValueError("an owner is no index into the labels")
 
 
@@ -102,17 +104,17 @@ TENSORS = {
 def make_lesson(
     space: str, patch_tokens: Tensor, taught: Sequence[TaughtMask], image_hw: tuple[int, int]
 ) -> Lesson:
-    """The lesson of one image with features (E, h, w); no mask at all says "none of them here"."""
+    """The lesson of one image with features (E, h, w); without a mask all is background."""
     for one in taught:
         _check_mask(one, image_hw)
     labels = tuple(sorted({one.label for one in taught if one.mask.any()}))
     points = F.normalize(patch_tokens.float().flatten(1).T, dim=1)  # (h * w, E)
     groups = list(_groups(taught, labels, (patch_tokens.shape[1], patch_tokens.shape[2])))
-    share = min(1.0, MAX_KEYS / max(1, sum(_wanted(group.owner) for group in groups)))
+    share = min(1.0, MAX_KEYS / max(1, sum(group.max_keys for group in groups)))
     keys, masses, owners, was_wrong = [], [], [], []
     for group in sorted(groups, key=lambda group: -group.weights.sum())[:MAX_KEYS]:
-        n_keys = max(1, int(_wanted(group.owner) * share))
-        means, sums = alike_means(points, group.weights, n_keys)
+        n_keys = max(1, int(group.max_keys * share))
+        means, sums = weighted_kmeans(points, group.weights, n_keys)
         keys.append(means)
         masses.append(sums / len(points))
         owners += [group.owner] * len(means)
@@ -129,27 +131,29 @@ def make_lesson(
 
 @dataclass(frozen=True)
 class Group:
+    """Patches of one owner that were all predicted rightly, or all wrongly."""
+
     owner: int
     was_wrong: bool
     weights: Tensor  # (h * w,), confidence that a patch belongs to it
 
-
-def _wanted(owner: int) -> int:
-    return NONE_KEYS if owner == NONE_OF_THEM else KEYS_A_GROUP
+    @property
+    def max_keys(self) -> int:
+        return BACKGROUND_KEYS if self.owner == BACKGROUND else LABEL_KEYS
 
 
 def _groups(
     taught: Sequence[TaughtMask], labels: tuple[str, ...], grid_hw: tuple[int, int]
 ) -> Iterator[Group]:
-    """Patches by label and by whether we had predicted so."""
-    nothing = torch.zeros(grid_hw[0] * grid_hw[1])
-    covered, predicted = nothing.clone(), nothing.clone()
+    """Patches by label, and by whether that label was predicted there."""
+    zeros = torch.zeros(grid_hw[0] * grid_hw[1])
+    covered, predicted = zeros.clone(), zeros.clone()
     known = any(one.predicted is not None for one in taught)
     for one in taught:
         if one.predicted is not None:
             predicted = torch.maximum(predicted, coverage(one.predicted, grid_hw))
     for owner, label in enumerate(labels):
-        share, weights, right = nothing.clone(), nothing.clone(), nothing.clone()
+        share, weights, right = zeros.clone(), zeros.clone(), zeros.clone()
         for one in taught:
             if one.label != label:
                 continue
@@ -164,7 +168,7 @@ def _groups(
         weights = weights * share * inside
         yield from _by_prediction(owner, weights, right < 0.5, known=known)
     outside = (1 - covered) * (covered < 0.1)
-    yield from _by_prediction(NONE_OF_THEM, outside, predicted >= 0.5, known=known)
+    yield from _by_prediction(BACKGROUND, outside, predicted >= 0.5, known=known)
 
 
 def _by_prediction(
@@ -177,20 +181,24 @@ def _by_prediction(
 
 
 def coverage(mask: np.ndarray, grid_hw: tuple[int, int]) -> Tensor:
-    """How much (h * w,) of each patch the mask (H, W) covers, 0..1."""
+    """The share (h * w,), 0..1, of each patch that the mask (H, W) covers."""
     pixels = torch.from_numpy(np.ascontiguousarray(mask, dtype=bool)).float()
     return F.interpolate(pixels[None, None], size=grid_hw, mode="area").flatten()
 
 
-def alike_means(points: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Means (m, E) of up to `count` groups of alike points (N, E), and their weights' sums (m,)."""
+def weighted_kmeans(points: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Means (m, E) of up to `count` clusters of unit points (N, E), and their weights' sums (m,).
+
+    Spherical k-means from deterministic starts: the point nearest the mean, then each time the one
+    of the largest weight times distance from those before.
+    """
     points, weights = points[weights > 0], weights[weights > 0]
     if len(points) <= count:
         return points, weights
-    centre = (points * weights[:, None]).sum(dim=0, keepdim=True) / weights.sum()
-    starts = [int((points @ centre[0]).argmax())]
+    center = (points * weights[:, None]).sum(dim=0, keepdim=True) / weights.sum()
+    starts = [int((points @ center[0]).argmax())]
     nearest = points @ points[starts[0]]
-    for _ in range(count - 1):  # each next one is far from those before, and sure
+    for _ in range(count - 1):
         starts.append(int(((1 - nearest) * weights).argmax()))
         nearest = torch.maximum(nearest, points @ points[starts[-1]])
     means = points[starts]

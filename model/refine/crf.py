@@ -1,12 +1,13 @@
-"""Dense CRF: pull class probabilities onto the edges of the image.
+"""Fully connected CRF: class probabilities that follow the edges of the image.
 
-Mean-field inference after Krähenbühl & Koltun (2011), with their two kernels: pixels of like
-colour agree (appearance), and close pixels agree (smoothness). Both are exact over all pairs.
+Mean-field inference of Krähenbühl and Koltun (2011) with their two kernels: appearance (pixels that
+are near in position and color get the same class) and smoothness (pixels that are near). Both are
+summed over all pairs of pixels, exactly. The mean field is found at a small working size; one more
+update brings it to an intermediate size, and a guided filter to full size.
 
 Letters: B images, K classes, h x w pixels, N = h * w.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,114 +15,100 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.refine.gaussian_attention import GaussianKernel
-from model.refine.guided import fit
+from model.refine.guided import fit_guided_filter
 from model.refine.tiles import BilinearSampler, Sampler, resize, sample, working_size
 
-NORMALIZATIONS = ("symmetric", "row")
-SMALLEST_PROB = 1e-6  # a unary never says "impossible"
-FIT_RADIUS = 3  # pixels of the last update, half the window of the fit that brings it to full size
-NEVER = -1e4  # log-prob of a class that only another image of the batch has
+MIN_PROB = 1e-6  # of a unary, whose logarithm must be finite
+# Half the window of the guided filter that brings the last update to full size, in pixels of that
+# update: 3 is 0.4 to 0.9 points of mIoU above 1 (benchmarks/README.md, "Refiners").
+FILTER_RADIUS_PX = 3
+FILTER_RGB_STD = 10.0  # 8-bit levels
 
 
 @dataclass(frozen=True)
 class CrfConfig:
+    """Weights and stds were chosen by benchmarks.crf_sweep (benchmarks/README.md, "Refiners")."""
+
     iterations: int = 5
     appearance_weight: float = 5.0
     appearance_xy_std: float = 0.08  # of the image's mean side, sqrt(H * W)
     appearance_rgb_std: float = 13.0  # 8-bit levels
     smoothness_weight: float = 1.0
     smoothness_xy_std: float = 0.006  # of the image's mean side
-    normalization: str = "symmetric"  # or "row": what a pixel's sum over the others is divided by
-    keeps_self: bool = True  # a pixel counts as its own neighbour: in the authors' code, not paper
-    working_pixels: int | None = None  # N of the mean field; None: what the device affords
-    middle_pixels: int | None = None  # N of the last update; None: what the device affords
-
-    def __post_init__(self) -> None:
-        if self.normalization not in NORMALIZATIONS:
-            raise ValueError(
-                f"normalization is one of {', '.join(NORMALIZATIONS)}; got {self.normalization!r}."
-            )
+    working_pixels: int | None = None  # N of the mean field; None: by the device, AFFORDABLE
+    intermediate_pixels: int | None = None  # N of the last update; None: by the device
 
 
 @dataclass(frozen=True)
 class Affordable:
-    """What takes 0.1 to 0.2 s an image on one CPU core; on a GPU a guess at 30 ms."""
+    """Sizes and number type that take 0.1 to 0.2 s an image."""
 
     working_pixels: int
-    middle_pixels: int
+    intermediate_pixels: int
     dtype: torch.dtype  # of the attention: half precision is fast on GPUs alone
 
 
 AFFORDABLE = {
-    "cpu": Affordable(56 * 56, 80 * 80, torch.float32),
-    "cuda": Affordable(160 * 160, 640 * 640, torch.float16),
+    "cpu": Affordable(56 * 56, 80 * 80, torch.float32),  # measured on one core: benchmarks.crf
+    "cuda": Affordable(160 * 160, 640 * 640, torch.float16),  # estimated, 30 ms on an H200
 }
 
 
-def crf_samplers(
-    probs: Sequence[Tensor], images: Sequence[Tensor], config: CrfConfig
-) -> list[Sampler]:
-    """Refine probs (K, h, w) with RGB images (3, H, W), levels 0 to 255; like sizes in one go."""
-    samplers: dict[int, Sampler] = {}
-    sizes = [(image.shape[1], image.shape[2]) for image in images]
-    for size_hw in dict.fromkeys(sizes):
-        alike = [index for index, other in enumerate(sizes) if other == size_hw]
-        refined, rgb = refine_alike([probs[i] for i in alike], [images[i] for i in alike], config)
-        for row, index in enumerate(alike):
-            own = refined[row, : len(probs[index])]
-            if tuple(rgb.shape[2:]) == size_hw:
-                samplers[index] = BilinearSampler(own, size_hw)
-            else:
-                samplers[index] = fit(own, rgb[row], images[index], radius=FIT_RADIUS, rgb_std=10.0)
-    return [samplers[index] for index in range(len(images))]
+def crf_sampler(probs: Tensor, image: Tensor, config: CrfConfig) -> Sampler:
+    """Refine probs (K, h, w) with the RGB image (3, H, W), levels 0 to 255."""
+    refined, rgb = refine_at_intermediate_size(probs, image, config)
+    image_hw = (image.shape[1], image.shape[2])
+    if tuple(rgb.shape[1:]) == image_hw:
+        return BilinearSampler(refined, image_hw)
+    return fit_guided_filter(
+        refined, rgb, image, radius_px=FILTER_RADIUS_PX, rgb_std=FILTER_RGB_STD
+    )
 
 
-def refine_alike(
-    probs: Sequence[Tensor], images: Sequence[Tensor], config: CrfConfig
+def refine_at_intermediate_size(
+    probs: Tensor, image: Tensor, config: CrfConfig
 ) -> tuple[Tensor, Tensor]:
-    """Probs (B, K, h, w) and colours (B, 3, h, w) at the middle size, for images of one size.
+    """Refined probs (K, h, w) and the colors (3, h, w) of the intermediate size.
 
-    All pairs are affordable at a small size. What the mean field finds there is brought up by one
-    update at a middle size, whose pixels look at all the small ones.
+    The mean field sums over all pairs of a small size; one update at the intermediate size, whose
+    pixels attend to all of the small ones, brings its result there.
     """
-    affordable = AFFORDABLE.get(images[0].device.type, AFFORDABLE["cpu"])
-    image_hw = (images[0].shape[1], images[0].shape[2])
+    affordable = AFFORDABLE.get(image.device.type, AFFORDABLE["cpu"])
+    image_hw = (image.shape[1], image.shape[2])
     working_hw = working_size(image_hw, config.working_pixels or affordable.working_pixels)
-    middle_hw = working_size(image_hw, config.middle_pixels or affordable.middle_pixels)
-    rgb = torch.stack([resize(image, middle_hw) for image in images])
-    # Sampled: means of means are more alike than pixels are. Of the middle size, not of the image,
-    # whose thin lines a sample would miss.
-    working_rgb = torch.stack([sample(own, working_hw) for own in rgb])
+    intermediate_hw = working_size(
+        image_hw, config.intermediate_pixels or affordable.intermediate_pixels
+    )
+    rgb = resize(image, intermediate_hw)
+    # Sampled, since averaged colors are more similar than those of pixels; and of the intermediate
+    # size, since a sample of the image itself would miss its thin lines.
     field = mean_field(
-        stacked_log_probs(probs, working_hw),
-        working_rgb,
+        log_probs(probs, working_hw),
+        sample(rgb, working_hw)[None],
         config,
         image_hw=image_hw,
         dtype=affordable.dtype,
     )
-    if middle_hw == working_hw:
-        return field.probs, rgb
-    unary = stacked_log_probs(probs, middle_hw)
-    return update_at(unary, rgb, field, config, image_hw=image_hw, dtype=affordable.dtype), rgb
+    if intermediate_hw == working_hw:
+        return field.probs[0], rgb
+    unary = log_probs(probs, intermediate_hw)
+    updated = update_at(unary, rgb[None], field, config, image_hw=image_hw, dtype=affordable.dtype)
+    return updated[0], rgb
 
 
-def stacked_log_probs(probs: Sequence[Tensor], size_hw: tuple[int, int]) -> Tensor:
-    """Log-probs (B, K, h, w) of probs (K_b, ., .); K is the largest K_b, and the rest is -inf."""
-    classes = max(len(own) for own in probs)
-    logs = [resize(own, size_hw).clamp_min(SMALLEST_PROB).log() for own in probs]
-    return torch.stack(
-        [F.pad(own, (0, 0, 0, 0, 0, classes - len(own)), value=NEVER) for own in logs]
-    )
+def log_probs(probs: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Log-probs (1, K, h, w) of probs (K, ., .) resized to h x w."""
+    return resize(probs, size_hw).clamp_min(MIN_PROB).log()[None]
 
 
 @dataclass(frozen=True)
 class MeanField:
-    """What the mean field ended with, and what the update of other pixels needs of it."""
+    """The mean field's result, and what the update of other pixels needs of it."""
 
     probs: Tensor  # (B, K, h, w)
     smoothness: Tensor  # (B, K, h, w) the smoothness kernel's last message
     features: Tensor  # (B, N, 5)
-    scale: Tensor  # (B, N, 1) of `normalization`
+    scale: Tensor  # (B, N, 1) one over the root of the appearance kernel's row sums
 
 
 def mean_field(
@@ -130,43 +117,34 @@ def mean_field(
     config: CrfConfig,
     *,
     image_hw: tuple[int, int] | None = None,
-    compatibility: Tensor | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> MeanField:
-    """Mean field from log-probs (B, K, h, w) and colours (B, 3, h, w), levels 0 to 255.
+    """Mean field from log-probs (B, K, h, w) and colors (B, 3, h, w), levels 0 to 255.
 
-    `image_hw` is the full size that the h x w pixels stand for. `compatibility` (K, K) says how
-    much a neighbour of class l speaks for class k: the identity, if None, is the Potts model.
-    `dtype` is the attention's.
+    Potts model; kernels are normalized symmetrically, by the roots of both pixels' row sums, and a
+    pixel counts as its own neighbor, as in the authors' code. `image_hw` is the full size that the
+    h x w pixels stand for, `dtype` the attention's.
     """
     size_hw = (rgb.shape[2], rgb.shape[3])
     features = pixel_features(rgb, config, image_hw or size_hw)
     exact = GaussianKernel.between(features, features)
-    appearance_sums = exact.row_sums()  # (B, N, 1)
-    scale = normalizing_scale(appearance_sums, config)
-    appearance = GaussianKernel.between(features, features, dtype)
-    rows, columns, smoothness_sums = smoothness_kernel(size_hw, image_hw or size_hw, config, rgb)
-    smoothness_scale = normalizing_scale(smoothness_sums, config)  # (h, w)
-    if compatibility is None:
-        compatibility = torch.eye(unary.shape[1])
-    compatibility = compatibility.to(unary)
+    scale = exact.row_sums().rsqrt()  # (B, N, 1)
+    kernel = GaussianKernel.between(features, features, dtype)
+    rows, columns, sums = smoothness_kernel(size_hw, image_hw or size_hw, config, rgb)
+    smoothness_scale = sums.rsqrt()  # (h, w)
 
     probs = unary.softmax(dim=1)
-    # Messages grow by what each iteration changed: half precision rounds changes, not sums.
+    # Messages are updated by what each iteration changed: half precision then rounds the changes,
+    # not the sums.
     mean = exact.mean(to_points(probs) * scale)
     for iteration in range(config.iterations):
-        alike = to_maps(mean / scale, size_hw)
-        smooth = rows @ (probs * smoothness_scale) @ columns / smoothness_scale
-        if not config.keeps_self:
-            alike = alike - probs / to_maps(appearance_sums, size_hw)
-            smooth = smooth - probs / smoothness_sums
-        smooth = torch.einsum("kl,blhw->bkhw", compatibility, smooth)
-        alike = torch.einsum("kl,blhw->bkhw", compatibility, alike)
-        message = config.appearance_weight * alike + config.smoothness_weight * smooth
+        appearance = to_maps(mean / scale, size_hw)
+        smoothness = rows @ (probs * smoothness_scale) @ columns / smoothness_scale
+        message = config.appearance_weight * appearance + config.smoothness_weight * smoothness
         before, probs = probs, (unary + message).softmax(dim=1)
         if iteration < config.iterations - 1:
-            mean = mean + appearance.mean(to_points(probs - before) * scale)
-    return MeanField(probs, smooth, features, scale)
+            mean = mean + kernel.mean(to_points(probs - before) * scale)
+    return MeanField(probs, smoothness, features, scale)
 
 
 def update_at(
@@ -178,23 +156,23 @@ def update_at(
     image_hw: tuple[int, int],
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """One mean-field update of other pixels of the same images, which look at all of the field's.
+    """One mean-field update of other pixels of the same images, summed over all of the field's.
 
-    Log-probs (B, K, H', W') and colours (B, 3, H', W') -> probs (B, K, H', W'), Potts model.
+    Log-probs (B, K, H', W') and colors (B, 3, H', W') -> probs (B, K, H', W').
     """
     size_hw = (rgb.shape[2], rgb.shape[3])
     features = pixel_features(rgb, config, image_hw)
-    appearance = GaussianKernel.between(features, field.features, dtype)
-    mean, sums = appearance.mean_and_sums(to_points(field.probs) * field.scale)
-    # A colour that the field never saw has a sum of almost 0: no message, the unary decides.
-    alike = to_maps(mean / normalizing_scale(sums.clamp_min(1e-6), config), size_hw)
-    smooth = F.interpolate(field.smoothness, size=size_hw, mode="bilinear")
-    message = config.appearance_weight * alike + config.smoothness_weight * smooth
+    kernel = GaussianKernel.between(features, field.features, dtype)
+    mean, sums = kernel.mean_and_sums(to_points(field.probs) * field.scale)
+    # A color that the field does not have has a sum of almost 0: no message, the unary decides.
+    appearance = to_maps(mean / sums.clamp_min(1e-6).rsqrt(), size_hw)
+    smoothness = F.interpolate(field.smoothness, size=size_hw, mode="bilinear")
+    message = config.appearance_weight * appearance + config.smoothness_weight * smoothness
     return (unary + message).softmax(dim=1)
 
 
 def pixel_features(rgb: Tensor, config: CrfConfig, image_hw: tuple[int, int]) -> Tensor:
-    """Position and colour (B, N, 5) in units of the appearance kernel's stds."""
+    """Position and color (B, N, 5) in units of the appearance kernel's stds."""
     height, width = rgb.shape[2:]
     mean_side_px = (image_hw[0] * image_hw[1]) ** 0.5
     y = (torch.arange(height).to(rgb) + 0.5) * (image_hw[0] / height / mean_side_px)
@@ -207,7 +185,7 @@ def pixel_features(rgb: Tensor, config: CrfConfig, image_hw: tuple[int, int]) ->
 def smoothness_kernel(
     size_hw: tuple[int, int], image_hw: tuple[int, int], config: CrfConfig, like: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Matrices (h, h) and (w, w): rows @ maps @ columns is the mean; and the row sums (h, w)."""
+    """Matrices (h, h) and (w, w) such that rows @ maps @ columns is the mean; row sums (h, w)."""
     mean_side_px = (image_hw[0] * image_hw[1]) ** 0.5
     matrices, sums = [], []
     for cells, side_px in zip(size_hw, image_hw, strict=True):
@@ -217,11 +195,6 @@ def smoothness_kernel(
         sums.append(kernel.sum(dim=1))
         matrices.append(kernel / kernel.sum(dim=1, keepdim=True))
     return matrices[0], matrices[1].T, sums[0][:, None] * sums[1]
-
-
-def normalizing_scale(sums: Tensor, config: CrfConfig) -> Tensor:
-    """s such that mean(s_j q_j) / s_i is the normalised sum over the neighbours j of pixel i."""
-    return sums.rsqrt() if config.normalization == "symmetric" else torch.ones_like(sums)
 
 
 def to_points(maps: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Gaussian filters over all pairs of points, exact, as one fused attention.
+"""Exact Gaussian filters over all pairs of points, computed as fused attention.
 
 With k_ij = exp(-|f_i - f_j|² / 2), the weights softmax_j(f_i·f_j - |f_j|² / 2) are row i of k over
 its sum: queries and keys are the features, with one dimension more for the norm. So a filter over
@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Value columns of one pass: wider heads leave the fast kernels.
-COLUMNS_A_PASS = 64
+COLUMNS_A_PASS = 64  # value columns of one attention call: wider heads leave the fast kernels
 # Rounded parts that a feature is split into: together they hold 22 bits or more.
 PARTS = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3}
 
@@ -38,8 +37,8 @@ class GaussianKernel:
         """
         if dtype not in PARTS:
             raise ValueError(f"The attention runs in {', '.join(map(str, PARTS))}; got {dtype}.")
-        centre = keys.mean(dim=1, keepdim=True)  # small numbers keep the digits of differences
-        queries, keys = queries - centre, keys - centre
+        center = keys.mean(dim=1, keepdim=True)  # small numbers keep the digits of differences
+        queries, keys = queries - center, keys - center
         ones = torch.ones_like
         query_norms = _split(queries.square().sum(dim=2, keepdim=True) / -2, dtype, parts=3)
         key_norms = _split(keys.square().sum(dim=2, keepdim=True) / -2, dtype, parts=3)
@@ -59,7 +58,7 @@ class GaussianKernel:
 
     def mean_and_sums(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """As `mean`, and the row sums of k (B, M, 1): 0 where no key is near."""
-        # One key more, of known weight to every query, tells the sum of all the others.
+        # An additional key of known weight to every query gives the sum of all the others.
         log_weight = round(math.log(self.keys.shape[1]) / 2)  # whole: exact in half precision
         sink = torch.zeros_like(self.keys[:, :1])
         sink[..., -1] = log_weight  # a part of the key's norm, which meets a 1 of the query
@@ -91,7 +90,7 @@ def _split(numbers: Tensor, dtype: torch.dtype, parts: int) -> list[Tensor]:
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Softmax attention (B, M, C) in float32; unlike heads are padded to one width."""
+    """Softmax attention (B, M, C) in float32; queries, keys and values padded to one width."""
     chunks = []
     for chunk in values.to(queries.dtype).split(COLUMNS_A_PASS, dim=2):
         # The fused kernels want heads of one width, and on CUDA a multiple of 8.

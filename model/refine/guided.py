@@ -1,16 +1,15 @@
-"""Guided filter: in each window the probs become a linear function of the colour.
+"""Guided filter: in each window the probabilities are a linear function of the color.
 
-He, Sun & Tang (2010), with the coefficients found at a small size and applied at full size
-(He & Sun, 2015: the fast guided filter).
+He, Sun and Tang (2010), with the coefficients found at a small size and applied at full size
+(He and Sun 2015: the fast guided filter).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from model.refine.tiles import Sampler, Tile, bilinear_tile, normalized, resize, working_size
+from model.refine.tiles import Tile, bilinear_tile, normalized, resize, working_size
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,8 @@ class GuidedConfig:
 
 @dataclass(frozen=True)
 class GuidedSampler:
+    """Probs slope · color + offset, with the coefficients enlarged to full size."""
+
     coarse: Tensor  # (K, h, w)
     slope: Tensor  # (K, 3, h, w) prob per level of red, green, blue
     offset: Tensor  # (K, h, w)
@@ -38,49 +39,51 @@ class GuidedSampler:
         return normalized(probs)
 
 
-def guided_samplers(
-    probs: Sequence[Tensor], images: Sequence[Tensor], config: GuidedConfig
-) -> list[Sampler]:
-    """Fit probs (K, h, w) to RGB images (3, H, W), levels 0 to 255."""
-    samplers: list[Sampler] = []
-    for own_probs, image in zip(probs, images, strict=True):
-        size_hw = working_size((image.shape[1], image.shape[2]), config.working_pixels)
-        radius = max(1, round(config.radius * (size_hw[0] * size_hw[1]) ** 0.5))
-        own_probs, rgb = resize(own_probs, size_hw), resize(image, size_hw)
-        samplers.append(fit(own_probs, rgb, image, radius=radius, rgb_std=config.rgb_std))
-    return samplers
+def guided_sampler(probs: Tensor, image: Tensor, config: GuidedConfig) -> GuidedSampler:
+    """Refine probs (K, h, w) with the RGB image (3, H, W), levels 0 to 255."""
+    size_hw = working_size((image.shape[1], image.shape[2]), config.working_pixels)
+    radius_px = max(1, round(config.radius * (size_hw[0] * size_hw[1]) ** 0.5))
+    return fit_guided_filter(
+        resize(probs, size_hw),
+        resize(image, size_hw),
+        image,
+        radius_px=radius_px,
+        rgb_std=config.rgb_std,
+    )
 
 
-def fit(probs: Tensor, rgb: Tensor, image: Tensor, *, radius: int, rgb_std: float) -> GuidedSampler:
-    """Linear functions of the colours (3, h, w) that give the probs (K, h, w), in each window."""
-    mean_rgb, mean_probs = box_mean(rgb, radius), box_mean(probs, radius)
-    # Centred on the whole image's mean: the difference of two large means loses digits.
-    centred = rgb - rgb.mean(dim=(1, 2), keepdim=True)
-    mean_centred = box_mean(centred, radius)
-    variance = box_mean((centred[:, None] * centred).flatten(0, 1), radius).unflatten(0, (3, 3))
-    variance = variance - mean_centred[:, None] * mean_centred  # (3, 3, h, w)
-    covariance = box_mean((probs[:, None] * centred).flatten(0, 1), radius).unflatten(0, (-1, 3))
-    covariance = covariance - mean_probs[:, None] * mean_centred  # (K, 3, h, w)
+def fit_guided_filter(
+    probs: Tensor, rgb: Tensor, image: Tensor, *, radius_px: int, rgb_std: float
+) -> GuidedSampler:
+    """The linear functions of the colors (3, h, w) that fit the probs (K, h, w) in each window."""
+    mean_rgb, mean_probs = box_mean(rgb, radius_px), box_mean(probs, radius_px)
+    # Relative to the whole image's mean: the difference of two large means loses digits.
+    centered = rgb - rgb.mean(dim=(1, 2), keepdim=True)
+    mean_centered = box_mean(centered, radius_px)
+    variance = box_mean((centered[:, None] * centered).flatten(0, 1), radius_px)
+    variance = variance.unflatten(0, (3, 3)) - mean_centered[:, None] * mean_centered
+    covariance = box_mean((probs[:, None] * centered).flatten(0, 1), radius_px)
+    covariance = covariance.unflatten(0, (-1, 3)) - mean_probs[:, None] * mean_centered
 
     ridge = rgb_std**2 * torch.eye(3, device=rgb.device)
-    slope = torch.linalg.solve(
+    slope = torch.linalg.solve(  # variance (3, 3, h, w), covariance (K, 3, h, w)
         variance.permute(2, 3, 0, 1) + ridge, covariance.permute(2, 3, 1, 0)
     ).permute(3, 2, 0, 1)  # (K, 3, h, w)
     offset = mean_probs - (slope * mean_rgb).sum(dim=1)
-    slope = box_mean(slope.flatten(0, 1), radius).unflatten(0, (-1, 3))
-    offset = box_mean(offset, radius)
+    slope = box_mean(slope.flatten(0, 1), radius_px).unflatten(0, (-1, 3))
+    offset = box_mean(offset, radius_px)
     coarse = normalized((slope * rgb).sum(dim=1) + offset)
     return GuidedSampler(coarse, slope, offset, image)
 
 
-def box_mean(maps: Tensor, radius: int) -> Tensor:
+def box_mean(maps: Tensor, radius_px: int) -> Tensor:
     """Mean of each (2 radius + 1)² window of (C, H, W), cut at the border."""
     height, width = maps.shape[1:]
-    return window_means(height, radius, maps) @ maps @ window_means(width, radius, maps).T
+    return window_means(height, radius_px, maps) @ maps @ window_means(width, radius_px, maps).T
 
 
-def window_means(cells: int, radius: int, like: Tensor) -> Tensor:
-    """A band (cells, cells) whose rows take the mean of what is within `radius`."""
+def window_means(cells: int, radius_px: int, like: Tensor) -> Tensor:
+    """Band matrix (cells, cells) whose row i takes the mean of cells i - radius to i + radius."""
     i = torch.arange(cells, device=like.device)
-    band = ((i[:, None] - i).abs() <= radius).to(like)
+    band = ((i[:, None] - i).abs() <= radius_px).to(like)
     return band / band.sum(dim=1, keepdim=True)

@@ -1,11 +1,10 @@
-"""Refiners pull blocky class probabilities onto the edges of the image, at full resolution.
+"""Edge refiners by name: class probabilities of the patch grid to labels at full resolution.
 
-All have one signature, so a project may choose by name:
-    refine("crf", probs, image)            -> probs (K, H, W)
-    refine_to_labels("crf", probs, image)  -> the best class of each pixel, and its prob
+All have one signature, `refine_to_labels(name, probs, image)`, so a project chooses by name:
+"none" (bilinear), "guided" (guided filter), "pamr" (pixel-adaptive refinement), "crf" (dense CRF).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +12,17 @@ import torch
 from torch import Tensor
 
 from model.errors import unknown_name
-from model.refine.crf import CrfConfig, crf_samplers
-from model.refine.guided import GuidedConfig, guided_samplers
-from model.refine.pamr import PamrConfig, pamr_samplers
-from model.refine.tiles import BilinearSampler, Sampler, Tile, above, classes_in, tiles_of
+from model.refine.crf import CrfConfig, crf_sampler
+from model.refine.guided import GuidedConfig, guided_sampler
+from model.refine.pamr import PamrConfig, pamr_sampler
+from model.refine.tiles import (
+    BilinearSampler,
+    Sampler,
+    Tile,
+    classes_above,
+    classes_in,
+    tiles_of,
+)
 
 # A class that stays below it everywhere wins no pixel by any refiner.
 ABSENT_PROB = 0.01
@@ -24,103 +30,70 @@ ABSENT_PROB = 0.01
 
 @dataclass(frozen=True)
 class BilinearConfig:
-    """The refiner "none" has nothing to set."""
+    """The refiner "none" has no settings."""
 
 
 RefinerConfig = BilinearConfig | GuidedConfig | PamrConfig | CrfConfig
 
 
-def bilinear_samplers(
-    probs: Sequence[Tensor], images: Sequence[Tensor], _: BilinearConfig
-) -> list[Sampler]:
-    return [
-        BilinearSampler(own_probs, (image.shape[1], image.shape[2]))
-        for own_probs, image in zip(probs, images, strict=True)
-    ]
+def bilinear_sampler(probs: Tensor, image: Tensor, _: BilinearConfig) -> BilinearSampler:
+    return BilinearSampler(probs, (image.shape[1], image.shape[2]))
 
 
 @dataclass(frozen=True)
 class Refiner:
-    """Called with probs (K, h, w) of any size and the RGB image (3, H, W), levels 0 to 255."""
+    """A sampler of refined probs, and the settings it runs with unless others are given."""
 
-    samplers: Callable[[Sequence[Tensor], Sequence[Tensor], Any], list[Sampler]]
+    sampler: Callable[[Tensor, Tensor, Any], Sampler]
     default_config: RefinerConfig
 
-    def __call__(self, probs: Tensor, image: Tensor, config: RefinerConfig | None = None) -> Tensor:
-        """Probs (K, H, W), summing to 1 over K: 4 bytes each, so for large images see `labels`."""
-        refined = image.new_zeros(len(probs), *image.shape[1:], dtype=torch.float32)
-        for _, tile, classes, tile_probs in self._paint([probs], [image], config):
-            refined[classes, tile.top : tile.bottom, tile.left : tile.right] = tile_probs
-        return refined
+    def tiles(
+        self, probs: Tensor, image: Tensor, config: RefinerConfig | None = None
+    ) -> Iterator[tuple[Tile, Tensor, Tensor]]:
+        """Tiles of the image, the classes (k,) near each, and their probs (k, height, width).
 
-    def labels(
-        self, probs: Sequence[Tensor], images: Sequence[Tensor], config: RefinerConfig | None = None
-    ) -> list[tuple[Tensor, Tensor]]:
-        """For each image: each pixel's class index (H, W) int16, and its prob (H, W) float32."""
-        answers = [
-            (image.new_zeros(image.shape[1:], dtype=torch.int16),
-             image.new_zeros(image.shape[1:], dtype=torch.float32))
-            for image in images
-        ]  # fmt: skip
-        for index, tile, classes, tile_probs in self._paint(probs, images, config):
-            label_map, best_prob = answers[index]
-            box = (slice(tile.top, tile.bottom), slice(tile.left, tile.right))
-            best_prob[box], best = tile_probs.max(dim=0)
-            label_map[box] = classes[best].to(torch.int16)
-        return answers
-
-    def _paint(
-        self, probs: Sequence[Tensor], images: Sequence[Tensor], config: RefinerConfig | None
-    ) -> Iterator[tuple[int, Tile, Tensor, Tensor]]:
-        """Image index, tile, its classes (k,), and their probs (k, height, width) in the tile."""
+        From probs (K, h, w) of any size and the RGB image (3, H, W), levels 0 to 255. The probs of
+        a tile sum to 1 over its classes; all other classes are absent from it.
+        """
         config = self.default_config if config is None else config
         if type(config) is not type(self.default_config):
             raise ValueError(
                 f"This refiner's config is a {type(self.default_config).__name__}; "
                 f"got a {type(config).__name__}."
             )
-        for own_probs, image in zip(probs, images, strict=True):
-            check_inputs(own_probs, image)
-        present = [above(own_probs, ABSENT_PROB) for own_probs in probs]
-        kept = [own_probs[p].float() for own_probs, p in zip(probs, present, strict=True)]
-        for index, sampler in enumerate(self.samplers(kept, images, config)):
-            image_hw = (images[index].shape[1], images[index].shape[2])
-            for tile in tiles_of(*image_hw):
-                classes = classes_in(tile, sampler.coarse, image_hw, ABSENT_PROB)
-                yield index, tile, present[index][classes], sampler(tile, classes)
+        check_inputs(probs, image)
+        present = classes_above(probs, ABSENT_PROB)
+        sampler = self.sampler(probs[present].float(), image, config)
+        image_hw = (image.shape[1], image.shape[2])
+        for tile in tiles_of(*image_hw):
+            classes = classes_in(tile, sampler.coarse, image_hw, ABSENT_PROB)
+            yield tile, present[classes], sampler(tile, classes)
 
 
 REFINERS: dict[str, Refiner] = {
-    "none": Refiner(bilinear_samplers, BilinearConfig()),
-    "guided": Refiner(guided_samplers, GuidedConfig()),
-    "pamr": Refiner(pamr_samplers, PamrConfig()),
-    "crf": Refiner(crf_samplers, CrfConfig()),
+    "none": Refiner(bilinear_sampler, BilinearConfig()),
+    "guided": Refiner(guided_sampler, GuidedConfig()),
+    "pamr": Refiner(pamr_sampler, PamrConfig()),
+    "crf": Refiner(crf_sampler, CrfConfig()),
 }
-
-
-@torch.inference_mode()
-def refine(name: str, probs: Tensor, image: Tensor, config: RefinerConfig | None = None) -> Tensor:
-    """Refine probs (K, h, w) of any size to (K, H, W) with the RGB image (3, H, W)."""
-    return find_refiner(name)(probs, image, config)
 
 
 @torch.inference_mode()
 def refine_to_labels(
     name: str, probs: Tensor, image: Tensor, config: RefinerConfig | None = None
 ) -> tuple[Tensor, Tensor]:
-    """As `refine`, but only each pixel's class index (H, W) int16 and its prob (H, W) float32."""
-    return find_refiner(name).labels([probs], [image], config)[0]
+    """Each pixel's most probable class, (H, W) int16, and its prob, (H, W) float32.
 
-
-@torch.inference_mode()
-def refine_batch_to_labels(
-    name: str,
-    probs: Sequence[Tensor],
-    images: Sequence[Tensor],
-    config: RefinerConfig | None = None,
-) -> list[tuple[Tensor, Tensor]]:
-    """As `refine_to_labels` for many images, each with its own K; those of one size go together."""
-    return find_refiner(name).labels(probs, images, config)
+    From probs (K, h, w) of any size and the RGB image (3, H, W), levels 0 to 255.
+    """
+    refiner = find_refiner(name)
+    label_map = image.new_zeros(image.shape[1:], dtype=torch.int16)
+    best_prob = image.new_zeros(image.shape[1:], dtype=torch.float32)
+    for tile, classes, tile_probs in refiner.tiles(probs, image, config):
+        box = (slice(tile.top, tile.bottom), slice(tile.left, tile.right))
+        best_prob[box], best = tile_probs.max(dim=0)
+        label_map[box] = classes[best].to(torch.int16)
+    return label_map, best_prob
 
 
 def find_refiner(name: str) -> Refiner:

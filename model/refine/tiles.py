@@ -1,7 +1,7 @@
-"""Full resolution in tiles: a large image with many classes never exists as one (K, H, W) tensor.
+"""Full resolution in tiles, so that a large image with many classes is never one (K, H, W) tensor.
 
-A refiner works at a small size and hands back a `Sampler`, which paints any tile of the full
-image. Most tiles hold few classes, so only those are painted.
+A refiner works at a small size and returns a `Sampler`, which computes the probabilities of any
+tile of the full image, and only of the classes that are near the tile.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Tile(NamedTuple):
 
 
 class Sampler(Protocol):
-    """A result at working size that can be read at full size, tile by tile."""
+    """Class probabilities at working size that can be read at full size, tile by tile."""
 
     @property
     def coarse(self) -> Tensor:
@@ -37,7 +37,7 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True)
 class BilinearSampler:
-    """Reads its coarse probs bilinearly, and as they are where the sizes agree."""
+    """Bilinear interpolation of the coarse probs; unchanged where the sizes agree."""
 
     coarse: Tensor  # (K, h, w)
     image_hw: tuple[int, int]
@@ -57,23 +57,23 @@ def classes_in(tile: Tile, coarse: Tensor, image_hw: tuple[int, int], floor: flo
     """Indices (k,) of the classes with a prob above `floor` in or beside the tile; at least one."""
     rows = _cells(tile.top, tile.bottom, image_hw[0], coarse.shape[1])
     columns = _cells(tile.left, tile.right, image_hw[1], coarse.shape[2])
-    return above(coarse[:, rows, columns], floor)
+    return classes_above(coarse[:, rows, columns], floor)
 
 
-def above(probs: Tensor, floor: float) -> Tensor:
-    """Indices (k,) of the classes of (K, h, w) whose highest prob is above `floor`, or the best."""
+def classes_above(probs: Tensor, floor: float) -> Tensor:
+    """Indices (k,) of the classes of (K, h, w) whose highest prob reaches `floor`; at least one."""
     highest = probs.amax(dim=(1, 2))
     return (highest >= highest.max().clamp_max(floor)).nonzero()[:, 0]
 
 
 def normalized(probs: Tensor) -> Tensor:
-    """Clip (K, H, W) to a little above 0 and divide by the sum over K."""
+    """Probs (K, H, W) clipped to at least 1e-6 and divided by their sum over K."""
     probs = probs.clamp_min(1e-6)
     return probs / probs.sum(dim=0, keepdim=True)
 
 
 def bilinear_tile(coarse: Tensor, tile: Tile, image_hw: tuple[int, int]) -> Tensor:
-    """The tile of (C, h, w) enlarged to `image_hw`, as F.interpolate with align_corners=False."""
+    """The tile of (C, h, w) enlarged to `image_hw`: F.interpolate with align_corners=False."""
     rows = _cells(tile.top, tile.bottom, image_hw[0], coarse.shape[1])
     columns = _cells(tile.left, tile.right, image_hw[1], coarse.shape[2])
     to_rows = _bilinear_weights(tile.top, tile.bottom, image_hw[0], coarse.shape[1], rows)
@@ -92,7 +92,7 @@ def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def sample(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """The pixels (C, h, w) of (C, H, W) at the centres of h x w cells, as they are, float32."""
+    """The pixels (C, h, w) of (C, H, W) at the centers of h x w cells, as they are, float32."""
     rows, columns = (
         ((torch.arange(cells, device=image.device) + 0.5) * (full / cells)).long()
         for cells, full in zip(size_hw, image.shape[1:], strict=True)
@@ -116,9 +116,9 @@ def _cells(start: int, stop: int, full: int, coarse: int) -> slice:
 
 
 def _bilinear_weights(start: int, stop: int, full: int, coarse: int, cells: slice) -> Tensor:
-    """Weights (stop-start, cells) that read coarse cells at the centres of full pixels."""
+    """Weights (stop-start, cells) that read coarse cells at the centers of full pixels."""
     # float64: at 8000 px a float32 position is off by 1e-4 of a cell.
     position = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * (coarse / full) - 0.5
     position = position.clamp(0, coarse - 1)
-    centres = torch.arange(cells.start, cells.stop, dtype=torch.float64)
-    return (1 - (position[:, None] - centres).abs()).clamp_min(0)
+    centers = torch.arange(cells.start, cells.stop, dtype=torch.float64)
+    return (1 - (position[:, None] - centers).abs()).clamp_min(0)

@@ -1,50 +1,51 @@
-"""Where a row stands out in its image: CLIP's patches speak of the whole image as well.
+"""Where a label is in its image, from logits that also carry what the whole image shows.
 
-A patch beside a cat answers "cat" too, if less than the cat does. So a row's logits are read in the
-light of what it says over the whole image.
+CLIP's patch tokens mix what is at the patch with the content of the whole image: beside a cat, the
+grass scores "cat" too, if less than the cat does. Three heuristics of ours correct for that; what
+each gains stands in benchmarks/README.md ("The starter and the method", ladder).
 Shapes: R rows of text, h, w patches.
 """
 
 import torch
 from torch import Tensor
 
-LEAST_DROP = 3.0  # of scaled logits; what lies nearer to the peak is as good as the peak
-GONE = 20.0  # taken off scaled logits: what is left of the prob is nothing
+# Scaled logits below the peak that are kept whatever the range: up to e³ = 20 times less probable.
+MIN_RANGE_KEPT = 3.0
+MASKED_LOGIT_PENALTY = 20.0  # scaled logits: leaves a masked row e⁻²⁰ of its prob, which is none
 
 
-def less_of_the_whole(logits: Tensor, share: float) -> Tensor:
-    """Logits (R, h, w) without a share, 0 to 1, of each row's mean over the image.
+def subtract_image_mean(logits: Tensor, share: float) -> Tensor:
+    """Logits (R, h, w) minus `share`, 0 to 1, of each row's mean over the image.
 
-    What a row says everywhere does not tell where its thing is.
+    A score that a row has everywhere does not locate its label.
     """
     return logits - share * logits.mean(dim=(1, 2), keepdim=True)
 
 
-def keep_cores(logits: Tensor, is_guess: Tensor, above: float) -> Tensor:
-    """Scaled logits (R, h, w) in which the rows is_guess (R,) bool keep the upper part of their
-    range alone.
+def cut_below_range(logits: Tensor, is_cut: Tensor, range_cut: float) -> Tensor:
+    """Scaled logits (R, h, w), penalized where a row is in the lower part of its own range.
 
-    As class activation maps are cut (Zhou et al., 1512.04150, section 3.2): `above` 0.6 keeps what
-    lies above 0.6 of the way from a row's lowest logit to its highest. "None of them" is no guess:
-    it has no peak.
+    A row of is_cut (R,) bool keeps what is above low + range_cut * (high - low), as class
+    activation maps are thresholded (Zhou et al., 1512.04150, section 3.2), and all within
+    MIN_RANGE_KEPT of its peak. The background has no peak, so its rows are not to be cut.
     """
     high = logits.amax(dim=(1, 2), keepdim=True)
     low = logits.amin(dim=(1, 2), keepdim=True)
-    deepest = ((1 - above) * (high - low)).clamp_min(LEAST_DROP)
-    is_outside = (logits < high - deepest) & is_guess.view(-1, 1, 1)
-    return torch.where(is_outside, logits - GONE, logits)
+    kept_range = ((1 - range_cut) * (high - low)).clamp_min(MIN_RANGE_KEPT)
+    is_masked = (logits < high - kept_range) & is_cut.view(-1, 1, 1)
+    return torch.where(is_masked, logits - MASKED_LOGIT_PENALTY, logits)
 
 
-def doubt_the_absent(logits: Tensor, presence: Tensor, is_label: Tensor) -> Tensor:
-    """Scaled logits (R, h, w), labels lowered by how far presence (R,) puts them below the best.
+def suppress_absent_classes(logits: Tensor, presence: Tensor, is_label: Tensor) -> Tensor:
+    """Scaled logits (R, h, w), with labels lowered that the class token does not find in the image.
 
-    The class token names the few things of a photo better than its patches do, and forgets the many
-    of a street. So it counts by the squared share of the image that is no label's: where nearly all
-    is labelled, many labels are there. It knows nothing of what was taught, so it counts for taught
-    labels, too.
+    A label's logits fall by u² * (best presence - its presence), for presence (R,) the weighted
+    logits of the class token, and u the share of patches whose best row is no label's. The class
+    token names the few things of a photo better than patches do, and misses most of the many of a
+    street: the less is unlabeled, the less it counts.
     """
     if not is_label.any():
         return logits
-    free = (~is_label[logits.argmax(dim=0)]).float().mean()
-    doubt = presence - presence[is_label].max()
-    return logits + (free**2 * doubt * is_label).view(-1, 1, 1)
+    unlabeled = (~is_label[logits.argmax(dim=0)]).float().mean()
+    deficit = presence - presence[is_label].max()
+    return logits + (unlabeled**2 * deficit * is_label).view(-1, 1, 1)

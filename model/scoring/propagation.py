@@ -1,75 +1,56 @@
-"""Text-aware Laplacian propagation (PEARL, 2603.21528): logits flow where the image has no edge.
+"""Text-aware Laplacian propagation (PEARL, 2603.21528): logits spread where the image has no edge.
 
-On a small grid, each cell keeps its logits as far as it is sure of them, and agrees with its four
-neighbours as far as colour and words agree; the balance solves one sparse linear system.
-Shapes: R rows of text, H, W pixels, h, w patches.
+On a small grid each cell is held at its logits as far as it is confident of them, and pulled
+towards its four neighbors as far as gray levels and predictions agree; the minimum of both is the
+solution of one sparse linear system. The numbers are the paper's.
+Shapes: R rows of text, E channels, H, W pixels, h, w patches, h', w' cells.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.grid_laplacian import GridWeights, solve_anchored
+
 TEXT_TEMPERATURE = 0.5
-TEXT_DIAGONAL = 10.0
-EDGE_SHARPNESS = 5.0
-LEAST_TRUST = 0.05
+TEXT_DIAGONAL = 10.0  # added to a row's similarity to itself
+EDGE_SHARPNESS = 5.0  # of gray differences, in units of their mean
+MIN_CONFIDENCE = 0.05
 SOLVER_STEPS = 25
 
 
 def propagate(logits: Tensor, image: Tensor, text_embeds: Tensor, cells: int) -> Tensor:
-    """Cosine logits (R, h', w') on a grid of about `cells` a side, from (R, h, w) and an RGB image
-    (3, H, W), any levels; text embeds (R, E) say which rows may help each other."""
+    """Cosine logits (R, h', w') on a grid of about `cells` a side.
+
+    From logits (R, h, w), the RGB image (3, H, W) of any scale, and text embeds (R, E), by whose
+    similarity rows support each other.
+    """
     side = [max(1, pixels // max(1, round(pixels / cells))) for pixels in image.shape[1:]]
     small = F.interpolate(image[None].float(), size=side, mode="area")[0]
     logits = F.interpolate(logits[None], size=side, mode="bilinear")[0]
-    kinship = text_kinship(text_embeds.to(logits))
     probs = logits.softmax(dim=0)
-    kin_probs = torch.einsum("rs,shw->rhw", kinship, probs)
-    agreement = (probs * kin_probs).sum(dim=0).clamp(0, 1)
-    trust = probs.amax(dim=0).clamp_min(LEAST_TRUST) ** 2 * (1 + agreement)  # (h', w')
+    support = torch.einsum("rs,shw->rhw", row_support(text_embeds.to(logits)), probs)
+    agreement = (probs * support).sum(dim=0).clamp(0, 1)
+    confidence = probs.amax(dim=0).clamp_min(MIN_CONFIDENCE) ** 2 * (1 + agreement)  # (h', w')
 
     gray = torch.einsum("c,chw->hw", small.new_tensor([0.299, 0.587, 0.114]), small)
-    across, down = (_flow(gray, probs, kin_probs, dim).to(logits) for dim in (1, 0))
-    return solve(logits, trust, across, down)
+    down, right = (_edge_weights(gray, probs, support, dim).to(logits) for dim in (0, 1))
+    return solve_anchored(logits, confidence, GridWeights(down, right), steps=SOLVER_STEPS)
 
 
-def text_kinship(text_embeds: Tensor) -> Tensor:
-    """How much row r may help row s, (R, R), rows summing to 1."""
-    kinship = (text_embeds @ text_embeds.T / TEXT_TEMPERATURE).softmax(dim=1)
-    kinship = kinship + TEXT_DIAGONAL * torch.eye(len(kinship), device=kinship.device)
-    return kinship / kinship.sum(dim=1, keepdim=True)
+def row_support(text_embeds: Tensor) -> Tensor:
+    """How far row s supports row r, (R, R), rows summing to 1: softmax of the texts' cosines."""
+    support = (text_embeds @ text_embeds.T / TEXT_TEMPERATURE).softmax(dim=1)
+    support = support + TEXT_DIAGONAL * torch.eye(len(support), device=support.device)
+    return support / support.sum(dim=1, keepdim=True)
 
 
-def _flow(gray: Tensor, probs: Tensor, kin_probs: Tensor, dim: int) -> Tensor:
-    """Weights between cells that are neighbours along a dimension of the grid, 0..1."""
+def _edge_weights(gray: Tensor, probs: Tensor, support: Tensor, dim: int) -> Tensor:
+    """Weights 0..1 of neighboring cells along a dimension of the grid (h', w')."""
     size = gray.shape[dim]
     edge = gray.diff(dim=dim).abs()
     edge = edge / (edge.mean() + 1e-6) if edge.numel() else edge
     here = probs.narrow(dim + 1, 1, size - 1)
-    before = kin_probs.narrow(dim + 1, 0, size - 1)
+    before = support.narrow(dim + 1, 0, size - 1)
     gain = 1 + (here * before).sum(dim=0).clamp(0, 1)
     return (torch.exp(-EDGE_SHARPNESS * edge) * gain).clamp(0, 1)
-
-
-def solve(values: Tensor, trust: Tensor, across: Tensor, down: Tensor) -> Tensor:
-    """Solve (diag(trust) + Laplacian) x = trust * values by conjugate gradients; (R, h, w)."""
-
-    def system(x: Tensor) -> Tensor:
-        out = trust * x
-        step = across * x.diff(dim=2)
-        out = out + F.pad(step, (1, 0)) - F.pad(step, (0, 1))
-        step = down * x.diff(dim=1)
-        return out + F.pad(step, (0, 0, 1, 0)) - F.pad(step, (0, 0, 0, 1))
-
-    x = values
-    residual = trust * values - system(x)
-    direction, length = residual, residual.square().sum()
-    for _ in range(SOLVER_STEPS):
-        moved = system(direction)
-        step_size = length / ((direction * moved).sum() + 1e-12)
-        x = x + step_size * direction
-        residual = residual - step_size * moved
-        new_length = residual.square().sum()
-        direction = residual + new_length / (length + 1e-12) * direction
-        length = new_length
-    return x

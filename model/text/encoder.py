@@ -1,10 +1,12 @@
-"""Words to unit embeds in the joint space, averaged over prompt templates."""
+"""Texts to unit embeds in the joint space, averaged over prompt templates.
+
+Encoding is slow and deterministic: callers that embed the same texts again keep the embeds. The
+encoder itself keeps nothing.
+"""
 
 import contextlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -16,7 +18,6 @@ from model.errors import unknown_name
 from model.text.templates import TEMPLATES
 
 BATCH_PROMPTS = 256  # prompts in the text tower at once
-REMEMBERED_TEXTS = 4096  # embeds kept in memory, a few MB
 
 
 class TextEncoder(Protocol):
@@ -39,33 +40,20 @@ class OpenClipTextEncoder:
     fingerprint: str
     device: torch.device
     autocast_dtype: torch.dtype | None = None
-    _recent: OrderedDict[tuple[str, str], Tensor] = field(default_factory=OrderedDict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str], templates: str = "imagenet80") -> Tensor:
-        """Unit embeds (len(texts), embed_dim), float32 on the CPU; each template counts alike."""
+        """Unit embeds (len(texts), embed_dim), float32 on the CPU: mean of a set of TEMPLATES."""
         if templates not in TEMPLATES:
             raise unknown_name("template set", templates, TEMPLATES)
-        with self._lock:
-            known = {text: self._recent.get((text, templates)) for text in texts}
-        missing = [text for text, embed in known.items() if embed is None]
-        for text, embed in zip(missing, self._encode(missing, TEMPLATES[templates]), strict=True):
-            known[text] = embed
-        self._remember(known, templates)
         if not texts:
             return torch.zeros(0, self.embed_dim)
-        return torch.stack([embed for text in texts if (embed := known[text]) is not None])
-
-    def _encode(self, texts: Sequence[str], templates: Sequence[str]) -> Tensor:
-        prompts = [template.format(text) for text in texts for template in templates]
+        prompts = [template.format(text) for text in texts for template in TEMPLATES[templates]]
         embeds = [
             self._embed_prompts(prompts[start : start + BATCH_PROMPTS])
             for start in range(0, len(prompts), BATCH_PROMPTS)
         ]
-        if not embeds:
-            return torch.zeros(0, self.embed_dim)
-        by_text = torch.cat(embeds).unflatten(0, (len(texts), len(templates)))
+        by_text = torch.cat(embeds).unflatten(0, (len(texts), -1))
         return F.normalize(by_text.mean(dim=1), dim=-1)
 
     def _embed_prompts(self, prompts: list[str]) -> Tensor:
@@ -77,20 +65,11 @@ class OpenClipTextEncoder:
             embeds = encode_tokens(self.clip, tokens)
         return F.normalize(embeds.float(), dim=-1).cpu()
 
-    def _remember(self, known: dict[str, Tensor | None], templates: str) -> None:
-        with self._lock:
-            for text, embed in known.items():
-                if embed is not None:
-                    self._recent[text, templates] = embed
-                    self._recent.move_to_end((text, templates))
-            while len(self._recent) > REMEMBERED_TEXTS:
-                self._recent.popitem(last=False)
-
 
 def encode_tokens(clip: CLIP, tokens: Tensor) -> Tensor:
-    """What `clip.encode_text` gives for tokens (B, context_length), without the empty places.
+    """The output of `clip.encode_text` for tokens (B, context_length), without the padding.
 
-    A causal tower never looks behind the end of a text, and prompts fill 10 of its 77 places.
+    In a causal tower no token attends to what is behind it, and prompts fill 10 of its 77 places.
     """
     is_causal = isinstance(clip, CLIP) and clip.attn_mask is not None
     if not is_causal or clip.text_pool_type != "argmax":

@@ -40,6 +40,11 @@ def test_values_are_read_in_their_own_type():
     assert settings.device == "cuda:1"
 
 
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3", "xpu", "xpu:0", "mps"])
+def test_every_kind_of_device_is_accepted(device):
+    assert Settings.from_env({"DEVICE": device}).device == device
+
+
 def test_an_empty_variable_counts_as_not_set():
     assert Settings.from_env({"PORT": "", "REDIS_URL": "  "}) == Settings.from_env({})
 
@@ -60,7 +65,7 @@ def test_label_studios_own_names_are_read_too():
         ("THREADS", "8.5", "a whole number from 4 to 512"),
         ("PREDICT_BUDGET_S", "nan", "a number from 1 to 3600"),
         ("LOG_LEVEL", "loud", "one of debug, info, warning, error"),
-        ("DEVICE", "gpu", "auto, cpu, cuda, cuda:N or mps"),
+        ("DEVICE", "gpu", "auto, cpu, cuda, cuda:N, xpu, xpu:N or mps"),
         ("REDIS_URL", "localhost:6379", "redis://localhost:6379/0"),
         ("LABEL_STUDIO_URL", "localhost:8080", "a URL with its scheme"),
     ],

@@ -18,7 +18,7 @@ class QuickGELU(torch.nn.Module):
 
 
 def synthetic_tower() -> VisionTransformer:
-    """12 blocks of 2 heads, QuickGELU; sharp attention, and a few patches that shout."""
+    """12 blocks of 2 heads, QuickGELU; sharp attention, and two patches of large norm."""
     visual = VisionTransformer(
         IMAGE_PX, PATCH_PX, WIDTH, BLOCKS, WIDTH // 64, 4.0, output_dim=EMBED_DIM,
         act_layer=QuickGELU,
@@ -43,7 +43,7 @@ def synthetic_tower() -> VisionTransformer:
 
 
 def synthetic_pixels(height: int, width: int, count: int = 1) -> Tensor:
-    """Normalised pixels (count, 3, H, W): smooth, with some noise."""
+    """Normalized pixels (count, 3, H, W): smooth, with some noise."""
     generator = np.random.RandomState(height * 1000 + width)
     coarse = torch.from_numpy(generator.standard_normal((count, 3, height // 16, width // 16)))
     fine = torch.from_numpy(generator.standard_normal((count, 3, height, width)))

@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file
 
 from model import CheckpointConfig, CheckpointError, build_segmenter
-from model.build import choose_device, choose_precision
 from model.checkpoints import check_activation, fingerprint, load
 
 
@@ -134,17 +133,6 @@ def test_the_fingerprint_sees_any_tensor_and_nothing_else(tiny_checkpoint):
     assert fingerprint(clip.double().float()) == before
     clip.visual.proj[3, 5] += 1e-3
     assert fingerprint(clip) != before
-
-
-def test_devices_and_precisions_are_checked():
-    cpu = torch.device("cpu")
-    assert choose_device("cpu") == cpu
-    assert choose_precision("auto", cpu) is None
-    assert choose_precision("bfloat16", cpu) is torch.bfloat16
-    with pytest.raises(CheckpointError, match="Device 'gpu' cannot be used"):
-        choose_device("gpu")
-    with pytest.raises(CheckpointError, match="Unknown precision 'fp8'"):
-        choose_precision("fp8", cpu)
 
 
 def test_open_clip_still_only_warns_of_a_wrong_activation():

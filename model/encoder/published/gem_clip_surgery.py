@@ -1,7 +1,8 @@
-"""Parallel paths: the last blocks' self-self attention summed up beside the tower, without its FFN.
+"""Parallel path: self-self attention of the last blocks, summed up beside the unchanged tower.
 
-GEM (2312.00878) and CLIP Surgery (2304.05653) leave the tower as it is and collect, from some block
-on, what each block's self-self attention would have added.
+GEM (2312.00878) and CLIP Surgery (2304.05653) run the tower as it was trained and collect, from
+some block on, what self-self attention would have added in each block, without its feed-forward
+part.
 Shapes: B windows, P patches, N = 1 + P tokens (class token first), D channels, d = D / heads.
 """
 
@@ -11,36 +12,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.encoder.attention import ATTENTION, Heads, Hints, merge_heads
-from model.encoder.paths import Tower
-from model.encoder.vit import block_heads, embed, norm, run_block
-from model.errors import unknown_name
-from model.methods import MethodConfig
+from model.encoder.attention import Heads, attention_weights
+from model.encoder.tower import Tower
+
+PARALLEL_BLOCKS = 6  # the last ones of the tower; of both papers
+
+# Heads and the normalized tokens (B, N, D) they are of -> attended values (B, heads, N, d).
+SelfAttention = Callable[[Heads, Tensor], Tensor]
 
 
-def parallel_path(tower: Tower, pixels: Tensor, method: MethodConfig) -> tuple[Tensor, Tensor]:
+def parallel_path(
+    tower: Tower, pixels: Tensor, self_attention: SelfAttention
+) -> tuple[Tensor, Tensor]:
     """Patches (B, P, D) of the parallel path, and the tokens before the last block (B, N, D)."""
-    if method.attention not in PARALLEL_ATTENTION:
-        raise unknown_name("parallel attention", method.attention, PARALLEL_ATTENTION)
-    attention = PARALLEL_ATTENTION[method.attention]
-    x = embed(tower.visual, pixels, method)
-    beside = x
-    for number, block in enumerate(tower.visual.transformer.resblocks, start=1):
+    x = tower.embed(pixels)
+    parallel = x
+    for number in range(1, tower.n_blocks + 1):
         before = x
-        heads = block_heads(block, x, method)
-        x = run_block(block, x, method, heads=heads)
-        if number > tower.n_blocks - method.parallel_blocks:
-            values = attention(heads, norm(block.ln_1, before, method))
-            beside = beside + block.ls_1(merge_heads(block.attn, values))
+        heads = tower.block_heads(number, x)
+        x = tower.run_block(number, x, heads)
+        if number > tower.n_blocks - PARALLEL_BLOCKS:
+            values = self_attention(heads, tower.attention_input(number, before))
+            parallel = parallel + tower.merge(number, values)
         else:
-            beside = x
-    return beside[:, 1:], before
+            parallel = x
+    return parallel[:, 1:], before
 
 
 def gem_attention(heads: Heads, normed: Tensor) -> Tensor:
-    """GEM (2312.00878): the mean of self-self attentions of q, k and v, each sharpened once.
+    """The mean of the self-self attentions of q, k and v, each applied to itself once before.
 
-    The temperature follows the length of the normalised input tokens `normed` (B, N, D).
+    GEM (2312.00878): the inverse temperature is the mean norm of the normalized tokens, scaled.
     """
     inverse_temperature = normed.norm(dim=-1).mean(dim=-1)[:, None, None, None] * heads.scale
     total = torch.zeros_like(heads.v)
@@ -55,12 +57,6 @@ def _self_weights(unit: Tensor, inverse_temperature: Tensor) -> Tensor:
     return (unit @ unit.transpose(-1, -2) * inverse_temperature).softmax(dim=-1)
 
 
-def surgery_attention(heads: Heads, _: Tensor) -> Tensor:
-    """CLIP Surgery (2304.05653): value-value attention."""
-    return ATTENTION["vv"](heads, Hints()) @ heads.v
-
-
-PARALLEL_ATTENTION: dict[str, Callable[[Heads, Tensor], Tensor]] = {
-    "gem": gem_attention,
-    "surgery": surgery_attention,
-}
+def clip_surgery_attention(heads: Heads, _: Tensor) -> Tensor:
+    """Value-value attention (CLIP Surgery, 2304.05653)."""
+    return attention_weights("vv", heads) @ heads.v

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from model.starter.train.backbone import read_onnx, to_open_clip
-from model.starter.train.export import export, towards_start
+from model.starter.train.export import export, interpolate_to_start
 from model.starter.train.image_tower import GRID, ImageTower
 from model.starter.train.image_training import ImageTowerConfig, TrainingTexts, train
 from model.starter.train.photos import is_held_out, read_photos
@@ -50,7 +50,7 @@ def main() -> None:
             for name in ("image", "text")
         ]
         start = to_open_clip(read_onnx(arguments.wheels / ONNX), GRID)
-        image_tower = towards_start(towers[0]["tower"], start)
+        image_tower = interpolate_to_start(towers[0]["tower"], start)
         size = export(image_tower, towers[1]["tower"], arguments.out / "starter.safetensors")
         print(f"{arguments.out / 'starter.safetensors'}: {size / 1e6:.1f} MB")
 
@@ -97,7 +97,7 @@ def train_text(arguments: argparse.Namespace) -> None:
 
 
 def described_photos(arguments: argparse.Namespace) -> tuple[list[dict], list[PhotoTexts]]:
-    """The photos to train on and what they are called; those without a text are left out."""
+    """The photos to train on and their texts; those without any are left out."""
     wordnet, rng = WordNet(arguments.wordnet), random.Random(0)
     photos = [photo for photo in read_photos(arguments.data) if not is_held_out(photo)]
     descriptions = [describe(photo, wordnet, rng) for photo in photos]
@@ -129,7 +129,7 @@ def embed_texts(descriptions: list[PhotoTexts], arguments: argparse.Namespace) -
 
 
 def chosen(config: type[Config], prefix: str, arguments: argparse.Namespace) -> Config:
-    """The config with what the command line says of it (--image-samples 20000)."""
+    """The config with the values of the command line (--image-samples 20000)."""
     given = {f.name: getattr(arguments, f"{prefix}_{f.name}") for f in dataclasses.fields(config)}
     return config(**{name: value for name, value in given.items() if value is not None})
 

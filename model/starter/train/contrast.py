@@ -1,4 +1,4 @@
-"""The two contrasts of the training: photos against whole texts, patches against single words."""
+"""The two contrastive losses: photos against whole texts, patches against single words."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 def text_contrast(
     image_embeds: Tensor, text_embeds: Tensor, scale: Tensor, is_same: Tensor
 ) -> Tensor:
-    """Symmetric InfoNCE over a batch (B, D), (B, D); texts that say the same are no negatives."""
+    """Symmetric InfoNCE over a batch (B, D), (B, D); duplicates of a text are no negatives."""
     logits = (scale * image_embeds @ text_embeds.T).masked_fill(is_same, float("-inf"))
     target = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
@@ -24,8 +24,8 @@ def word_contrast(
 ) -> Tensor:
     """Photos (B, L, D) against words (M, D): `has` (B, M) pairs are pulled, `skip` pairs left out.
 
-    A word's score in a photo is the mean similarity of the patches, weighted by how well they
-    answer the word. Contrasted both ways: this word among words, this photo among photos.
+    A word's score in a photo is the mean similarity of the patches, weighted by its softmax with
+    scale `patch_scale`. Contrasted both ways: this word among words, this photo among photos.
     """
     similarity = torch.einsum("bld,md->bml", patch_tokens, words)
     score = ((similarity * patch_scale).softmax(-1) * similarity).sum(-1) * scale  # (B, M)

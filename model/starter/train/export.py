@@ -1,4 +1,4 @@
-"""Two trained towers -> the product: one open_clip state in half precision, in safetensors."""
+"""Two trained towers to one open_clip state in half precision, in safetensors."""
 
 from pathlib import Path
 
@@ -12,27 +12,29 @@ START_SHARE = 0.5
 START_BLOCKS = 9  # of 12
 
 
-def towards_start(image_tower: dict[str, Tensor], start: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The first blocks half-way back to the backbone that the training started from.
+def interpolate_to_start(
+    image_tower: dict[str, Tensor], start: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tower with the first blocks half-way between their trained weights and the start's.
 
-    Weights between the old and the new keep what a small training set made the tower forget
-    (WiSE-FT, Wortsman et al., 2109.01903): here, what tells the places of a photo apart. The last
-    blocks stay as they are, since they learnt the language.
+    Interpolated weights keep what a small training set makes a tower forget (WiSE-FT, Wortsman et
+    al., 2109.01903): here, how the places of a photo differ. The last blocks stay as trained, since
+    they hold what was learned from the texts. Share and blocks: model/starter/README.md.
     """
-    answer = dict(image_tower)
+    state = dict(image_tower)
     for name, tensor in start.items():
         parts = name.split(".")
         if parts[:2] == ["transformer", "resblocks"] and int(parts[2]) < START_BLOCKS:
             trained = image_tower[f"visual.{name}"]
-            answer[f"visual.{name}"] = torch.lerp(trained, tensor.to(trained), START_SHARE)
-    return answer
+            state[f"visual.{name}"] = torch.lerp(trained, tensor.to(trained), START_SHARE)
+    return state
 
 
 def export(image_tower: dict[str, Tensor], text_tower: dict[str, Tensor], path: Path) -> int:
     """Write the checkpoint; returns its bytes.
 
-    The image tower was trained beside a map from the teacher's text space, and the text tower to
-    speak that space: the map becomes a part of the text projection.
+    The image tower was trained with a map from the teacher's text space, and the text tower to
+    embed into that space: the map becomes a part of the text projection.
     """
     visual = {
         n.removeprefix("visual."): t for n, t in image_tower.items() if n.startswith("visual.")

@@ -1,7 +1,7 @@
-"""The image tower while it learns: the product's transformer, read as segmentation will read it.
+"""The image tower in training: the checkpoint's transformer, read as segmentation reads it.
 
-Its dense tokens are the last block's attention output without residual and feed-forward part, which
-is what training-free segmentation reads; the class token takes the block as it is, as CLIP's does.
+Its dense tokens are the last block's attention output without residual and feed-forward part, as
+training-free segmentation reads it; the class token goes through the whole block, as in CLIP.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ WIDTH = EMBED_DIM = 384
 
 
 class ImageTower(nn.Module):
-    """The product's VisionTransformer, with a map from the teacher's text space beside it."""
+    """The checkpoint's VisionTransformer, and a map from the teacher's text space to its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class ImageTower(nn.Module):
 
 
 def drop_patches(x: Tensor, share: float) -> Tensor:
-    """Keep the class token and another random choice of patches for each image."""
+    """The class token and a random choice of patches, drawn for each image."""
     kept = round((x.shape[1] - 1) * (1 - share))
     order = torch.rand(len(x), x.shape[1] - 1, device=x.device).argsort(1)[:, :kept] + 1
     order = torch.cat([order.new_zeros(len(x), 1), order], 1)
@@ -89,7 +89,7 @@ PATTERNS: dict[str, Pattern] = {
 
 
 def last_block(block: ResidualAttentionBlock, x: Tensor, pattern: Pattern) -> tuple[Tensor, Tensor]:
-    """Plain for the class token (B, W); attention output alone for the patches (B, L, W)."""
+    """The whole block for the class token (B, W); attention output for the patches (B, L, W)."""
     attn = block.attn
     qkv = F.linear(block.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
     q, k, v = qkv.unflatten(-1, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, N, d)

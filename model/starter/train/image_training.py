@@ -1,27 +1,26 @@
-"""Train the image tower as CLIP is trained: photos beside texts, never a mask.
+"""Train the image tower as CLIP is trained: from pairs of photos and texts, without masks.
 
-Four contrasts on every batch. The class token against whole texts (CLIP's own), and against single
-words, so that it knows what a photo holds by plain names too. The mean of the dense tokens against
-whole texts. And each photo's dense tokens against single words, where a word reads the patches that
-answer it best, so that places learn their names (patch-aligned contrast, Mukhoti et al. 2023). The
-attention pattern of the dense tokens changes by the step, so that none of the published ones is a
-stranger to the checkpoint.
+Four contrastive losses on every batch: the class token against whole texts (CLIP's own) and against
+single words, so that plain names are in its space; the mean of the dense tokens against whole
+texts; and the dense tokens against single words, where a word weighs the patches by their
+similarity to it (patch-aligned contrast, Mukhoti et al. 2023). The attention of the dense tokens is
+drawn for each step, so that the checkpoint suits all published variants.
 """
 
-import json
 import random
-import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.starter.train.contrast import text_contrast, word_contrast
 from model.starter.train.image_tower import ImageTower
 from model.starter.train.photos import batches
-from model.starter.train.schedule import cosine, save
+from model.starter.train.training_run import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class ImageTowerConfig:
     samples: int = 168_000
     batch: int = 96
     side_px: int = 112
-    frozen_blocks: int = 5  # of 12; the patches' low-level features are good as they are
+    frozen_blocks: int = 5  # of 12: low-level features are kept as they are
     backbone_lr: float = 1.5e-4
     head_lr: float = 1e-3
     weight_decay: float = 0.05
@@ -38,8 +37,8 @@ class ImageTowerConfig:
     whole_after: float = 0.8  # … until this share of the run
     words_a_photo: int = 4
     other_words: int = 192  # drawn for each batch, beside the photos' own
-    duplicate_cosine: float = 0.85  # texts so alike are no negatives of each other
-    patch_scale: float = 12.0  # how sharply a word picks its patches
+    duplicate_cosine: float = 0.85  # texts as similar as this are no negatives of each other
+    patch_scale: float = 12.0  # logit scale of a word's weights over the patches
     dense_weight: float = 0.5
     word_weight: float = 1.0
     naming_weight: float = 0.5  # of the class token against single words
@@ -64,8 +63,40 @@ def train(
 ) -> None:
     """Runs to config.samples, from the last checkpoint in `folder` if there is one."""
     trained = [p for n, p in tower.named_parameters() if is_trained(n, config.frozen_blocks)]
+    optimizer = build_optimizer(tower, trained, config)
+    run = TrainingRun(
+        "image_tower",
+        folder,
+        tower,
+        optimizer,
+        steps=config.samples // config.batch,
+        samples_a_step=config.batch,
+        log_every=10,
+        save_every_s=config.save_every_s,
+        device=device,
+    )
+    rng = random.Random(1000 + run.step)
+    source = batches(photos, config.batch, config.side_px, seed=run.step)
+    while not run.is_done:
+        run.set_learning_rates([config.backbone_lr, config.head_lr], config.warmup_steps)
+        chosen, images = next(source)
+        drops = run.step < config.whole_after * run.steps
+        dropped = config.dropped_patches if drops else 0.0
+        losses = batch_losses(tower, images.to(device), chosen, texts, config, rng, dropped)
+        optimizer.zero_grad(set_to_none=True)
+        total_loss(losses, config).backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        tower.log_scale.data.clamp_(1.0, 4.6)
+        run.finish_step(partial(measured, tower, losses))
+
+
+def build_optimizer(
+    tower: ImageTower, trained: list[nn.Parameter], config: ImageTowerConfig
+) -> torch.optim.AdamW:
+    """AdamW with two groups: the backbone, and the new heads without weight decay."""
     heads = {id(tower.visual.proj), id(tower.text_map), id(tower.log_scale)}
-    optimizer = torch.optim.AdamW(
+    return torch.optim.AdamW(
         [
             {"params": [p for p in trained if id(p) not in heads], "lr": config.backbone_lr},
             {
@@ -77,54 +108,21 @@ def train(
         weight_decay=config.weight_decay,
         betas=(0.9, 0.98),
     )
-    base_lrs = [group["lr"] for group in optimizer.param_groups]
-    steps, step = config.samples // config.batch, 0
-    checkpoint = folder / "image_tower.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        tower.load_state_dict(saved["tower"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step = saved["step"]
-    rng = random.Random(1000 + step)
-    source = batches(photos, config.batch, config.side_px, seed=step)
-    started_s = saved_s = time.monotonic()
-    first_step = step
-    while step < steps:
-        for group, base in zip(optimizer.param_groups, base_lrs, strict=True):
-            group["lr"] = base * cosine(step, steps, config.warmup_steps)
-        chosen, images = next(source)
-        dropped = config.dropped_patches if step < config.whole_after * steps else 0.0
-        losses = batch_losses(tower, images.to(device), chosen, texts, config, rng, dropped)
-        loss = (
-            losses["cls"]
-            + config.dense_weight * losses["dense"]
-            + config.word_weight * losses["words"]
-            + config.naming_weight * losses["names"]
-        )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        tower.log_scale.data.clamp_(1.0, 4.6)
-        step += 1
-        if step % 10 == 0 or step == steps:
-            seconds = time.monotonic() - started_s
-            line = {
-                "step": step,
-                "of": steps,
-                **{k: round(v.item(), 4) for k, v in losses.items()},
-                "scales": [round(s, 1) for s in tower.log_scale.exp().tolist()],
-                "photos_a_s": round((step - first_step) * config.batch / seconds, 1),
-            }
-            with (folder / "image_tower.log").open("a") as log:
-                log.write(json.dumps(line) + "\n")
-            print(line, flush=True)
-        if time.monotonic() - saved_s > config.save_every_s or step == steps:
-            save(
-                {"tower": tower.state_dict(), "optimizer": optimizer.state_dict(), "step": step},
-                checkpoint,
-            )
-            saved_s = time.monotonic()
+
+
+def total_loss(losses: dict[str, Tensor], config: ImageTowerConfig) -> Tensor:
+    return (
+        losses["cls"]
+        + config.dense_weight * losses["dense"]
+        + config.word_weight * losses["words"]
+        + config.naming_weight * losses["names"]
+    )
+
+
+def measured(tower: ImageTower, losses: dict[str, Tensor]) -> dict[str, Any]:
+    """What the log says of a step: losses and logit scales."""
+    scales = [round(scale, 1) for scale in tower.log_scale.exp().tolist()]
+    return {**{name: round(loss.item(), 4) for name, loss in losses.items()}, "scales": scales}
 
 
 def batch_losses(
@@ -136,6 +134,7 @@ def batch_losses(
     rng: random.Random,
     dropped: float,
 ) -> dict[str, Tensor]:
+    """The four losses of a batch of images (B, 3, S, S), the photos `chosen`."""
     device = images.device
     rows = [rng.choice(texts.of_photo[i]) for i in chosen]
     teacher = texts.embeds[rows].to(device)
@@ -156,9 +155,9 @@ def batch_losses(
         has[row, [columns[w] for w in texts.words_of_photo[i] if w in columns]] = True
     has = has.to(device)
     word_teacher = texts.word_embeds[sorted(sampled)].to(device)
-    # A word close to one of the photo's words may well be in the photo too.
-    alike = (word_teacher @ word_teacher.T > config.duplicate_cosine - 0.15).float()
-    skip = (has.float() @ alike > 0) & ~has
+    # A word similar to one of the photo's words may well be in the photo, too.
+    is_similar = (word_teacher @ word_teacher.T > config.duplicate_cosine - 0.15).float()
+    skip = (has.float() @ is_similar > 0) & ~has
 
     pattern = rng.choice(("qq", "kk", "both", "both", "value", "qk"))
     cls_token, patch_tokens = tower(images, config.frozen_blocks, pattern, dropped)

@@ -1,4 +1,4 @@
-"""The training photos: small WebP files in parquet, cropped, flipped and coloured on the way in."""
+"""The training photos: small WebP files in parquet, augmented as they are read."""
 
 import hashlib
 import io
@@ -38,7 +38,7 @@ def is_held_out(photo: dict) -> bool:
 
 
 def augment(data: bytes, side_px: int, rng: random.Random) -> Tensor:
-    """WebP bytes -> (3, side, side), normalised: a crop of 35 to 100% of the area, flip, colour."""
+    """WebP bytes -> (3, side, side), normalized: a crop of 35 to 100% of the area, flip, color."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
     width, height = image.size
     area = width * height * rng.uniform(0.35, 1.0)
@@ -55,10 +55,10 @@ def augment(data: bytes, side_px: int, rng: random.Random) -> Tensor:
         image = ImageEnhance.Color(image).enhance(rng.uniform(0.5, 1.4))
     if rng.random() < 0.05:
         image = image.convert("L").convert("RGB")
-    return normalise(image)
+    return normalized(image)
 
 
-def normalise(image: Image.Image) -> Tensor:
+def normalized(image: Image.Image) -> Tensor:
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
     return (pixels - MEAN) / STD
 
@@ -66,7 +66,7 @@ def normalise(image: Image.Image) -> Tensor:
 def batches(
     photos: list[dict], batch: int, side_px: int, seed: int
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """For ever: indices and images (B, 3, side, side), made by a thread while the model works."""
+    """Indices and images (B, 3, side, side) without end, made by a thread of its own."""
     ready: queue.Queue = queue.Queue(maxsize=4)
 
     def prepare() -> None:

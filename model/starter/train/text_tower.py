@@ -1,17 +1,16 @@
-"""Teach the product's own text tower what the teacher says of a wide vocabulary.
+"""Distill the teacher's embeds of a wide vocabulary into the text tower of the checkpoint.
 
-The teacher is a BERT with its own tokenizer; the product's tower is open_clip's text transformer
-with CLIP's tokenizer, so that loading it needs nothing but open_clip. It learns words (every noun
-in WordNet with a look), their definitions, templates and captions, so that a word that no training
-photo ever showed still lands near its kin.
+The teacher is a BERT with its own tokenizer; the tower is open_clip's text transformer with CLIP's
+tokenizer, so that loading it needs nothing but open_clip. It learns words (every noun of WordNet
+for something visible), their definitions, templates and captions, so that a word that is in no
+training photo is still embedded near its synonyms.
 """
 
 from __future__ import annotations
 
-import json
 import random
-import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,9 @@ from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.starter.train.schedule import cosine, save
+from model.starter.train.training_run import TrainingRun, save
 
-if TYPE_CHECKING:  # the teacher needs train/requirements.txt, learning from what it said does not
+if TYPE_CHECKING:  # the teacher needs train/requirements.txt; learning from its embeds does not
     from model.starter.train.teacher import Teacher
     from model.starter.train.wordnet import WordNet
 
@@ -37,7 +36,7 @@ ATTRIBUTES = (
     "black",
     "yellow",
     "brown",
-    "grey",
+    "gray",
     "small",
     "large",
     "big",
@@ -88,7 +87,7 @@ def build_tower() -> TextTransformer:
 def corpus(
     wordnet: WordNet, class_names: list[str], templates: tuple[str, ...], seed: int
 ) -> list[str]:
-    """About 300,000 texts around the nouns that can be seen, beside the photos' own texts."""
+    """About 300,000 texts around the visible nouns, beside the photos' own texts."""
     rng = random.Random(seed)
     lemmas = wordnet.visible_lemmas
     common = [x for x in lemmas if x.islower() and " " not in x and wordnet.is_visible(x)]
@@ -106,7 +105,8 @@ def corpus(
 
 
 def start_from_teacher(tower: TextTransformer, teacher: Teacher, cache: Path) -> None:
-    """Each token starts as the teacher's word for it, in the 256 directions that hold most."""
+    """Token embeddings start as the teacher's embeds of the tokens, in their 256 main
+    directions."""
     decoder = open_clip.tokenizer.SimpleTokenizer().decoder
     pieces = [decoder[i].replace("</w>", "") or "." for i in range(len(decoder))]
     if not cache.exists():
@@ -126,60 +126,49 @@ def train_text_tower(
     folder: Path,
     device: str,
 ) -> None:
-    """Cosine to the teacher, and the same neighbours within a batch as the teacher sees."""
+    """Cosine to the teacher's embeds, and the same cosines within a batch as the teacher's."""
     tokens = open_clip.tokenizer.SimpleTokenizer(context_length=CONTEXT_LENGTH)(texts).int()
     lengths = (tokens != 0).sum(1)
     optimizer = torch.optim.AdamW(
         tower.parameters(), lr=config.lr, weight_decay=config.weight_decay
     )
-    steps, step = config.samples // config.batch, 0
-    checkpoint = folder / "text_tower.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        tower.load_state_dict(saved["tower"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step = saved["step"]
-    generator = torch.Generator().manual_seed(step)
-    started_s = saved_s = time.monotonic()
-    first_step = step
-    while step < steps:
-        for group in optimizer.param_groups:
-            group["lr"] = config.lr * cosine(step, steps, config.warmup_steps)
+    run = TrainingRun(
+        "text_tower",
+        folder,
+        tower,
+        optimizer,
+        steps=config.samples // config.batch,
+        samples_a_step=config.batch,
+        log_every=25,
+        save_every_s=config.save_every_s,
+        device=device,
+    )
+    generator = torch.Generator().manual_seed(run.step)
+    while not run.is_done:
+        run.set_learning_rates([config.lr], config.warmup_steps)
         rows = similar_lengths(lengths, config.batch, generator)
         batch = tokens[rows][:, : int(lengths[rows].max())].long().to(device)
         target = targets[rows].float().to(device)
         embeds = F.normalize(embed_short(tower, batch), dim=-1)
         distance = (1 - (embeds * target).sum(-1)).mean()
-        kinship = F.mse_loss(embeds @ embeds.T, target @ target.T)
+        relations = F.mse_loss(embeds @ embeds.T, target @ target.T)
         optimizer.zero_grad(set_to_none=True)
-        (distance + 2 * kinship).backward()
+        (distance + 2 * relations).backward()
         nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
         optimizer.step()
-        step += 1
-        if step % 25 == 0 or step == steps:
-            rate = (step - first_step) * config.batch / (time.monotonic() - started_s)
-            line = {
-                "step": step,
-                "of": steps,
-                "cosine": round(1 - distance.item(), 4),
-                "kinship": round(kinship.item(), 5),
-                "texts_a_s": round(rate),
-            }
-            with (folder / "text_tower.log").open("a") as log:
-                log.write(json.dumps(line) + "\n")
-            print(line, flush=True)
-        if time.monotonic() - saved_s > config.save_every_s or step == steps:
-            save(
-                {"tower": tower.state_dict(), "optimizer": optimizer.state_dict(), "step": step},
-                checkpoint,
-            )
-            saved_s = time.monotonic()
+        run.finish_step(partial(measured, distance, relations))
+
+
+def measured(distance: Tensor, relations: Tensor) -> dict[str, float]:
+    """What the log says of a step."""
+    return {"cosine": round(1 - distance.item(), 4), "relations": round(relations.item(), 5)}
 
 
 def embed_short(tower: TextTransformer, tokens: Tensor) -> Tensor:
-    """What the tower says of (B, T) tokens, T up to its context: no work for the padding behind.
+    """The tower's embeds of tokens (B, T), T up to its context length, without padding.
 
-    Exact, since the mask is causal: the end-of-text token, which is read, sees nothing after it.
+    Exact, since the mask is causal: the end-of-text token, which is read, attends to nothing after
+    it.
     """
     length = tokens.shape[1]
     x = tower.token_embedding(tokens) + tower.positional_embedding[:length]
@@ -189,7 +178,7 @@ def embed_short(tower: TextTransformer, tokens: Tensor) -> Tensor:
 
 
 def similar_lengths(lengths: Tensor, batch: int, generator: torch.Generator) -> Tensor:
-    """A batch out of eight, drawn together and sorted: little of it is padding."""
+    """Rows of one batch of eight that are drawn together and sorted by length, to pad little."""
     drawn = torch.randint(len(lengths), (batch * 8,), generator=generator)
     drawn = drawn[lengths[drawn].argsort()]
     start = int(torch.randint(8, (1,), generator=generator)) * batch

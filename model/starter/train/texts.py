@@ -1,4 +1,4 @@
-"""What each photo is called: whole texts for its class token, single words for its patches."""
+"""Texts of each photo: whole texts for its class token, single words for its patches."""
 
 import random
 from collections import Counter
@@ -42,13 +42,13 @@ def describe(photo: dict, wordnet: WordNet, rng: random.Random) -> PhotoTexts:
     """Texts and words of one row of the training data (captions, labels, objects)."""
     labels = [label.lower() for label in photo["labels"]]
     objects = [name.lower() for name in photo["objects"]]
-    kin = wordnet.kin(labels)
+    related = wordnet.related(labels)
     texts = list(photo["captions"])
     for question, answer in (t.split("? ", 1) for t in photo["captions"] if "? " in t):
         texts += [answer, f"{question.split(' ', 2)[-1]}: {answer}"]
     if labels:
         joined = ", ".join(labels[:4])
-        names = [*labels[:4], *kin[:3]]
+        names = [*labels[:4], *related[:3]]
         texts += [rng.choice(TEMPLATES).format(rng.choice(names)) for _ in range(4)] + [joined]
     if objects:
         place = labels[0] if labels else "scene"
@@ -56,16 +56,16 @@ def describe(photo: dict, wordnet: WordNet, rng: random.Random) -> PhotoTexts:
             some = rng.sample(objects, min(len(objects), rng.randint(1, 4)))
             texts.append(f"a {place} with {', '.join(some)}.")
     rng.shuffle(texts)
-    words = [wordnet.singular(w) for w in (*labels, *objects)] + labels + kin
+    words = [wordnet.singular(w) for w in (*labels, *objects)] + labels + related
     for caption in photo["captions"]:
         named = wordnet.nouns_of(caption)
         words += named
         for noun in named:
-            words += wordnet.kin([noun], depth=3)[:4]
+            words += wordnet.related([noun], depth=3)[:4]
     return PhotoTexts(tuple(texts[:TEXTS_A_PHOTO]), tuple(dict.fromkeys(words)))
 
 
 def frequent_words(descriptions: list[PhotoTexts], at_least: int) -> list[str]:
-    """Words that enough photos share to be learnt, most frequent first."""
+    """Words of at least so many photos, most frequent first."""
     counts = Counter(word for d in descriptions for word in d.words)
     return [word for word, count in counts.most_common() if count >= at_least]

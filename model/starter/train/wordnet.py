@@ -1,7 +1,7 @@
-"""WordNet's nouns, read from Debian's `wordnet-base`: which words can be seen, and their kin.
+"""WordNet's nouns, read from Debian's `wordnet-base`: visible things, synonyms, broader words.
 
-A photo labelled "airliner" also shows an "airplane" and an "aircraft"; a caption's "puppies" are
-dogs. These words cost nothing and carry most of the vocabulary that annotators will type.
+A photo labeled "airliner" also shows an "airplane" and an "aircraft"; a caption's "puppies" are
+dogs. Most of the words that annotators type come into the training this way.
 """
 
 import re
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-# Lexicographer files of things with a look (wninput(5WN)): animal, artifact, body, food, location,
+# Lexicographer files of visible things (wninput(5WN)): animal, artifact, body, food, location,
 # object, person, phenomenon, plant, substance.
 VISIBLE = frozenset({5, 6, 8, 13, 15, 17, 18, 19, 20, 27})
-# Above these a word says nothing about a picture.
+# Broader words that fit nearly every picture.
 TOO_GENERAL_WORDS = """
 entity, physical entity, object, physical object, whole, unit, artifact, artefact, living thing,
 animate thing, organism, being, causal agent, cause, causal agency, instrumentality,
@@ -30,7 +30,7 @@ leader, contestant, unfortunate, male, female, male person, female person, line,
 boundary, edge, bound, side, social group, geological formation, formation, body part, external
 body part, individual, someone, somebody, mortal, soul
 """
-# Frequent in captions, but about the photo or the place in it.
+# Frequent in captions, but words for the photo or for a place in it.
 NOT_SEEN_WORDS = """
 photo, photograph, picture, image, camera, front, back, side, top, bottom, left, right, middle,
 background, foreground, group, pair, couple, one, two, three, air, way, end, distance, area,
@@ -87,7 +87,7 @@ class WordNet:
         return word
 
     def is_visible(self, word: str) -> bool:
-        """Is the first, most frequent, sense of the word a thing with a look?"""
+        """Whether the first, most frequent, sense of the word is a visible thing."""
         senses = self.senses.get(word, ())
         return len(senses) > 0 and self.synsets[senses[0]].lexicographer_file in VISIBLE
 
@@ -104,10 +104,10 @@ class WordNet:
 
     @cached_property
     def definitions(self) -> list[str]:
-        """What WordNet says such things are: "a small hand axe with a short handle"."""
+        """WordNet's definitions of such things: "a small hand axe with a short handle"."""
         return [s.definition for s in self.synsets.values() if s.lexicographer_file in VISIBLE]
 
-    def kin(self, labels: list[str], depth: int = 5) -> list[str]:
+    def related(self, labels: list[str], depth: int = 5) -> list[str]:
         """Synonyms and broader words of an image's labels, nearest first."""
         found: list[str] = []
         known = {label.lower() for label in labels}
@@ -119,7 +119,7 @@ class WordNet:
             ]
             if not senses:
                 continue
-            # Several labels of one image are often synonyms, which tells the sense that is meant.
+            # Several labels of one image are often synonyms, which selects the sense that is meant.
             best = max(
                 senses, key=lambda o: len(known & {x.lower() for x in self.synsets[o].lemmas})
             )

@@ -13,6 +13,8 @@ import synthetic
 import torch
 
 from model.encoder.image_encoder import ImageEncoder
+from model.encoder.paths import PathInput
+from model.encoder.published.resclip import TextQuery
 from model.methods import METHODS
 
 RECORDED = json.loads((Path(__file__).parents[2] / "fixtures/authors_features.json").read_text())
@@ -27,8 +29,9 @@ def encoder():
 @pytest.mark.parametrize(("name", "size"), CASES)
 def test_features_are_those_of_the_authors_code(encoder, name, size):
     height, width = map(int, size.split("x"))
-    pixels = synthetic.synthetic_pixels(height, width)
-    tokens, _ = encoder.encode_view(pixels, METHODS[name], [synthetic.synthetic_texts()])
+    query = TextQuery(synthetic.synthetic_texts(), METHODS[name].decision.logits.logit_scale)
+    inputs = PathInput(synthetic.synthetic_pixels(height, width), queries=[query])
+    tokens, _ = encoder.encode_view(inputs, METHODS[name].encoder)
     patches = tokens[0].flatten(1).T  # (P, E)
     shown = patches[:: max(1, len(patches) // 6)][:6, :6]
     recorded = torch.tensor(RECORDED["features"][name][size])

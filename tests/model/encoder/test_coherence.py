@@ -1,9 +1,15 @@
-"""Outliers, their repair, and gathering of alike patches."""
+"""Outliers and what replaces them, and the average over similar patches."""
 
 import pytest
 import torch
 
-from model.encoder.coherence import above, cosine, find_outliers, gather_alike, repair
+from model.encoder.coherence import (
+    average_similar,
+    find_outliers,
+    patch_cosine,
+    replace_outliers,
+    zero_below,
+)
 from model.errors import MethodError
 
 GRID_HW = (6, 8)
@@ -17,9 +23,8 @@ def smooth_patches(planted=()):
     return patches
 
 
-@pytest.mark.parametrize("rule", ["lof", "norm"])
-def test_a_planted_outlier_is_found(rule):
-    outliers = find_outliers(rule, smooth_patches(planted=[13]), torch.empty(0))
+def test_a_planted_outlier_is_found():
+    outliers = find_outliers("lof", smooth_patches(planted=[13]), torch.empty(0))
     assert outliers.shape == (1, 48)
     assert outliers[0, 13]
 
@@ -33,7 +38,7 @@ def test_lof_calls_five_percent_of_a_window_outliers_whatever_the_batch():
     assert torch.equal(outliers[1:], find_outliers("lof", batch[1:], torch.empty(0)))
 
 
-def test_lof_works_on_windows_smaller_than_its_neighbourhood():
+def test_lof_works_on_windows_smaller_than_its_neighborhood():
     assert find_outliers("lof", smooth_patches()[:, :4], torch.empty(0)).shape == (1, 4)
 
 
@@ -47,30 +52,31 @@ def test_som_takes_patches_the_class_token_sees_more_than_they_see_themselves():
 
 
 def test_an_unknown_rule_lists_the_known():
-    with pytest.raises(MethodError, match="lof, norm, som"):
+    with pytest.raises(MethodError, match="lof, som"):
         find_outliers("iqr", smooth_patches(), torch.empty(0))
 
 
-def test_an_outlier_becomes_the_mean_of_its_sound_neighbours():
+def test_an_outlier_becomes_the_mean_of_its_inlier_neighbors():
     patches = torch.arange(9.0).view(1, 9, 1).repeat(1, 1, 2)
     patches[0, 4] = 1000.0
     outliers = torch.zeros(1, 9, dtype=torch.bool)
     outliers[0, [4, 0]] = True
-    repaired = repair(patches, outliers, (3, 3))
-    assert repaired[0, 4].tolist() == pytest.approx([(1 + 2 + 3 + 5 + 6 + 7 + 8) / 7] * 2)
-    assert repaired[0, 0].tolist() == pytest.approx([(1 + 3) / 2] * 2)  # a corner, 4 is an outlier
-    sound = ~outliers[0]
-    assert torch.equal(repaired[0, sound], patches[0, sound])
+    replaced = replace_outliers(patches, outliers, (3, 3))
+    assert replaced[0, 4].tolist() == pytest.approx([(1 + 2 + 3 + 5 + 6 + 7 + 8) / 7] * 2)
+    assert replaced[0, 0].tolist() == pytest.approx([(1 + 3) / 2] * 2)  # a corner, 4 is an outlier
+    inlier = ~outliers[0]
+    assert torch.equal(replaced[0, inlier], patches[0, inlier])
 
 
 def test_an_outlier_among_outliers_stays_and_nothing_becomes_nan():
     patches = torch.randn(1, 9, 2)
-    assert torch.equal(repair(patches, torch.ones(1, 9, dtype=torch.bool), (3, 3)), patches)
+    assert torch.equal(
+        replace_outliers(patches, torch.ones(1, 9, dtype=torch.bool), (3, 3)), patches
+    )
 
 
-def test_alike_patches_gather_and_unlike_ones_keep_themselves():
+def test_similar_patches_are_averaged_and_others_stay():
     patches = torch.tensor([[[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]]])
-    alike = above(cosine(patches), 0.4)
-    gathered = gather_alike(patches, alike)
+    averaged = average_similar(patches, zero_below(patch_cosine(patches), 0.4))
     expected = torch.tensor([[[2.0, 0.0], [2.0, 0.0], [0.0, 2.0]]])
-    torch.testing.assert_close(gathered, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(averaged, expected, atol=1e-5, rtol=0)

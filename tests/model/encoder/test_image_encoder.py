@@ -7,12 +7,19 @@ import pytest
 import synthetic
 import torch
 
+from model.encoder.config import EncoderConfig
 from model.encoder.image_encoder import ImageEncoder
+from model.encoder.paths import PathInput
+from model.encoder.published.resclip import TextQuery
+from model.encoder.tower import TowerConfig
+from model.encoder.windows import WindowConfig
 from model.errors import MethodError, ModelError
-from model.methods import METHODS, at_depth
+from model.methods import METHODS
 
 SMALL = {"short_side_px": 96, "window_px": 64, "stride_px": 32}
-TEXTS = synthetic.synthetic_texts()
+SMALL_WINDOWS = WindowConfig(**SMALL)
+QUERY = TextQuery(synthetic.synthetic_texts(), 40.0)
+NACLIP = METHODS["naclip"].encoder
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +34,17 @@ def photos():
     return [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
 
 
-def encode(encoder, images, method):
-    texts = [TEXTS] * len(images) if method.feedback_share else []
-    return encoder(images, method, texts)
+def tokens_of(encoder, pixels, config, windows=SMALL_WINDOWS):
+    """Patch tokens (B, E, h, w) of normalized pixels (B, 3, H, W)."""
+    return encoder.encode_windows(PathInput(pixels), windows, config)[0]
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_features_do_not_depend_on_the_company_in_a_batch(encoder, photos, name):
-    method = replace(METHODS[name], **SMALL)
-    together = encode(encoder, photos, method)
+    windows, config = replace(METHODS[name].windows, **SMALL), METHODS[name].encoder
+    together = encoder(photos, windows, config, [QUERY] * len(photos))
     for photo, features in zip(photos, together, strict=True):
-        alone = encode(encoder, [photo], method)[0]
+        alone = encoder([photo], windows, config, [QUERY])[0]
         torch.testing.assert_close(features.patch_tokens, alone.patch_tokens, atol=1e-4, rtol=0)
         torch.testing.assert_close(features.cls_token, alone.cls_token, atol=1e-4, rtol=0)
         assert features.image_hw == photo.shape[:2]
@@ -46,21 +53,19 @@ def test_features_do_not_depend_on_the_company_in_a_batch(encoder, photos, name)
 
 @pytest.mark.parametrize("name", METHODS)
 def test_single_windows_have_unit_tokens(encoder, name):
-    method = replace(METHODS[name], views=(), flip_share=0.0)
-    tokens, class_tokens = encoder.encode_windows(
-        synthetic.synthetic_pixels(96, 144, count=2), method, [TEXTS] * 2
-    )
+    inputs = PathInput(synthetic.synthetic_pixels(96, 144, count=2), queries=[QUERY] * 2)
+    tokens, class_tokens = encoder.encode_windows(inputs, SMALL_WINDOWS, METHODS[name].encoder)
     assert tokens.shape == (2, synthetic.EMBED_DIM, 6, 9)
     torch.testing.assert_close(tokens.norm(dim=1), torch.ones(2, 6, 9))
     torch.testing.assert_close(class_tokens.norm(dim=1), torch.ones(2))
 
 
-def test_the_class_token_is_clips_own_answer_whatever_the_method(encoder):
+def test_the_class_token_is_clips_image_embedding_whatever_the_method(encoder):
     pixels = synthetic.synthetic_pixels(64, 64)
     theirs = torch.nn.functional.normalize(encoder.visual(pixels), dim=-1)
     for name in ("firstpass", "gem", "sc-clip"):
-        method = replace(METHODS[name], suppress_channels=False)
-        torch.testing.assert_close(encoder.encode_windows(pixels, method)[1], theirs)
+        ours = encoder.encode_windows(PathInput(pixels), SMALL_WINDOWS, METHODS[name].encoder)[1]
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_plain_clip_patches_are_those_of_open_clip(encoder):
@@ -71,58 +76,56 @@ def test_plain_clip_patches_are_those_of_open_clip(encoder):
     finally:
         encoder.visual.output_tokens = False
     theirs = torch.nn.functional.normalize(tokens @ encoder.visual.proj, dim=-1)
-    ours = encoder.encode_windows(pixels, METHODS["clip"])[0].flatten(2).transpose(1, 2)
+    ours = tokens_of(encoder, pixels, METHODS["clip"].encoder).flatten(2).transpose(1, 2)
     torch.testing.assert_close(ours, theirs)
 
 
-def test_a_tower_that_sees_no_side_gives_flipped_features_for_flipped_pixels(encoder):
+def test_a_symmetric_tower_gives_flipped_features_for_flipped_pixels(encoder):
     visual = synthetic.synthetic_tower()
     visual.conv1.weight.copy_((visual.conv1.weight + visual.conv1.weight.flip(3)) / 2)
     grid = visual.positional_embedding[1:].view(4, 4, -1)
     visual.positional_embedding[1:] = ((grid + grid.flip(1)) / 2).reshape(16, -1)
-    blind = replace(encoder, visual=visual)
+    symmetric = replace(encoder, visual=visual)
     pixels = synthetic.synthetic_pixels(96, 96)
     for name in ("firstpass", "naclip", "sc-clip", "gclip", "pearl"):
-        method = replace(METHODS[name], positions="bicubic")  # "offset" is not symmetric
-        plain, flipped = (
-            blind.encode_windows(view, method)[0] for view in (pixels, pixels.flip(3))
-        )
+        tower = replace(METHODS[name].encoder.tower, positions="bicubic")  # "offset" is lopsided
+        config = replace(METHODS[name].encoder, tower=tower)
+        plain, flipped = (tokens_of(symmetric, view, config) for view in (pixels, pixels.flip(3)))
         torch.testing.assert_close(flipped.flip(3), plain, atol=1e-4, rtol=0)
 
 
 def test_shared_windows_change_features_and_a_lone_window_does_not(encoder, photos):
-    method = replace(METHODS["naclip"], **SMALL)
-    stitched = replace(method, stitch=True)
-    many = [encoder(photos[:1], one, [])[0].patch_tokens for one in (method, stitched)]
+    stitched = EncoderConfig(last_block=replace(NACLIP.last_block, stitch=True))
+    many = [encoder(photos[:1], SMALL_WINDOWS, one)[0].patch_tokens for one in (NACLIP, stitched)]
     assert (many[0] - many[1]).abs().max() > 1e-3
-    whole = [
-        encoder(photos[:1], replace(one, window_px=0), [])[0].patch_tokens
-        for one in (method, stitched)
-    ]
+    one_window = replace(SMALL_WINDOWS, window_px=0)
+    whole = [encoder(photos[:1], one_window, one)[0].patch_tokens for one in (NACLIP, stitched)]
     torch.testing.assert_close(*whole)
 
 
 def test_views_and_flips_are_averaged(encoder):
     pixels = synthetic.synthetic_pixels(64, 64)
-    method = replace(METHODS["naclip"], flip_share=0.5)
-    plain = encoder.encode_windows(pixels, METHODS["naclip"])[0]
-    flips = [
-        encoder.encode_windows(pixels.flip(dim), METHODS["naclip"])[0].flip(dim) for dim in (2, 3)
-    ]
+    plain = tokens_of(encoder, pixels, NACLIP)
+    flips = [tokens_of(encoder, pixels.flip(dim), NACLIP).flip(dim) for dim in (2, 3)]
     expected = (plain + (flips[0] + flips[1]) / 2) / 2
-    torch.testing.assert_close(encoder.encode_windows(pixels, method)[0], expected)
+    windows = replace(SMALL_WINDOWS, flip_share=0.5)
+    torch.testing.assert_close(tokens_of(encoder, pixels, NACLIP, windows), expected)
 
 
 def test_methods_with_feedback_need_words(encoder, photos):
     with pytest.raises(MethodError, match="'resclip' reads the words"):
-        encoder(photos, METHODS["resclip"])
+        encoder(photos, SMALL_WINDOWS, METHODS["resclip"].encoder)
 
 
 def test_an_unknown_path_lists_the_known(encoder):
-    with pytest.raises(MethodError, match="reshaped, parallel, refocused"):
-        encoder.encode_windows(
-            synthetic.synthetic_pixels(64, 64), replace(METHODS["clip"], path="detour")
-        )
+    with pytest.raises(MethodError, match="last_block, resclip, gem, clip-surgery, rf-clip"):
+        tokens_of(encoder, synthetic.synthetic_pixels(64, 64), EncoderConfig(path="detour"))
+
+
+def test_a_tower_is_built_once_for_each_config(encoder):
+    suppressing = TowerConfig(suppress_channels=True)
+    assert encoder.tower(suppressing) is encoder.tower(TowerConfig(suppress_channels=True))
+    assert encoder.tower(suppressing) is not encoder.tower(TowerConfig())
 
 
 @pytest.mark.parametrize(
@@ -136,23 +139,4 @@ def test_an_unknown_path_lists_the_known(encoder):
 )
 def test_what_is_no_rgb_image_is_refused_with_its_shape(encoder, image):
     with pytest.raises(ModelError, match="RGB uint8"):
-        encoder([image], METHODS["firstpass"])
-
-
-@pytest.mark.parametrize("n_blocks", [4, 6, 12, 24, 32, 48])
-@pytest.mark.parametrize("name", METHODS)
-def test_block_numbers_fit_towers_of_any_depth(name, n_blocks):
-    method = at_depth(METHODS[name], n_blocks)
-    numbers = set(method.output_blocks)
-    if isinstance(method.context_blocks, tuple):
-        numbers |= set(method.context_blocks)
-    assert all(1 <= number < n_blocks for number in numbers)
-
-
-def test_published_numbers_of_deep_towers_are_kept():
-    deep = at_depth(METHODS["sc-clip"], 24)
-    assert (deep.coherence_block, deep.smoothing_block, deep.class_share) == (17, 7, 0.1)
-    assert deep.level_blocks == tuple(range(9, 20))
-    assert at_depth(METHODS["resclip"], 24).context_blocks == (6, 7, 8, 9)
-    own = replace(METHODS["sc-clip"], class_share=0.7)
-    assert at_depth(own, 24).class_share == 0.7
+        encoder([image], SMALL_WINDOWS, EncoderConfig())

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import BoxPrompt, PointPrompt, SegmentSettings, Vocabulary
-from model.encoder.image_encoder import DenseFeatures
-from model.interactive.prompt_mask import answer
+from model.features import DenseFeatures
+from model.interactive.prompt_mask import prompt_mask
 
 HEIGHT, WIDTH = 80, 120
 
 
 def scene():
-    """A red square in grey: image (80, 120, 3) and features (4, 8, 12)."""
+    """A red square on gray: image (80, 120, 3) and features (4, 8, 12)."""
     image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     image[20:60, 30:70] = (220, 40, 40)
     tokens = torch.zeros(4, 8, 12)
@@ -26,9 +26,8 @@ def scene():
 UNSURE = torch.full((8, 12), 0.5)
 
 
-def answered(*prompts):
-    tokens, image = scene()
-    return answer(tokens, image, prompts, UNSURE)
+def mask_of(*prompts):
+    return prompt_mask(*scene(), prompts, UNSURE)
 
 
 def iou(mask, truth):
@@ -42,7 +41,7 @@ def square():
 
 
 def test_one_click_finds_the_square():
-    mask, score = answered(PointPrompt(0.4, 0.5, True))
+    mask, score = mask_of(PointPrompt(0.4, 0.5, True))
     assert mask.shape == (HEIGHT, WIDTH)
     assert mask.dtype == bool
     assert iou(mask, square()) > 0.8
@@ -62,7 +61,7 @@ def pixel(prompt):
 
 @given(st.lists(st.one_of(clicks, boxes), min_size=1, max_size=5))
 def test_a_clicked_pixel_is_where_the_click_says(prompts):
-    mask, score = answered(*prompts)
+    mask, score = mask_of(*prompts)
     last_word = {pixel(p): p.is_positive for p in prompts if isinstance(p, PointPrompt)}
     assert all(mask[place] == positive for place, positive in last_word.items())
     assert 0 <= score <= 1
@@ -74,7 +73,7 @@ def test_the_segmenter_answers_at_the_size_of_the_image(tiny_segmenter):
     words = Vocabulary(Vocabulary.of(["cat"]).classes, auto_negatives=False)
     prompts = [PointPrompt(0.4, 0.5, True), PointPrompt(0.9, 0.9, False)]
     mask, score = tiny_segmenter.answer_prompts(
-        features, image, prompts, words, 0, SegmentSettings()
+        features, image, prompts, words, 0, SegmentSettings().resolve()
     )
     assert mask.shape == (80, 120)
     assert mask[40, 48]

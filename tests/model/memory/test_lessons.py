@@ -1,4 +1,4 @@
-"""What an annotation says, as keys: whose they are, how much they weigh, and their bytes."""
+"""What an annotation teaches, as keys: their labels, their masses, and their bytes."""
 
 import contextlib
 from dataclasses import replace
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from model import Lesson, ModelError, TaughtMask
-from model.memory.lessons import MAX_KEYS, NONE_OF_THEM, make_lesson
+from model.memory.lessons import BACKGROUND, MAX_KEYS, make_lesson
 
 
 def scene():
@@ -53,7 +53,7 @@ def said_each(lesson):
 X, Y, Z = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
 
 
-def test_each_label_gets_its_patches_and_the_rest_is_none_of_them():
+def test_each_label_gets_its_patches_and_the_rest_is_background():
     assert merged(taught(TaughtMask("cat", LEFT), TaughtMask("dog", RIGHT))) == {
         ("cat", X, False): 9 / 24,
         ("dog", Y, False): 9 / 24,
@@ -78,16 +78,16 @@ def test_false_and_missed_pixels_of_our_prediction_are_kept_apart():
     }
 
 
-def test_a_removed_mask_says_that_nothing_of_the_kind_is_here():
+def test_a_removed_mask_teaches_background_there():
     lesson = taught(TaughtMask("cat", mask(), LEFT))
     assert lesson.labels == ()
     assert merged(lesson)["", X, True] == 9 / 24
 
 
-def test_an_empty_annotation_says_none_of_them():
+def test_an_empty_annotation_is_all_background():
     lesson = taught()
     assert lesson.labels == ()
-    assert (lesson.owners == NONE_OF_THEM).all()
+    assert (lesson.owners == BACKGROUND).all()
     assert float(lesson.masses.sum()) == pytest.approx(1)
 
 
@@ -145,7 +145,7 @@ def test_bytes_give_the_same_lesson_back(lesson):
 
 
 @given(st.binary(max_size=300))
-def test_rubbish_is_refused(data):
+def test_other_bytes_are_refused(data):
     with pytest.raises(ValueError, match="bytes are no lesson"):
         Lesson.from_bytes(data)
 

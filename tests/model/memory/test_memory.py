@@ -1,4 +1,4 @@
-"""What lessons say together: independent of their order, and gone when they are gone."""
+"""The predictor of many lessons: independent of their order, without a trace of deleted ones."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from model import METHODS, Memory, MemoryConfig, SegmentSettings, TaughtMask, Vocabulary
-from model.encoder.image_encoder import DenseFeatures
+from model.features import DenseFeatures
 from model.memory.lessons import make_lesson
 
-PLAIN = SegmentSettings(refiner="none")
+PLAIN = SegmentSettings(refiner="none").resolve()
 WORDS = Vocabulary(Vocabulary.of(["scratch", "dent"]).classes, auto_negatives=False)
 
 
@@ -37,8 +37,15 @@ def half(left=True):
 IMAGE = np.zeros((40, 60, 3), np.uint8)
 
 
+def with_logits(**changes):
+    """firstpass, of a logit scale that shows small differences, without a refiner."""
+    decision = METHODS["firstpass"].decision
+    logits = replace(decision.logits, logit_scale=100.0, **changes)
+    return replace(METHODS["firstpass"], decision=replace(decision, logits=logits, refiner="none"))
+
+
 def lesson_of(segmenter, features, *masks):
-    return segmenter.learn(features, IMAGE, masks, WORDS, PLAIN)
+    return segmenter.learn(features, masks, WORDS, PLAIN)
 
 
 @pytest.fixture
@@ -67,29 +74,24 @@ def test_what_was_taught_is_seen_again_and_the_rest_left_alone(tiny_segmenter, t
     assert 0.5 < found.scores[1] <= 1
 
 
-def test_a_taught_label_is_not_cut_to_its_core_and_an_untaught_one_is(tiny_segmenter, three):
-    def method(core_above):
-        return replace(METHODS["firstpass"], logit_scale=100.0, core_above=core_above)
+def test_a_taught_label_is_not_cut_by_its_range_and_an_untaught_one_is(tiny_segmenter, three):
+    def probs(range_cut, lessons):
+        method, memory = with_logits(range_cut=range_cut), Memory.of(lessons)
+        return tiny_segmenter.patch_probs(gradient, IMAGE, words, method, memory)
 
-    def probs(core_above, lessons):
-        settings = SegmentSettings(method(core_above), refiner="none")
-        memory = Memory.of(lessons)
-        return tiny_segmenter.patch_probs(gradient, IMAGE, words, settings, memory)
-
-    words = replace(WORDS, background=("wall",))  # which has no core
+    words = replace(WORDS, background=("wall",))  # which is never cut
     across = torch.linspace(0, 1, 6).expand(4, 6)
     gradient = features_of((1, 0.3), (0.2, 1))
     gradient.patch_tokens[2:4] = torch.stack([across, 1 - across])
-    assert not torch.equal(probs(0.0, []), probs(0.9, []))  # the guess alone is cut
+    assert not torch.equal(probs(0.0, []), probs(0.9, []))  # text alone: both labels are cut
     assert torch.equal(probs(0.0, three), probs(0.9, three))  # both labels are taught
     assert not torch.equal(probs(0.0, three[:2]), probs(0.9, three[:2]))  # "scratch" is not
 
 
-def test_an_absent_label_is_doubted_though_it_was_taught(tiny_segmenter, three):
-    def probs(presence_share):
-        method = replace(METHODS["firstpass"], logit_scale=100.0, presence_share=presence_share)
-        settings = SegmentSettings(method, refiner="none")
-        return tiny_segmenter.patch_probs(features, IMAGE, words, settings, Memory.of(three))
+def test_an_absent_label_is_suppressed_though_it_was_taught(tiny_segmenter, three):
+    def probs(absence_penalty):
+        method = with_logits(absence_penalty=absence_penalty)
+        return tiny_segmenter.patch_probs(features, IMAGE, words, method, Memory.of(three))
 
     words = replace(WORDS, background=("wall",))
     features = features_of((1, 0.3), (0.2, 1))
@@ -114,8 +116,10 @@ def test_a_deleted_lesson_leaves_no_trace(tiny_segmenter, three):
 
 def test_lessons_of_another_space_are_not_used(tiny_segmenter, three):
     assert three[0].space == tiny_segmenter.space(PLAIN)
-    assert tiny_segmenter.space(PLAIN) == tiny_segmenter.space(SegmentSettings(refiner="crf"))
-    assert tiny_segmenter.space(PLAIN) != tiny_segmenter.space(SegmentSettings("naclip"))
+    assert tiny_segmenter.space(PLAIN) == tiny_segmenter.space(
+        SegmentSettings(refiner="crf").resolve()
+    )
+    assert tiny_segmenter.space(PLAIN) != tiny_segmenter.space(METHODS["naclip"])
     elsewhere = Memory.of([replace(one, space="elsewhere") for one in three])
     features = features_of((1, 0), (0, 1))
     without = tiny_segmenter.patch_probs(features, IMAGE, WORDS, PLAIN)
@@ -143,9 +147,9 @@ def test_memory_is_bounded(tiny_segmenter):
     ]
     memory = Memory.of(lessons, MemoryConfig(max_keys=50))
     assert len(memory.keys) == 50
-    assert set(memory.origin.tolist()) == set(range(20))  # each lesson keeps its largest keys
+    assert set(memory.lessons.tolist()) == set(range(20))  # each lesson keeps its largest keys
     assert {
-        (o, w) for o, w in zip(memory.origin.tolist(), memory.owners.tolist(), strict=True)
+        (o, w) for o, w in zip(memory.lessons.tolist(), memory.owners.tolist(), strict=True)
     } == {(lesson, owner) for lesson in range(20) for owner in (0, 1)}
     assert memory.counts == {"a": 20}
 
@@ -162,7 +166,7 @@ def test_blended_probs_sum_to_one(three):
     assert (probs > 0).all()
 
 
-def test_labels_that_nobody_taught_keep_what_the_words_say_of_the_unfamiliar(three):
+def test_untaught_labels_keep_their_text_probs_where_no_key_is_near(three):
     words = torch.tensor([0.1, 0.7, 0.2]).view(3, 1, 1).expand(3, 4, 6)
     names = ("dent", "rust")  # the memory knows dent and scratch
     tokens = torch.zeros(32, 4, 6)
@@ -174,7 +178,7 @@ def test_labels_that_nobody_taught_keep_what_the_words_say_of_the_unfamiliar(thr
     assert familiar[1].max() < probs[1].min()
 
 
-def test_the_words_decide_between_what_was_taught_alike(three):
+def test_text_decides_between_labels_of_equal_keys(three):
     tokens = features_of((1, 0), (1, 0))
     memory = Memory.of([three[0], replace(three[0], labels=("scratch",))])
     for winner in (0, 1):
@@ -200,13 +204,13 @@ def test_a_wrong_lesson_among_honest_ones_is_outvoted(tiny_segmenter):
     assert (before - after).abs().max() < 0.1
 
 
-def test_the_calibration_needs_the_words_at_the_keys_and_changes_no_shape(three):
+def test_the_calibration_needs_the_text_probs_at_the_keys_and_changes_no_shape(three):
     memory = Memory.of([*three, *(replace(one, masses=one.masses * 0.9) for one in three)])
     words = torch.full((3, 4, 6), 1 / 3)
-    key_words = torch.full((3, len(memory.keys)), 1 / 3)
+    at_keys = torch.full((3, len(memory.keys)), 1 / 3)
     class_of = {"dent": 0, "scratch": 1, "": 2}
     tokens = features_of((1, 0), (0, 1)).patch_tokens
-    calibrated = memory.blend(words, tokens, class_of, key_words)
+    calibrated = memory.blend(words, tokens, class_of, at_keys)
     assert calibrated.shape == (3, 4, 6)
     torch.testing.assert_close(calibrated.sum(dim=0), torch.ones(4, 6))
     assert not torch.equal(calibrated, memory.blend(words, tokens, class_of))

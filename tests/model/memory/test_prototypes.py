@@ -1,9 +1,9 @@
-"""Prototypes and the trust in lessons, on points whose answer is known."""
+"""Prototypes and the reliability of lessons, on points whose labels are known."""
 
 import pytest
 import torch
 
-from model.memory.prototypes import fit, held_out_logits, trust_of_lessons
+from model.memory.prototypes import fit_prototypes, held_out_logits, lesson_reliability
 
 
 def clouds(n_lessons=6, per_label=4, seed=0):
@@ -15,27 +15,33 @@ def clouds(n_lessons=6, per_label=4, seed=0):
     return keys, owners, torch.ones(len(owners)), lessons
 
 
+def reliability(keys, owners, weights, lessons, n_labels=2):
+    return lesson_reliability(keys, owners, weights, lessons, n_labels=n_labels, logit_weight=0.4)
+
+
 def test_the_discriminant_is_the_gaussians_log_ratio():
     # Two labels at (±1, 0), each with keys at ±0.5 in both channels: covariance 0.25 everywhere.
     spread = torch.tensor([[0.5, 0.5], [0.5, -0.5], [-0.5, 0.5], [-0.5, -0.5]])
     keys = torch.cat([spread + torch.tensor([1.0, 0]), spread - torch.tensor([1.0, 0])])
     owners = torch.arange(2).repeat_interleave(4)
-    prototypes = fit(keys, owners, torch.ones(8), 2)
+    prototypes = fit_prototypes(keys, owners, torch.ones(8), 2)
     logits = prototypes.logits(torch.tensor([[1.0, 0], [0, 0], [-1.0, 3.0]]))
-    # x·μ / 0.25 - μ² / (2 · 0.25), whatever the second channel says
+    # x·μ / 0.25 - μ² / (2 · 0.25), whatever the second channel is
     expected = torch.tensor([[2.0, -6.0], [-2.0, -2.0], [-6.0, 2.0]])
     assert torch.allclose(logits, expected, atol=0.02)
 
 
-def test_labels_without_keys_say_nothing():
+def test_labels_without_keys_get_logit_0():
     keys, owners, weights, _ = clouds()
-    logits = fit(keys, owners, weights, 3).logits(keys)
+    logits = fit_prototypes(keys, owners, weights, 3).logits(keys)
     assert (logits[:, 2] == 0).all()
     assert (logits[:, :2].argmax(dim=1) == owners).all()
 
 
 def test_one_key_is_enough():
-    logits = fit(torch.ones(1, 4), torch.tensor([0]), torch.ones(1), 2).logits(torch.eye(4))
+    logits = fit_prototypes(torch.ones(1, 4), torch.tensor([0]), torch.ones(1), 2).logits(
+        torch.eye(4)
+    )
     assert torch.isfinite(logits).all()
 
 
@@ -49,27 +55,27 @@ def test_held_out_labels_of_a_single_lesson_are_unknown():
     assert (logits[lessons == 2][:, 2] == 0).all()
 
 
-def test_honest_lessons_are_trusted():
+def test_consistent_lessons_count_fully():
     keys, owners, weights, lessons = clouds()
-    assert torch.allclose(trust_of_lessons(keys, owners, weights, lessons, 2, 0.4), torch.ones(6))
+    assert torch.allclose(reliability(keys, owners, weights, lessons), torch.ones(6))
 
 
-@pytest.mark.parametrize("liar", [0, 3, 5])
-def test_a_lesson_that_says_the_opposite_is_not(liar):
+@pytest.mark.parametrize("swapped", [0, 3, 5])
+def test_a_lesson_of_swapped_labels_counts_little(swapped):
     keys, owners, weights, lessons = clouds()
-    owners = torch.where(lessons == liar, 1 - owners, owners)
-    trust = trust_of_lessons(keys, owners, weights, lessons, 2, 0.4)
-    assert trust[liar] < 0.15
-    assert trust[torch.arange(6) != liar].min() > 0.9
+    owners = torch.where(lessons == swapped, 1 - owners, owners)
+    found = reliability(keys, owners, weights, lessons)
+    assert found[swapped] < 0.15
+    assert found[torch.arange(6) != swapped].min() > 0.9
 
 
-def test_of_two_lessons_nobody_can_say_who_is_wrong():
+def test_two_lessons_cannot_judge_each_other():
     keys, owners, weights, lessons = clouds(n_lessons=2)
     owners = torch.where(lessons == 1, 1 - owners, owners)
-    assert (trust_of_lessons(keys, owners, weights, lessons, 2, 0.4) == 1).all()
+    assert (reliability(keys, owners, weights, lessons) == 1).all()
 
 
-def test_a_label_that_one_lesson_alone_teaches_is_believed():
+def test_a_label_that_one_lesson_alone_teaches_counts_fully():
     keys, owners, weights, lessons = clouds()
     owners = torch.where((lessons == 4) & (owners == 1), 2, owners)
-    assert trust_of_lessons(keys, owners, weights, lessons, 3, 0.4)[4] == 1
+    assert reliability(keys, owners, weights, lessons, n_labels=3)[4] == 1

@@ -34,7 +34,7 @@ Labeller = Callable[[str], Tensor]  # a photo's name -> its labels (h, w)
 
 @cache
 def scene(photo: str) -> tuple[Tensor, Tensor]:
-    """Log-probs (K, h, w) and colours (3, h, w), whole levels."""
+    """Log-probs (K, h, w) and colors (3, h, w), whole levels."""
     image = torch.from_numpy(getattr(skimage.data, photo)()).permute(2, 0, 1)
     rgb = resize(image, SIZE_HW).round()
     return blocky_probs_of_brightness(rgb).clamp_min(1e-6).log(), rgb
@@ -73,9 +73,9 @@ def agreement(one: Labeller, other: Labeller) -> tuple[float, float]:
 
 def blocky_probs_of_brightness(image: Tensor) -> Tensor:
     """Four classes (4, h, w) by brightness, known for patches of 6 x 6 pixels only."""
-    grey = F.avg_pool2d(image.mean(dim=0)[None], 7, 1, 3, count_include_pad=False)[0]
+    gray = F.avg_pool2d(image.mean(dim=0)[None], 7, 1, 3, count_include_pad=False)[0]
     cuts = torch.tensor([0.25, 0.5, 0.75])
-    classes = torch.bucketize(grey, grey.flatten().quantile(cuts))
+    classes = torch.bucketize(gray, gray.flatten().quantile(cuts))
     shares = F.avg_pool2d(F.one_hot(classes, 4).permute(2, 0, 1).float(), 6)
     return (5 * F.interpolate(shares[None], size=SIZE_HW, mode="bilinear")[0]).softmax(dim=0)
 
@@ -120,7 +120,7 @@ def distances(points: Tensor) -> Tensor:
 
 
 def test_the_lattice_sums_what_a_gaussian_weighs() -> None:
-    """Where points are dense; the kernel's height is free, since a CRF normalises it."""
+    """Where points are dense; the kernel's height is free, since a CRF normalizes it."""
     place = torch.linspace(0, 12, 600)[:, None]
     signal = torch.sin(place)
     sums = lattice_filter(place)

@@ -36,7 +36,7 @@ def test_row_sums_are_those_of_the_kernel() -> None:
 
 
 def test_features_far_from_zero_lose_no_digits() -> None:
-    """Colours reach 255 / 3 stds and the norm is squared: 7,000 in float32 has 3 digits left."""
+    """Colors reach 255 / 3 stds and the norm is squared: 7,000 in float32 has 3 digits left."""
     queries, keys = features(40), features(70, seed=1)
     values = torch.rand(2, 70, 3)
     near = GaussianKernel.between(queries, keys).mean(values)
@@ -53,12 +53,12 @@ def test_a_query_far_from_all_keys_has_no_sum() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_logits_are_right_to_a_thousandth_in_half_precision(dtype: torch.dtype) -> None:
-    # Colours of an image in units of 13 levels, as the CRF has them.
-    colours = torch.randint(0, 256, (2, 60, 5), generator=torch.Generator().manual_seed(3)) / 13
-    kernel = GaussianKernel.between(colours, colours, dtype)
+    # Colors of an image in units of 13 levels, as the CRF has them.
+    colors = torch.randint(0, 256, (2, 60, 5), generator=torch.Generator().manual_seed(3)) / 13
+    kernel = GaussianKernel.between(colors, colors, dtype)
     assert kernel.queries.dtype == dtype
     logits = kernel.queries.double() @ kernel.keys.double().transpose(1, 2)
-    differences = colours.double()[:, :, None] - colours.double()[:, None]
+    differences = colors.double()[:, :, None] - colors.double()[:, None]
     near = differences.square().sum(dim=3) < 40  # further ones weigh e^-20
     wanted = -0.5 * differences.square().sum(dim=3)
     assert (logits - wanted)[near].abs().max() < 1e-3

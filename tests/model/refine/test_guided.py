@@ -1,10 +1,10 @@
 import pytest
 import torch
+from full_probs import refine
 from random_maps import random_image, random_probs
 from torch import Tensor
 
-from model.refine.guided import GuidedConfig, box_mean, fit, guided_samplers
-from model.refine.refiners import refine
+from model.refine.guided import GuidedConfig, box_mean, fit_guided_filter, guided_sampler
 from model.refine.tiles import Tile, resize
 
 
@@ -24,19 +24,19 @@ def test_a_box_mean_is_that_of_the_pixels_inside_the_image() -> None:
 
 
 def test_on_a_constant_image_probs_become_the_mean_of_means() -> None:
-    """Without a colour to follow the slope is 0: what is left is the two box means."""
+    """Without a color to follow the slope is 0: what is left is the two box means."""
     probs = random_probs(3, (9, 12))
     rgb = torch.full((3, 9, 12), 80.0)
-    sampler = fit(probs, rgb, rgb, radius=2, rgb_std=10)
+    sampler = fit_guided_filter(probs, rgb, rgb, radius_px=2, rgb_std=10)
     assert sampler.slope.abs().max() < 1e-6
     torch.testing.assert_close(sampler.coarse, box_mean(box_mean(probs, 2), 2))
 
 
-def test_probs_that_are_linear_in_the_colour_are_left_as_they_are() -> None:
+def test_probs_that_are_linear_in_the_color_are_left_as_they_are() -> None:
     rgb = random_image(10, 14)
     first = 0.1 + rgb[0] / 700 + rgb[1] / 900
     probs = torch.stack([first, 1 - first])
-    sampler = fit(probs, rgb, rgb, radius=2, rgb_std=1e-3)
+    sampler = fit_guided_filter(probs, rgb, rgb, radius_px=2, rgb_std=1e-3)
     assert (sampler.coarse - probs).abs().max() < 1e-3
 
 
@@ -46,7 +46,7 @@ def test_the_slope_shrinks_as_contrast_falls_below_its_std() -> None:
     rgb = torch.stack([levels, torch.zeros(4), torch.zeros(4)])[:, None]
     probs = torch.tensor([[[0.2, 0.2, 0.6, 0.6]], [[0.8, 0.8, 0.4, 0.4]]])
     for rgb_std in (0.1, 10.0, 100.0):
-        sampler = fit(probs, rgb, rgb, radius=4, rgb_std=rgb_std)
+        sampler = fit_guided_filter(probs, rgb, rgb, radius_px=4, rgb_std=rgb_std)
         wanted = (10 * 0.2) / (10**2 + rgb_std**2)
         torch.testing.assert_close(sampler.slope[0, 0], torch.full((1, 4), wanted))
         torch.testing.assert_close(sampler.slope[1, 0], torch.full((1, 4), -wanted))
@@ -87,10 +87,10 @@ def test_images_of_any_shape_give_probs_that_sum_to_one(image_hw: tuple[int, int
     torch.testing.assert_close(refined.sum(dim=0), torch.ones(image_hw))
 
 
-def test_coefficients_of_a_small_size_are_read_with_the_colours_of_the_full_one() -> None:
+def test_coefficients_of_a_small_size_are_read_with_the_colors_of_the_full_one() -> None:
     image = halves(60, 96, edge_px=43)
     config = GuidedConfig(working_pixels=15 * 24)
-    sampler = guided_samplers([resize(image, (15, 24)).softmax(dim=0)], [image], config)[0]
+    sampler = guided_sampler(resize(image, (15, 24)).softmax(dim=0), image, config)
     assert sampler.coarse.shape == (3, 15, 24)
     row = sampler(Tile(30, 31, 36, 50), torch.arange(3))[0, 0]
     step = (row[1:] - row[:-1]).abs()

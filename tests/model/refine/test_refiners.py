@@ -1,12 +1,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from full_probs import refine
 from torch import Tensor
 
 from model.errors import ModelError
 from model.refine.crf import CrfConfig
 from model.refine.guided import GuidedConfig
-from model.refine.refiners import REFINERS, refine, refine_batch_to_labels, refine_to_labels
+from model.refine.refiners import REFINERS, refine_to_labels
 
 EVERY = pytest.mark.parametrize("name", list(REFINERS))
 EDGE_AWARE = pytest.mark.parametrize("name", ["guided", "crf"])
@@ -25,7 +26,7 @@ def noise(height: int, width: int, channels: int = 3) -> Tensor:
 
 ODD_IMAGES = {
     "noisy": noise(60, 80),
-    "grey": noise(60, 80, channels=1),
+    "gray": noise(60, 80, channels=1),
     "constant": torch.full((3, 60, 80), 127, dtype=torch.uint8),
     "black": torch.zeros(3, 60, 80, dtype=torch.uint8),
     "1 px wide": noise(90, 1),
@@ -91,16 +92,6 @@ def test_a_class_that_is_nowhere_changes_nothing(name: str) -> None:
 def test_150_classes_are_refined_like_few(name: str) -> None:
     labels, _ = refine_to_labels(name, random_probs(150), noise(24, 32))
     assert len(labels.unique()) > 20
-
-
-@EVERY
-def test_images_of_many_sizes_go_in_one_call(name: str) -> None:
-    images = [noise(60, 80), noise(40, 50), noise(60, 80).flip(1)]
-    probs = [random_probs(k, seed=k) for k in (2, 3, 4)]
-    together = refine_batch_to_labels(name, probs, images)
-    for own_probs, image, (labels, _) in zip(probs, images, together, strict=True):
-        alone, _ = refine_to_labels(name, own_probs, image)
-        assert torch.equal(labels, alone)
 
 
 @EDGE_AWARE

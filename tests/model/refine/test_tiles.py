@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from model.refine.tiles import (
     BilinearSampler,
     Tile,
-    above,
     bilinear_tile,
+    classes_above,
     classes_in,
     resize,
     sample,
@@ -56,8 +56,8 @@ def test_a_tile_paints_only_the_classes_that_are_near() -> None:
 
 def test_the_best_class_stays_however_low_it_is() -> None:
     probs = torch.tensor([0.2, 0.5, 0.3])[:, None, None].expand(3, 2, 2)
-    assert above(probs, 0.9).tolist() == [1]
-    assert above(probs, 0.25).tolist() == [1, 2]
+    assert classes_above(probs, 0.9).tolist() == [1]
+    assert classes_above(probs, 0.25).tolist() == [1, 2]
 
 
 def test_bytes_and_floats_shrink_alike() -> None:

@@ -5,7 +5,7 @@ import pytest
 import skimage.data
 import torch
 
-from model import CheckpointConfig, Segmenter, SegmentSettings, Vocabulary, build_segmenter
+from model import METHODS, CheckpointConfig, Segmenter, Vocabulary, build_segmenter
 from model.checkpoints import STARTER_CONFIG, STARTER_WEIGHTS
 
 
@@ -19,13 +19,13 @@ def test_config_and_weights_fit_into_git():
 
 
 @pytest.mark.parametrize(
-    ("word", "kin"),
+    ("word", "synonym"),
     [("kitten", "cat"), ("automobile", "car"), ("lawn", "grass"), ("sneaker", "shoe")],
 )
-def test_a_word_lands_near_its_kin(starter, word, kin):
+def test_a_word_is_nearest_to_its_synonym(starter, word, synonym):
     names = ["cat", "dog", "car", "bus", "grass", "road", "sky", "shoe", "shirt", "person"]
     nearest = (starter.encode_text(names) @ starter.encode_text([word])[0]).argmax()
-    assert names[nearest] == kin
+    assert names[nearest] == synonym
 
 
 def test_texts_embed_alike_each_time_and_in_any_company(starter):
@@ -38,8 +38,8 @@ def test_texts_embed_alike_each_time_and_in_any_company(starter):
 def test_bfloat16_sees_what_float32_sees(starter):
     half = build_segmenter(CheckpointConfig(device="cpu", precision="bfloat16"))
     image = skimage.data.cat()[:224, :224]
-    settings = SegmentSettings(method="clip")
-    full_token, half_token = (s.encode([image], settings)[0].cls_token for s in (starter, half))
+    method = METHODS["clip"]
+    full_token, half_token = (s.encode([image], method)[0].cls_token for s in (starter, half))
     assert full_token @ half_token > 0.999
 
 

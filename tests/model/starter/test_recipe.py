@@ -11,10 +11,9 @@ from PIL import Image
 
 from model.starter.train.backbone import fold_layer_scale
 from model.starter.train.contrast import text_contrast, word_contrast
-from model.starter.train.export import START_BLOCKS, export, towards_start
+from model.starter.train.export import START_BLOCKS, export, interpolate_to_start
 from model.starter.train.image_tower import PATTERNS, ImageTower, drop_patches, last_block
 from model.starter.train.photos import augment, is_held_out
-from model.starter.train.schedule import cosine
 from model.starter.train.text_tower import build_tower, embed_short
 from model.starter.train.texts import describe, frequent_words
 from model.starter.train.wordnet import WordNet
@@ -63,12 +62,12 @@ def test_only_what_can_be_seen_counts_as_a_noun_of_a_caption(wordnet):
     ]
 
 
-def test_kin_of_a_label_are_its_synonyms_and_broader_words(wordnet):
-    assert wordnet.kin(["dog"]) == ["domestic dog", "animal", "beast"]
+def test_related_words_are_synonyms_and_broader_words(wordnet):
+    assert wordnet.related(["dog"]) == ["domestic dog", "animal", "beast"]
 
 
-def test_two_labels_of_one_photo_tell_the_sense_that_is_meant(wordnet):
-    assert "animal" not in wordnet.kin(["crane", "derrick"])
+def test_two_labels_of_one_photo_select_the_sense(wordnet):
+    assert "animal" not in wordnet.related(["crane", "derrick"])
 
 
 def test_a_definition_ends_before_its_example(wordnet):
@@ -82,12 +81,12 @@ def test_a_photo_is_described_by_all_that_is_known_of_it(wordnet):
     assert "A dog on grass ." in described.texts
 
 
-def test_words_of_too_few_photos_are_not_learnt(wordnet):
+def test_words_of_too_few_photos_are_not_learned(wordnet):
     photos = [{"captions": [], "labels": [name], "objects": []} for name in ("dog", "dog", "grass")]
     descriptions = [describe(photo, wordnet, random.Random(0)) for photo in photos]
-    learnt = frequent_words(descriptions, at_least=2)
-    assert "dog" in learnt
-    assert "grass" not in learnt
+    learned = frequent_words(descriptions, at_least=2)
+    assert "dog" in learned
+    assert "grass" not in learned
 
 
 def test_folding_layer_scale_changes_no_number():
@@ -119,7 +118,7 @@ def test_dropping_patches_keeps_the_class_token_and_whole_patches():
     assert all(len(set(row[:, 0].tolist())) == 5 for row in kept)
 
 
-def test_texts_that_say_the_same_are_no_negatives():
+def test_duplicate_texts_are_no_negatives():
     image = torch.eye(2)
     same_text = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     is_same = torch.tensor([[False, True], [True, False]])
@@ -128,7 +127,7 @@ def test_texts_that_say_the_same_are_no_negatives():
     assert apart > 1
 
 
-def test_a_word_is_scored_by_the_patches_that_answer_it():
+def test_a_word_is_scored_by_the_patches_similar_to_it():
     dog, sky = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     photos = torch.stack([torch.stack([dog, sky, sky]), torch.stack([sky, sky, sky])])  # (2, 3, 2)
     words = torch.stack([dog, sky])
@@ -147,7 +146,7 @@ def test_one_imagenette_photo_in_five_is_held_out_and_always_the_same():
     assert not is_held_out({"source": "flickr8k", "key": "photo-0"})
 
 
-def test_augmented_photos_are_normalised_squares():
+def test_augmented_photos_are_normalized_squares():
     buffer = io.BytesIO()
     Image.fromarray(np.full((40, 70, 3), 128, np.uint8)).save(buffer, "WEBP")
     pixels = augment(buffer.getvalue(), 28, random.Random(1))
@@ -155,22 +154,16 @@ def test_augmented_photos_are_normalised_squares():
     assert pixels.abs().max() < 3
 
 
-def test_the_learning_rate_warms_up_and_ends_at_zero():
-    assert cosine(0, 100, 10) == pytest.approx(0.1)
-    assert cosine(10, 100, 10) == pytest.approx(1.0)
-    assert cosine(100, 100, 10) == pytest.approx(0.0, abs=1e-6)
-
-
-def test_the_first_blocks_go_half_way_back_to_the_start_and_the_last_ones_stay():
+def test_the_first_blocks_are_interpolated_to_the_start_and_the_last_ones_stay():
     torch.manual_seed(0)
     trained, start = ImageTower().state_dict(), ImageTower().visual.state_dict()
-    answer = towards_start(trained, start)
+    state = interpolate_to_start(trained, start)
     for name, tensor in trained.items():
         parts = name.split(".")
         returns = "resblocks" in parts and int(parts[3]) < START_BLOCKS
         expected = (tensor + start[name.removeprefix("visual.")]) / 2 if returns else tensor
-        torch.testing.assert_close(answer[name], expected)
-    assert answer.keys() == trained.keys()
+        torch.testing.assert_close(state[name], expected)
+    assert state.keys() == trained.keys()
 
 
 def test_the_export_is_one_plain_clip_in_half_precision(tmp_path):

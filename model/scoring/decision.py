@@ -1,0 +1,50 @@
+"""Everything of a method that comes after its features, and class probabilities by text.
+
+Shapes: K classes, C = K + 1 with the background last, H, W pixels, h, w patches.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.features import DenseFeatures
+from model.scoring.class_probs import class_probs
+from model.scoring.logits import LogitConfig, class_logits
+from model.scoring.presence import PresenceConfig, drop_absent_classes
+from model.scoring.thresholds import ThresholdConfig
+from model.text.class_embeds import PromptConfig, TextEmbeds
+
+
+@dataclass(frozen=True)
+class DecisionConfig:
+    """From text and features to masks."""
+
+    prompts: PromptConfig = PromptConfig()
+    logits: LogitConfig = LogitConfig()
+    presence: PresenceConfig = PresenceConfig()
+    thresholds: ThresholdConfig = ThresholdConfig()
+    refiner: str = "none"  # a name in REFINERS
+
+
+def text_probs(
+    features: DenseFeatures,
+    text: TextEmbeds,
+    is_taught: Tensor,
+    image: Tensor,
+    config: DecisionConfig,
+) -> Tensor:
+    """Class probs (C, h, w) by text alone, at the patches or at the propagation's grid.
+
+    is_taught (C,) bool: classes that lessons teach, whose extent is not cut by heuristic. The RGB
+    image (3, H, W) guides the propagation. Without any text all is background.
+    """
+    n_classes = len(is_taught) - 1
+    if not len(text.embeds):
+        probs = torch.zeros(n_classes + 1, *features.patch_tokens.shape[1:])
+        probs[-1] = 1
+        return probs
+    is_untaught = text.is_label & ~is_taught[text.class_index]  # (R,)
+    logits = class_logits(features, text, is_untaught, image, config.logits)
+    probs = class_probs(logits, text.class_index, n_classes)
+    return drop_absent_classes(probs, features.tokens_like(probs), config.presence)
