@@ -64,7 +64,8 @@ class Project:
         self, features: DenseFeatures, image: np.ndarray, memory: Memory | None = None
     ) -> Tensor:
         features = replace(features, patch_tokens=features.patch_tokens.float())
-        return self.segmenter.patch_probs(features, image, self.vocabulary, self.method, memory)
+        blend = self.segmenter.blend(self.vocabulary, self.method, memory)
+        return self.segmenter.patch_probs(features, image, self.vocabulary, self.method, blend)
 
     def split(self, seed: int) -> tuple[list[int], list[int]]:
         """Images to correct in their order, and images that stay untouched."""
@@ -108,7 +109,7 @@ class Project:
     def learn(self, index: int, taught: Sequence[TaughtMask]) -> Lesson:
         one, started_s = self.studied[index], time.perf_counter()
         features = replace(one.features, patch_tokens=one.features.patch_tokens.float())
-        lesson = self.segmenter.learn(features, taught, self.vocabulary, self.method)
+        lesson = self.segmenter.learn(features, one.image, taught, self.vocabulary, self.method)
         self.learn_s.append(time.perf_counter() - started_s)
         return lesson
 

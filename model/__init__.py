@@ -5,8 +5,10 @@ from model.encoder.image_encoder import ImageEncoder
 from model.errors import CheckpointError, MethodError, ModelError
 from model.features import DenseFeatures
 from model.interactive.prompt_mask import BoxPrompt, PointPrompt
-from model.memory.lessons import Lesson, TaughtMask
+from model.memory.judge import ExpertWeights
+from model.memory.lesson import Lesson, TaughtMask
 from model.memory.memory import Memory, MemoryConfig
+from model.memory.patch_expert import PatchConfig
 from model.methods import METHODS, MethodConfig
 from model.refine.refiners import REFINERS
 from model.segment_settings import (
@@ -34,6 +36,7 @@ __all__ = [
     "CheckpointError",
     "ClassPrompt",
     "DenseFeatures",
+    "ExpertWeights",
     "ImageEncoder",
     "Lesson",
     "LogitScale",
@@ -43,6 +46,7 @@ __all__ = [
     "MethodError",
     "MethodName",
     "ModelError",
+    "PatchConfig",
     "PointPrompt",
     "RefinerName",
     "SegmentSettings",

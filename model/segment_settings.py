@@ -81,6 +81,7 @@ class SegmentSettings:
                 **_chosen(prob=self.prob_threshold, area=self.area_threshold),
             ),
             refiner=self.refiner or decision.refiner,
+            taught_refiners=() if self.refiner else decision.taught_refiners,
         )
 
 

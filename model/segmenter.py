@@ -16,13 +16,15 @@ from model.encoder.published.resclip import TextQuery
 from model.feature_space import feature_space, method_digest
 from model.features import DenseFeatures
 from model.interactive.prompt_mask import BoxPrompt, PointPrompt, prompt_mask
-from model.memory.lessons import Lesson, TaughtMask, make_lesson
+from model.memory.blend import Blend
+from model.memory.lesson import Lesson, TaughtMask
+from model.memory.lessons import make_lesson
 from model.memory.memory import Memory
 from model.methods import METHODS, MethodConfig
 from model.refine.refiners import refine_to_labels
-from model.scoring.class_probs import keep_top_classes
+from model.scoring.class_probs import renormalized, top_classes
 from model.scoring.decision import text_probs
-from model.scoring.logits import text_probs_at_keys
+from model.scoring.logits import text_probs_at
 from model.scoring.thresholds import apply_thresholds_
 from model.segment_settings import SegmentSettings
 from model.text.class_embeds import embed_vocabulary
@@ -103,11 +105,17 @@ class Segmenter:
         n_classes, thresholds = len(vocabulary.classes), method.decision.thresholds
         if not n_classes:
             return _empty(vocabulary, features.image_hw)
-        probs = self.patch_probs(features, image, vocabulary, method, memory)  # (C, h, w)
-        probs = keep_top_classes(probs, MAX_REFINED_CLASSES)
-        label_map, best_prob = refine_to_labels(method.decision.refiner, probs, _planes(image))
+        blend = self.blend(vocabulary, method, memory)
+        probs = self.patch_probs(features, image, vocabulary, method, blend)  # (C, h, w)
+        classes = top_classes(probs, MAX_REFINED_CLASSES)  # (k,)
+        kept, pixel_share = renormalized(probs[classes]), None  # (k, h, w)
+        if blend is not None and blend.sees_pixels:
+            kept, pixel_share = blend.at_pixels(kept, classes, image), blend.weights.pixel_share
+        refiner = method.decision.refiner_for(pixel_share)
+        label_map, best_prob = refine_to_labels(refiner, kept, _planes(image))
+        label_map = classes.to(torch.int16)[label_map.long()]  # (H, W)
         scores = apply_thresholds_(
-            label_map,  # (H, W)
+            label_map,
             best_prob,  # (H, W)
             n_classes,
             prob_threshold=thresholds.prob_of(probs),
@@ -122,31 +130,40 @@ class Segmenter:
         image: np.ndarray,
         vocabulary: Vocabulary,
         method: MethodConfig,
-        memory: Memory | None = None,
+        blend: Blend | None = None,
     ) -> Tensor:
-        """Class probs (C, h, w) by text and lessons, at the patches or the propagation's grid."""
-        n_classes, class_of_label = len(vocabulary.classes), class_index_by_name(vocabulary)
-        memory = self._usable(memory, method)
-        taught = memory.taught_classes(class_of_label, n_classes + 1)  # (C,)
-
+        """Class probs (C, h, w) by words and patches, at the patches or the propagation's grid."""
+        n_classes = len(vocabulary.classes)
+        is_taught = torch.zeros(n_classes + 1, dtype=torch.bool) if blend is None else blend.is_taught
         text = embed_vocabulary(vocabulary, self.encode_text, method.decision.prompts)
-        probs = text_probs(features, text, taught, _planes(image), method.decision)  # (C, h, w)
-        if not taught.any():
-            return probs
-        at_keys = text_probs_at_keys(memory.keys, text, n_classes, method.decision.logits)
-        return memory.blend(probs, features.tokens_like(probs), class_of_label, at_keys)
+        probs = text_probs(features, text, is_taught, _planes(image), method.decision)  # (C, h, w)
+        return probs if blend is None else blend.at_patches(probs, features.tokens_like(probs))
+
+    @torch.inference_mode()
+    def blend(
+        self, vocabulary: Vocabulary, method: MethodConfig, memory: Memory | None
+    ) -> Blend | None:
+        """What the lessons know of this vocabulary; None if nothing, or of other features."""
+        if memory is None or memory.space != self.space(method):
+            return None
+        text = embed_vocabulary(vocabulary, self.encode_text, method.decision.prompts)
+        n_classes = len(vocabulary.classes)
+        at_points = text_probs_at(memory.points.tokens, text, n_classes, method.decision.logits)
+        blend = memory.blend(class_index_by_name(vocabulary), n_classes + 1, at_points)
+        return blend if blend.is_taught.any() else None
 
     @torch.inference_mode()
     def learn(
         self,
         features: DenseFeatures,
+        image: np.ndarray,
         taught: Sequence[TaughtMask],
         vocabulary: Vocabulary,
         method: MethodConfig,
     ) -> Lesson:
         """The lesson of a person's masks of one image; a label's absence is evidence, too."""
         known = [one for one in taught if one.label in vocabulary.names]
-        return make_lesson(self.space(method), features.patch_tokens, known, features.image_hw)
+        return make_lesson(self.space(method), features.patch_tokens, image, known)
 
     @torch.inference_mode()
     def answer_prompts(
@@ -160,7 +177,8 @@ class Segmenter:
         memory: Memory | None = None,
     ) -> tuple[np.ndarray, float]:
         """The mask (H, W) bool of what clicks and boxes point at, and its score 0..1."""
-        probs = self.patch_probs(features, image, vocabulary, method, memory)
+        blend = self.blend(vocabulary, method, memory)
+        probs = self.patch_probs(features, image, vocabulary, method, blend)
         tokens = features.tokens_like(probs)
         return prompt_mask(tokens, image, prompts, probs[label_index])
 
@@ -177,10 +195,6 @@ class Segmenter:
         if preset and method == replace(preset, decision=replace(preset.decision, refiner=refiner)):
             return version
         return f"{version}-{method_digest(method)}"
-
-    def _usable(self, memory: Memory | None, method: MethodConfig) -> Memory:
-        """The memory, if its lessons are of the features of this method; else an empty one."""
-        return memory if memory is not None and memory.space == self.space(method) else Memory()
 
 
 def _planes(image: np.ndarray) -> Tensor:

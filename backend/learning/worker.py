@@ -182,7 +182,9 @@ class LearningWorker:
         if taught is None:
             return None
         with self.metrics.stage("learn"):
-            lesson = self.segmenter.learn(loaded.features, taught, vocabulary, context.method)
+            lesson = self.segmenter.learn(
+                loaded.features, loaded.image, taught, vocabulary, context.method
+            )
         return NewLesson(control.from_name, page, lesson)
 
     def forget_annotations(self, queued: QueuedEvent) -> None:

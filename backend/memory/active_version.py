@@ -100,5 +100,9 @@ class ActiveVersions:
         for ref in refs:
             if ref.digest in lessons:
                 lessons_by_control.setdefault(ref.control, []).append(lessons[ref.digest])
-        memories = {control: Memory.of(found) for control, found in lessons_by_control.items()}
+        memories = {
+            control: memory
+            for control, found in lessons_by_control.items()
+            if (memory := Memory.of(found)) is not None
+        }
         return LoadedVersion(version.name, memories)

@@ -5,13 +5,13 @@ Shapes: N keys, E channels of the joint space, L labels with the background last
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.memory.lessons import Lesson
+from model.memory.lesson import Lesson
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +21,10 @@ class Keys:
     masses: Tensor  # (N,)
     was_wrong: Tensor  # (N,) bool
     lessons: Tensor  # (N,) int64: index of the lesson
+
+    def where(self, kept: Tensor) -> "Keys":
+        """Those of (N,) bool."""
+        return Keys(*(getattr(self, field.name)[kept] for field in fields(self)))
 
 
 def of_commonest_space(lessons: Iterable[Lesson]) -> list[Lesson]:
@@ -35,15 +39,7 @@ def of_commonest_space(lessons: Iterable[Lesson]) -> list[Lesson]:
 def join_keys(lessons: Sequence[Lesson], labels: tuple[str, ...], max_keys: int) -> Keys:
     """At most `max_keys` keys of the lessons; of too many, the largest of each label of each lesson
     stay, as evenly as possible."""
-    place = {label: index for index, label in enumerate(labels)}
-    owners = torch.cat(
-        [
-            torch.tensor([*(place[name] for name in lesson.labels), len(labels)])[
-                lesson.owners.long()
-            ]
-            for lesson in lessons
-        ]
-    )
+    owners = torch.cat([owners_of(one.labels, one.owners, labels) for one in lessons])
     sizes = torch.tensor([len(lesson.keys) for lesson in lessons])
     origin = torch.arange(len(lessons)).repeat_interleave(sizes)
     masses = torch.cat([lesson.masses for lesson in lessons]).clamp_min(1e-9)
@@ -52,7 +48,7 @@ def join_keys(lessons: Sequence[Lesson], labels: tuple[str, ...], max_keys: int)
     if len(kept) > max_keys:
         largest = masses.sort(descending=True, stable=True).indices
         groups = origin * (len(labels) + 1) + owners
-        ranks = _ranks(groups[largest])  # 0 for the largest key of its group, and so on
+        ranks = ranks(groups[largest])  # 0 for the largest key of its group, and so on
         kept = largest[ranks.sort(stable=True).indices[:max_keys]].sort().values
     vectors = torch.cat([lesson.keys for lesson in lessons])[kept].float()
     return Keys(
@@ -60,7 +56,13 @@ def join_keys(lessons: Sequence[Lesson], labels: tuple[str, ...], max_keys: int)
     )
 
 
-def _ranks(groups: Tensor) -> Tensor:
+def owners_of(own_labels: Sequence[str], owners: Tensor, labels: Sequence[str]) -> Tensor:
+    """Owners (N,) among a lesson's own labels, -1 the background, as indices among all labels."""
+    place = {label: index for index, label in enumerate(labels)}
+    return torch.tensor([*(place[name] for name in own_labels), len(labels)])[owners.long()]
+
+
+def ranks(groups: Tensor) -> Tensor:
     """How many of the same group come before each of (N,): [3, 5, 3, 3] -> [0, 0, 1, 2]."""
     order = groups.sort(stable=True).indices
     starts = torch.bincount(groups).cumsum(0) - torch.bincount(groups)

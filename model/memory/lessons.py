@@ -1,112 +1,32 @@
-"""Lessons: what one annotation teaches, small enough to store for each annotation.
+"""Lessons are made here: what one annotation teaches, small enough to store for each annotation.
 
-A lesson holds keys: means of similar patches that a person gave one label, and the share of the
-image that each stands for. Patches under no mask are evidence of the background, owner -1.
 Shapes: H, W pixels, h, w patches, E channels of the joint space, M keys.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from model.errors import ModelError
+from model.memory.lesson import MAX_KEYS, Lesson, TaughtMask
+from model.memory.pixel_samples import BACKGROUND, draw_samples
 
-BACKGROUND = -1
-MAX_KEYS = 96  # of a lesson: 72 kB with 384 channels
 LABEL_KEYS = 12  # of the patches of one label that were predicted rightly, and as many wrongly
 BACKGROUND_KEYS = 32  # it is many things
 KMEANS_STEPS = 4
-FORMAT = "firstpass lesson 1"
-
-
-@dataclass(frozen=True, eq=False)
-class TaughtMask:
-    """A person's mask of one label, and what was predicted there."""
-
-    label: str  # ClassPrompt.name
-    mask: np.ndarray  # (H, W) bool, image resolution
-    predicted: np.ndarray | None = None  # (H, W) bool, the predicted mask; None: unknown
-    weight: float = 1.0  # 1 drawn by hand; less for weak evidence, such as a rectangle
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """Stored as safetensors; the names of the fields are part of the format."""
-
-    space: str  # Segmenter.space of its features
-    labels: tuple[str, ...]  # that it teaches
-    keys: Tensor  # (M, E) float16, means of unit features: shorter where they differ
-    owners: Tensor  # (M,) int16, index into labels, or BACKGROUND
-    masses: Tensor  # (M,) float32, share of the image the key stands for, times its weight
-    was_wrong: Tensor  # (M,) bool, another class was predicted there
-
-    @cached_property
-    def digest(self) -> str:
-        """32 hex digits of its content."""
-        return hashlib.blake2b(self.to_bytes(), digest_size=16).hexdigest()
-
-    def to_bytes(self) -> bytes:
-        tensors = {name: getattr(self, name) for name in TENSORS}
-        about = json.dumps({"format": FORMAT, "space": self.space, "labels": self.labels})
-        return save(tensors, {"lesson": about})
-
-    @staticmethod
-    def from_bytes(data: bytes) -> "Lesson":
-        """Raises ModelError, a ValueError, for bytes that are no lesson."""
-        try:
-            tensors, about = load(data), _metadata(data)
-            if about["format"] != FORMAT:
-                raise ValueError(f"its format is {about['format']!r}")
-            space, labels = about["space"], tuple(about["labels"])
-            lesson = Lesson(space, labels, **{name: tensors[name] for name in TENSORS})
-            lesson.check()
-        except (SafetensorError, KeyError, TypeError, ValueError, IndexError) as error:
-            raise ModelError(f"These {len(data)} bytes are no lesson ({error}).") from error
-        return lesson
-
-    def check(self) -> None:
-        """Raise ValueError unless the parts fit together."""
-        if not isinstance(self.space, str) or not all(isinstance(n, str) for n in self.labels):
-            raise ValueError("space and labels must be text")
-        if self.keys.ndim != 2 or len(self.keys) > MAX_KEYS:
-            raise ValueError(f"keys must be (up to {MAX_KEYS}, E), got {tuple(self.keys.shape)}")
-        for name, dtype in TENSORS.items():
-            tensor = getattr(self, name)
-            if tensor.dtype != dtype or len(tensor) != len(self.keys):
-                raise ValueError(f"{name} is {tensor.dtype} of {tuple(tensor.shape)}")
-            if name != "keys" and tensor.ndim != 1:
-                raise ValueError(f"{name} must have one dimension")
-        if not (torch.isfinite(self.keys).all() and torch.isfinite(self.masses).all()):
-            raise ValueError("it holds numbers that are not finite")
-        if (self.masses < 0).any():
-            raise ValueError("a mass is negative")
-        if (self.owners < BACKGROUND).any() or (self.owners >= len(self.labels)).any():
-            raise ValueError("an owner is no index into the labels")
-
-
-TENSORS = {
-    "keys": torch.float16,
-    "owners": torch.int16,
-    "masses": torch.float32,
-    "was_wrong": torch.bool,
-}
 
 
 def make_lesson(
-    space: str, patch_tokens: Tensor, taught: Sequence[TaughtMask], image_hw: tuple[int, int]
+    space: str, patch_tokens: Tensor, image: np.ndarray, taught: Sequence[TaughtMask]
 ) -> Lesson:
-    """The lesson of one image with features (E, h, w); without a mask all is background."""
+    """The lesson of one RGB image (H, W, 3) with tokens (E, h, w); without a mask all is
+    background. Raises ModelError for masks of another size."""
     for one in taught:
-        _check_mask(one, image_hw)
+        _check_mask(one, (image.shape[0], image.shape[1]))
     labels = tuple(sorted({one.label for one in taught if one.mask.any()}))
     points = F.normalize(patch_tokens.float().flatten(1).T, dim=1)  # (h * w, E)
     groups = list(_groups(taught, labels, (patch_tokens.shape[1], patch_tokens.shape[2])))
@@ -126,7 +46,18 @@ def make_lesson(
         torch.tensor(owners[:MAX_KEYS], dtype=torch.int16),
         torch.cat([points[:0, 0], *masses])[:MAX_KEYS],
         torch.tensor(was_wrong[:MAX_KEYS], dtype=torch.bool),
+        draw_samples(image, patch_tokens, *_mask_by_label(taught, labels)),
     )
+
+
+def _mask_by_label(
+    taught: Sequence[TaughtMask], labels: tuple[str, ...]
+) -> tuple[list[np.ndarray], list[float]]:
+    """The union of each label's masks (H, W), and how far it is believed."""
+    by_label = {label: [one for one in taught if one.label == label] for label in labels}
+    masks = [np.any([one.mask for one in same], axis=0) for same in by_label.values()]
+    weights = [max(one.weight for one in same) for same in by_label.values()]
+    return masks, weights
 
 
 @dataclass(frozen=True)
@@ -217,9 +148,3 @@ def _check_mask(one: TaughtMask, image_hw: tuple[int, int]) -> None:
                 f"A mask of '{one.label}' is {mask.shape[0]} x {mask.shape[1]} pixels, the image "
                 f"{image_hw[0]} x {image_hw[1]}: give masks at the image's own size."
             )
-
-
-def _metadata(data: bytes) -> Mapping[str, str]:
-    """The header's own text; `load` has checked the bytes before."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return json.loads(header["__metadata__"]["lesson"])

@@ -86,6 +86,7 @@ def lesson_reliability(
     lessons: Tensor,
     *,
     n_labels: int,
+    n_lessons: int,
     logit_weight: float,
 ) -> Tensor:
     """Weight (G,) of each lesson, 0..1, by how far the other lessons predict its keys' labels.
@@ -94,7 +95,6 @@ def lesson_reliability(
     below RELIABLE_AGREEMENT of the median is weighted down by the cube of the ratio. Labels that no
     other lesson teaches do not count, and two lessons alone cannot judge each other.
     """
-    n_lessons = int(lessons.max()) + 1
     if n_lessons < 3:
         return torch.ones(n_lessons)
     held_out, is_known = held_out_logits(keys, owners, weights, lessons, n_labels)

@@ -19,20 +19,23 @@ def class_probs(logits: Tensor, class_index: Tensor, n_classes: int) -> Tensor:
     return probs / probs.sum(dim=0, keepdim=True)
 
 
-def keep_top_classes(probs: Tensor, limit: int) -> Tensor:
-    """Probs (C, h, w) of about `limit` classes, the others set to 0, still summing to 1.
+def top_classes(probs: Tensor, limit: int) -> Tensor:
+    """Indices (k,), ascending, of about `limit` classes of probs (C, h, w).
 
     Kept are the background, every class that wins a patch, even beyond the limit, and then those
     that come closest to winning one: classes that win nowhere then cost nothing at full resolution.
     """
     if len(probs) <= limit:
-        return probs
+        return torch.arange(len(probs), device=probs.device)
     share = probs / probs.amax(dim=0).clamp_min(1e-12)  # 1 where a class wins
     best_share = share.amax(dim=(1, 2))
     rank = best_share + share.mean(dim=(1, 2))
     rank[-1] = torch.inf  # the background
     rank[best_share == 1] += len(probs)
     n_kept = min(max(limit, int((best_share == 1).sum()) + 1), len(probs))
-    kept = rank.topk(n_kept).indices
-    is_kept = torch.zeros(len(probs), 1, 1, device=probs.device).index_fill(0, kept, 1)
-    return probs * is_kept / (probs * is_kept).sum(dim=0, keepdim=True)
+    return rank.topk(n_kept).indices.sort().values
+
+
+def renormalized(probs: Tensor) -> Tensor:
+    """Probs (k, h, w) of some classes, divided by their sum."""
+    return probs / probs.sum(dim=0, keepdim=True)

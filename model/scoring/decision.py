@@ -25,6 +25,16 @@ class DecisionConfig:
     presence: PresenceConfig = PresenceConfig()
     thresholds: ThresholdConfig = ThresholdConfig()
     refiner: str = "none"  # a name in REFINERS
+    # Instead of it, where lessons taught pixels: (at least this share of the decision, a name).
+    # A CRF takes thin things away that pixels have found (benchmarks/README.md, "Corrections").
+    taught_refiners: tuple[tuple[float, str], ...] = ((0.5, "guided_fine"), (0.0, "guided"))
+
+    def refiner_for(self, pixel_share: float | None) -> str:
+        """The refiner by how much of the decision is the pixels', 0..1; None: nothing."""
+        if pixel_share is None:
+            return self.refiner
+        fitting = (name for share, name in self.taught_refiners if pixel_share >= share)
+        return next(fitting, self.refiner)
 
 
 def text_probs(

@@ -75,15 +75,15 @@ def feature_surgery(logits: Tensor, image_logits: Tensor) -> Tensor:
     return weighted - weighted.mean(dim=0)
 
 
-def text_probs_at_keys(
-    keys: Tensor, text: TextEmbeds, n_classes: int, config: LogitConfig
+def text_probs_at(
+    tokens: Tensor, text: TextEmbeds, n_classes: int, config: LogitConfig
 ) -> Tensor | None:
-    """Class probs (C, N) by text alone at the keys (N, E) of a memory; None where there are none.
+    """Class probs (C, N) by text alone at tokens (N, E); None where there is no text.
 
     Without what only an image has: its mean, its range, its class token.
     """
     if not len(text.embeds) or config.class_surgery:
         return None
-    logits = text.embeds @ keys.T  # (R, N)
+    logits = text.embeds @ tokens.T  # (R, N)
     scale = logit_scale_of(logits, config.logit_scale)
     return class_probs(logits[..., None] * scale, text.class_index, n_classes)[..., 0]

@@ -1,0 +1,116 @@
+"""One annotation's lesson, as it is stored.
+
+A lesson holds keys: means of similar patches that a person gave one label, and the share of the
+image that each stands for; patches under no mask are evidence of the background, owner -1. Since
+the second format it also holds samples of the pixels.
+Shapes: H, W pixels, E channels of the joint space, M keys.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from model.errors import ModelError
+from model.memory.pixel_features import FEATURES_NAME
+from model.memory.pixel_samples import BACKGROUND, PixelSamples
+
+MAX_KEYS = 96  # of a lesson: 72 kB with 384 channels
+FORMAT_WITHOUT_PIXELS = "firstpass lesson 1"
+FORMAT = "firstpass lesson 2"
+
+
+@dataclass(frozen=True, eq=False)
+class TaughtMask:
+    """A person's mask of one label, and what was predicted there."""
+
+    label: str  # ClassPrompt.name
+    mask: np.ndarray  # (H, W) bool, image resolution
+    predicted: np.ndarray | None = None  # (H, W) bool, the predicted mask; None: unknown
+    weight: float = 1.0  # 1 drawn by hand; less for weak evidence, such as a rectangle
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Stored as safetensors; the names of the fields are part of the format."""
+
+    space: str  # Segmenter.space of its features
+    labels: tuple[str, ...]  # that it teaches
+    keys: Tensor  # (M, E) float16, means of unit features: shorter where they differ
+    owners: Tensor  # (M,) int16, index into labels, or BACKGROUND
+    masses: Tensor  # (M,) float32, share of the image the key stands for, times its weight
+    was_wrong: Tensor  # (M,) bool, another class was predicted there
+    pixels: PixelSamples | None = None  # None: made by a release that stored none
+
+    @cached_property
+    def digest(self) -> str:
+        """32 hex digits of its content."""
+        return hashlib.blake2b(self.to_bytes(), digest_size=16).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        tensors = {name: getattr(self, name) for name in TENSORS}
+        about = {"format": FORMAT_WITHOUT_PIXELS, "space": self.space, "labels": self.labels}
+        if self.pixels is not None:
+            tensors |= self.pixels.tensors()
+            about |= {"format": FORMAT, "pixel_features": FEATURES_NAME}
+        return save(tensors, {"lesson": json.dumps(about)})
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "Lesson":
+        """Raises ModelError, a ValueError, for bytes that are no lesson."""
+        try:
+            tensors, about = load(data), _metadata(data)
+            if about["format"] not in (FORMAT, FORMAT_WITHOUT_PIXELS):
+                raise ValueError(f"its format is {about['format']!r}")
+            space, labels = about["space"], tuple(about["labels"])
+            pixels = None  # also of features that are computed otherwise
+            if about.get("pixel_features") == FEATURES_NAME:
+                pixels = PixelSamples.of_tensors(tensors, len(labels))
+            keys = {name: tensors[name] for name in TENSORS}
+            lesson = Lesson(space, labels, **keys, pixels=pixels)
+            lesson.check()
+        except (SafetensorError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise ModelError(f"These {len(data)} bytes are no lesson ({error}).") from error
+        return lesson
+
+    def check(self) -> None:
+        """Raise ValueError unless the parts fit together."""
+        if not isinstance(self.space, str) or not all(isinstance(n, str) for n in self.labels):
+            raise ValueError("space and labels must be text")
+        if self.keys.ndim != 2 or len(self.keys) > MAX_KEYS:
+            raise ValueError(f"keys must be (up to {MAX_KEYS}, E), got {tuple(self.keys.shape)}")
+        for name, dtype in TENSORS.items():
+            tensor = getattr(self, name)
+            if tensor.dtype != dtype or len(tensor) != len(self.keys):
+                raise ValueError(f"{name} is {tensor.dtype} of {tuple(tensor.shape)}")
+            if name != "keys" and tensor.ndim != 1:
+                raise ValueError(f"{name} must have one dimension")
+        if self.pixels is not None and self.pixels.tokens.shape[1] != self.keys.shape[1]:
+            raise ValueError("keys and tokens differ in their channels")
+        if not (torch.isfinite(self.keys).all() and torch.isfinite(self.masses).all()):
+            raise ValueError("it holds numbers that are not finite")
+        if (self.masses < 0).any():
+            raise ValueError("a mass is negative")
+        if (self.owners < BACKGROUND).any() or (self.owners >= len(self.labels)).any():
+            raise ValueError("an owner is no index into the labels")
+
+
+TENSORS = {
+    "keys": torch.float16,
+    "owners": torch.int16,
+    "masses": torch.float32,
+    "was_wrong": torch.bool,
+}
+
+
+def _metadata(data: bytes) -> Mapping[str, str]:
+    """The header's own text; `load` has checked the bytes before."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return json.loads(header["__metadata__"]["lesson"])
