@@ -56,8 +56,6 @@ class Annotator:
         project = self.resolve_context(project_id, settings)
         active = self.active_version(project)
         version = project.model_version(active.name)
-        if context is not None and not context.get("result"):
-            return [prediction_item([], version) for _ in tasks]  # all prompts were removed
 
         def make_request() -> PredictRequest:
             return PredictRequest(
@@ -82,6 +80,8 @@ class Annotator:
             request = make_request()
         except Exception as error:
             return [error_item(task, error, version, self.metrics) for task in tasks]
+        if request.prompts == ():  # all were removed, or are of kinds that are not understood
+            return [prediction_item([], version) for _ in tasks]
 
         def predict_task(task: Any) -> PredictionItem:
             try:

@@ -17,7 +17,7 @@ from model import Memory
 class PredictRequest:
     project: ProjectContext
     controls: tuple[Control, ...]
-    prompts: tuple[Prompt, ...]  # clicks and boxes of a smart tool; empty: segment every label
+    prompts: tuple[Prompt, ...] | None  # clicks and boxes of a smart tool; None: every label
     memories: Mapping[str, Memory]  # predictors from lessons, by from_name of the control
     auth: tuple[str, str] | None  # user and password of the project's image host
     deadline_s: float  # on time.monotonic()

@@ -42,8 +42,8 @@ class TaskPainter:
             labels = labels_for(control, task["data"])
             vocabulary = vocabulary_of(labels, request.project.settings)
             for index, uri in enumerate(image_uris(control, task["data"])):
-                prompts = prompts_of_control(control, index, request.prompts)
-                if request.prompts and not prompts:
+                prompts = prompts_of_control(control, index, request.prompts or ())
+                if request.prompts is not None and not prompts:
                     continue
                 key = uri, vocabulary if request.project.method.encoder.reads_text else None
                 if key not in opened:

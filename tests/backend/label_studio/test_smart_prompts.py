@@ -1,5 +1,7 @@
 """Clicks and boxes as Label Studio's page sends them."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,12 +18,18 @@ def recorded_context(name: str):
     return recorded_body(name)["params"]["context"]
 
 
-def prompts_of(*items: dict):
-    return read_prompts({"result": list(items)})
+def prompts_in(context: dict) -> Any:
+    prompts = read_prompts(context)
+    assert prompts is not None
+    return prompts
+
+
+def prompts_of(*items: dict) -> Any:
+    return prompts_in({"result": list(items)})
 
 
 def test_a_recorded_click_is_read_where_it_was():
-    (prompt,) = read_prompts(recorded_context("predict_ui_keypoint_positive"))
+    (prompt,) = prompts_in(recorded_context("predict_ui_keypoint_positive"))
     assert (prompt.label, prompt.to_name, prompt.page) == ("Dog", "image", 0)
     assert isinstance(prompt.shape, PointPrompt)
     assert (prompt.shape.x, prompt.shape.y) == pytest.approx((0.6762, 0.5293), abs=1e-4)
@@ -29,13 +37,13 @@ def test_a_recorded_click_is_read_where_it_was():
 
 
 def test_an_old_click_without_its_sign_was_positive():
-    prompts = read_prompts(recorded_context("predict_ui_keypoint_negative_plus_draft"))
+    prompts = prompts_in(recorded_context("predict_ui_keypoint_negative_plus_draft"))
     points = [prompt.shape for prompt in prompts if isinstance(prompt.shape, PointPrompt)]
     assert [point.is_positive for point in points] == [True, False]
 
 
 def test_a_recorded_box_is_read_with_its_corners():
-    (prompt,) = read_prompts(recorded_context("predict_ui_rectangle"))
+    (prompt,) = prompts_in(recorded_context("predict_ui_rectangle"))
     assert isinstance(prompt.shape, BoxPrompt)
     assert prompt.shape.box_xyxy == pytest.approx((0.42368, 0.16325, 0.53349, 0.57321), abs=1e-4)
 
@@ -49,13 +57,23 @@ def test_a_turned_box_is_read_as_the_upright_one_around_it():
     assert prompt.shape.box_xyxy == pytest.approx((0.45, 0.2, 0.5, 0.6))
 
 
-@pytest.mark.parametrize("context", [None, {}, {"result": []}, {"result": None}])
-def test_no_context_has_no_prompts(context):
+def test_without_a_context_nobody_prompts():
+    assert read_prompts(None) is None
+
+
+@pytest.mark.parametrize("context", [{}, {"result": []}, {"result": None}])
+def test_a_context_without_items_has_no_prompts(context):
     assert read_prompts(context) == ()
 
 
-def test_kinds_that_we_do_not_know_are_passed_over():
+def test_a_context_of_other_kinds_alone_has_no_prompts_and_is_logged(caplog):
     assert prompts_of({"type": "brushlabels", "value": {}}, {"type": "textarea"}) == ()
+    assert "A smart tool sent brushlabels, textarea, which is answered empty" in caplog.text
+
+
+def test_kinds_that_we_do_not_know_are_passed_over_beside_a_click(caplog):
+    assert len(prompts_of({"type": "textarea"}, click(1, 1))) == 1
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(
@@ -95,7 +113,7 @@ def test_whatever_comes_is_read_or_refused_in_words(items):
         prompts = read_prompts({"result": items})
     except RequestError:
         return
-    for prompt in prompts:
+    for prompt in prompts or ():
         shape = prompt.shape
         shares = shape.box_xyxy if isinstance(shape, BoxPrompt) else (shape.x, shape.y)
         assert all(0 <= share <= 1 for share in shares)
