@@ -36,6 +36,8 @@ def taught_masks(
     control on the image count, if their label is one of `labels`. Raises RequestError for an
     invalid region.
     """
+    if predicted is not None and any(mask.shape != image_hw for mask in predicted.values()):
+        predicted = None  # of an earlier file under the same address
     drawn: dict[str, NDArray[np.bool_]] = {}
     coarse: dict[str, NDArray[np.bool_]] = {}
     is_unchanged: dict[str, list[bool]] = {}  # label -> for each region: still as predicted?

@@ -173,9 +173,7 @@ class LearningWorker:
         )  # fmt: skip
         control, page, predicted_masks = target.control, target.page, None
         if self.predicted_masks is not None:
-            predicted_masks = self.predicted_masks.load(
-                context.id, target.task_id, control.from_name, page
-            )
+            predicted_masks = self.predicted_masks.load(context.id, target.task_id, target.place)
         taught = taught_masks(
             annotation, control, target.labels, page, loaded.features.image_hw, predicted_masks
         )

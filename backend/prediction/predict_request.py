@@ -1,6 +1,7 @@
 """A /predict with all settings resolved, and the target of one prediction in a task."""
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 from backend.errors import Overloaded
 from backend.label_studio.controls import Control, LabelSpec
 from backend.label_studio.smart_prompts import Prompt
+from backend.memory.predicted_masks import MaskPlace
 from backend.prediction.project_context import ProjectContext
 from model import Memory
 
@@ -45,9 +47,13 @@ class MaskTarget:
     labels: Sequence[LabelSpec]
     page: int
 
+    @property
+    def place(self) -> MaskPlace:
+        return MaskPlace(self.control.from_name, self.control.to_name, self.page)
+
     def region_id(self, *what: str) -> str:
         """10 hex digits, equal for equal target and `what`: the label, and the id of a prompt."""
-        name = "|".join([f"{self.task_id}|{self.control.from_name}|{self.page}", *what])
+        name = json.dumps([str(self.task_id), self.place.key, *what])
         return hashlib.sha256(name.encode()).hexdigest()[:10]
 
     @property

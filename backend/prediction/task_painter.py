@@ -89,9 +89,7 @@ class TaskPainter:
                     region_id=target.region_id(label.name), item_index=target.item_index,
                 )  # fmt: skip
         if self.predicted_masks is not None:
-            self.predicted_masks.save(
-                project.id, target.task_id, target.control.from_name, target.page, found
-            )
+            self.predicted_masks.save(project.id, target.task_id, target.place, found)
         return regions
 
     def answer_prompts(

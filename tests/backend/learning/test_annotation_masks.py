@@ -135,6 +135,11 @@ def test_what_was_shown_is_compared_and_what_was_deleted_counts_as_wrong():
     assert not only_new.predicted.any()
 
 
+def test_what_was_shown_of_a_file_of_another_size_is_no_comparison():
+    found = taught(region(0, square(2, 2)), predicted={"Cat": np.ones((9, 9), bool)}, parent=3)
+    assert found["Cat"].predicted is None
+
+
 def test_without_what_was_shown_untouched_regions_still_say_it():
     untouched, changed = (
         region(0, square(0, 0), origin="prediction"),

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from tests.support.annotations import CONFIG, EVERY_PIXEL, KEY, TRAIN, deletion, region, taught
+from tests.support.annotations import (
+    CONFIG,
+    EVERY_PIXEL,
+    KEY,
+    PROJECT,
+    TRAIN,
+    deletion,
+    region,
+    taught,
+)
 from tests.support.counting import counted
 from tests.support.waiting import wait_until
 
@@ -54,6 +63,25 @@ def test_what_was_shown_tells_right_from_wrong(learner, service, send, corrected
     (ref,) = learner.lessons.index(KEY).annotations["1"].lessons
     lesson = learner.lessons.lessons(KEY, [ref])[ref.digest]
     assert lesson.was_wrong.any()
+
+
+def test_one_control_on_two_images_learns_from_each_with_what_was_shown_there(
+    learner, service, send, corrected, photo_uri, png_uri, mask
+):
+    config = CONFIG.replace('toName="image"', 'toName="image,other"').replace(
+        "<BrushLabels", '<Image name="other" value="$other"/><BrushLabels'
+    )
+    small = np.full((32, 40, 3), 90, np.uint8)  # of another size than the first image
+    data = {"image": photo_uri, "other": png_uri(small)}
+    tasks = [{"id": 5, "data": data}]
+    service.annotator.predict(tasks, config, EVERY_PIXEL, project_id=KEY)
+    drawn = np.ones((32, 40), bool)
+    result = [region("c", mask), region("Dog", drawn, to_name="other")]
+    event = corrected(result=result) | {"project": PROJECT | {"label_config": config}}
+    send(event | {"task": {"id": 5, "data": data}})
+    refs = learner.lessons.index(KEY).annotations["1"].lessons
+    lessons = [learner.lessons.lessons(KEY, [ref])[ref.digest] for ref in refs]
+    assert [lesson.was_wrong.any() for lesson in lessons] == [True, True]
 
 
 def test_an_empty_annotation_teaches_that_nothing_is_there(learner, send, corrected):

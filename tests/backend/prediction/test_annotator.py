@@ -50,6 +50,15 @@ def test_region_ids_differ_between_tasks_controls_and_labels(annotator, photo_ur
     assert all(len(region["id"]) == 10 for region in regions)
 
 
+def test_one_control_on_two_images_has_regions_of_its_own_on_each(annotator, photo_uri):
+    images = '<Image name="left" value="$l"/><Image name="right" value="$r"/>'
+    label_config = config(images, brush_labels(labels("Cat"), to_name="left,right"))
+    data = {"l": photo_uri, "r": photo_uri}
+    regions = predict_one(annotator, label_config, data)["result"]
+    assert [region["to_name"] for region in regions] == ["left", "right"]
+    assert len({region["id"] for region in regions}) == 2  # the editor joins regions of one id
+
+
 def test_controls_on_one_image_share_its_features(encodes, photo_uri):
     annotator, sizes = encodes
     label_config = config(
