@@ -22,6 +22,7 @@ from backend.prediction.prediction_items import (
     PredictionItem,
     error_item,
     log_failures,
+    partial_item,
     prediction_item,
 )
 from backend.prediction.project_context import ContextResolver, ProjectContext
@@ -50,7 +51,8 @@ class Annotator:
         """One prediction for each task, in order; that of a failed task has no "result".
 
         Label Studio skips such an item and asks again later, while it would store an empty "result"
-        as "predicted, nothing found". `context` has the prompts of smart tools.
+        as "predicted, nothing found". A task of which a part failed has what could be made and an
+        "error". `context` has the prompts of smart tools.
         """
         deadline_s = time.monotonic() + self.budget_s
         project = self.resolve_context(project_id, settings)
@@ -85,11 +87,13 @@ class Annotator:
 
         def predict_task(task: Any) -> PredictionItem:
             try:
-                regions = self.painter.paint(task, request)
+                painted = self.painter.paint(task, request)
             except Exception as error:
                 return error_item(task, error, version, self.metrics)
-            self.metrics.tasks.labels("painted" if regions else "empty").inc()
-            return prediction_item(regions, version)
+            if painted.failures:
+                return partial_item(task, painted, version, self.metrics)
+            self.metrics.tasks.labels("painted" if painted.regions else "empty").inc()
+            return prediction_item(painted.regions, version)
 
         if len(tasks) == 1:
             return [predict_task(tasks[0])]

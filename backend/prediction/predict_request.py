@@ -56,6 +56,11 @@ class MaskTarget:
         name = json.dumps([str(self.task_id), self.place.key, *what])
         return hashlib.sha256(name.encode()).hexdigest()[:10]
 
+    def describe(self) -> str:
+        """The image as people count: `image "photo", page 2`."""
+        image = f'image "{self.control.to_name}"'
+        return f"{image}, page {self.page + 1}" if self.control.is_value_list else image
+
     @property
     def item_index(self) -> int | None:
         return self.page if self.control.is_value_list else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Semaphore
 from typing import Any
 
@@ -18,6 +18,7 @@ from backend.prediction.feature_cache import Page
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
 from backend.prediction.predict_request import MaskTarget, PredictRequest
+from backend.prediction.prediction_items import PaintedTask, PartFailure
 from model import Segmenter, Vocabulary
 
 Region = dict[str, Any]
@@ -31,38 +32,40 @@ class TaskPainter:
     segment_slots: Semaphore
     predicted_masks: PredictedMasks | None  # None: predictions are not stored for learning
 
-    def paint(self, task: Any, request: PredictRequest) -> list[Region]:
-        """The regions of one task. Raises FirstpassError or ModelError."""
+    def paint(self, task: Any, request: PredictRequest) -> PaintedTask:
+        """The regions of one task, and which controls and pages failed; one costs no other.
+
+        Raises the first error if all of them failed.
+        """
         request.check_time()
         if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
             raise RequestError('A task must be an object with an object "data".')
-        opened: dict[tuple[str, Vocabulary | None], Page] = {}
-        regions: list[Region] = []
+        painted = PaintedTask()
+        opened = OpenedPages(self.pages, request, task.get("id"))
+        n_answered = 0
         for control in request.controls:
-            labels = labels_for(control, task["data"])
+            try:
+                labels = labels_for(control, task["data"])
+                uris = image_uris(control, task["data"])
+            except RequestError as error:
+                painted.failures.append(PartFailure(f'control "{control.from_name}"', error))
+                continue
             vocabulary = vocabulary_of(labels, request.project.settings)
-            for index, uri in enumerate(image_uris(control, task["data"])):
+            for index, uri in enumerate(uris):
                 prompts = prompts_of_control(control, index, request.prompts or ())
                 if request.prompts is not None and not prompts:
                     continue
-                key = uri, vocabulary if request.project.method.encoder.reads_text else None
-                if key not in opened:
-                    opened[key] = self.open_page(uri, vocabulary, task.get("id"), request)
                 target = MaskTarget(task.get("id"), control, labels, index)
                 paint = self.answer_prompts if prompts else self.paint_labels
-                regions += paint(opened[key], target, vocabulary, prompts, request)
-        return regions
-
-    def open_page(
-        self, uri: str, vocabulary: Vocabulary, task_id: Any, request: PredictRequest
-    ) -> Page:
-        """The page with its image freshly loaded; for a click, from the cache if it is there."""
-        source = {"task_id": task_id, "auth": request.auth}
-        if request.prompts and (
-            page := self.pages.recent(uri, request.project, vocabulary, **source)
-        ):
-            return page
-        return self.pages.load(uri, request.project, vocabulary, **source, timeout_s=request.left_s)
+                try:
+                    page = opened(uri, vocabulary)
+                    painted.regions.extend(paint(page, target, vocabulary, prompts, request))
+                    n_answered += 1
+                except Exception as error:
+                    painted.failures.append(PartFailure(target.describe(), error))
+        if painted.failures and not n_answered:
+            raise painted.failures[0].error
+        return painted
 
     def paint_labels(
         self,
@@ -133,3 +136,39 @@ class TaskPainter:
             yield
         finally:
             self.segment_slots.release()
+
+
+@dataclass(frozen=True)
+class OpenedPages:
+    """Opens each page of a task once, whatever the number of controls on it."""
+
+    pages: PageLoader
+    request: PredictRequest
+    task_id: Any
+    _opened: dict[tuple[str, Vocabulary | None], Page | Exception] = field(default_factory=dict)
+
+    def __call__(self, uri: str, vocabulary: Vocabulary) -> Page:
+        """The page with its image freshly loaded; for a click, from the cache if it is there.
+
+        Raises what opening it raised the first time.
+        """
+        reads_text = self.request.project.method.encoder.reads_text
+        key = uri, vocabulary if reads_text else None
+        if key not in self._opened:
+            try:
+                self._opened[key] = self._open(uri, vocabulary)
+            except Exception as error:
+                self._opened[key] = error
+        page = self._opened[key]
+        if isinstance(page, Exception):
+            raise page
+        return page
+
+    def _open(self, uri: str, vocabulary: Vocabulary) -> Page:
+        request, source = self.request, {"task_id": self.task_id, "auth": self.request.auth}
+        if request.prompts and (
+            page := self.pages.recent(uri, request.project, vocabulary, **source)
+        ):
+            return page
+        request.check_time()
+        return self.pages.load(uri, request.project, vocabulary, **source, timeout_s=request.left_s)
