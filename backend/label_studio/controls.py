@@ -18,6 +18,7 @@ from backend.label_studio.config_xml import (
     SMALLEST_CONFIG,
     check_config_text,
     format_tag,
+    is_empty_config,
     named_elements,
     parse_xml,
     shorten,
@@ -60,6 +61,15 @@ def read_controls(label_config: str) -> tuple[Control, ...]:
     return _read_controls(check_config_text(label_config))
 
 
+def check_config_of_setup(schema: Any) -> None:
+    """Raise LabelConfigError for a config in which nothing can be painted.
+
+    A new project's is empty, which is no error yet; nor is a /setup that brings none.
+    """
+    if isinstance(schema, str) and schema.strip() and not is_empty_config(schema):
+        read_controls(schema)
+
+
 @lru_cache(maxsize=128)
 def _read_controls(label_config: str) -> tuple[Control, ...]:
     root = parse_xml(label_config)
@@ -81,11 +91,12 @@ def _read_controls(label_config: str) -> tuple[Control, ...]:
                 reasons.append(f'{format_tag(element)} for "{to_name}" {found}')
     if not controls:
         tags = ", ".join(format_tag(element) for element in root.iter() if element.get("toName"))
+        # The first 300 characters stand in Label Studio's dialog.
         raise LabelConfigError(
-            f"The labeling config has nothing that we can paint: "
-            f"{shorten('; '.join(reasons) or tags or 'no control at all')}. Needed is a "
-            "BrushLabels, BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, "
-            f"on an Image. The smallest config that works:\n{SMALLEST_CONFIG}"
+            "The labeling config has nothing that Firstpass can paint. Add a BrushLabels, "
+            "BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, on an Image. "
+            f"It has: {shorten('; '.join(reasons) or tags or 'no control at all')}. "
+            f"The smallest config that works:\n{SMALLEST_CONFIG}"
         )
     return tuple(controls)
 
