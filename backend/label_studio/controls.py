@@ -13,7 +13,7 @@ from typing import Any
 
 from lxml import etree
 
-from backend.errors import LabelConfigError, RequestError
+from backend.errors import LabelConfigError
 from backend.label_studio.config_xml import (
     SMALLEST_CONFIG,
     check_config_text,
@@ -27,6 +27,7 @@ from backend.label_studio.config_xml import (
 )
 
 LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # have labels and draw masks
+VARIABLE = re.compile(r"\$[\w.\[\]{}]+")  # of the task's data, in a value
 BRUSHES = ("brush", "magicwand")  # draw masks for a <Labels> on the same image; first preferred
 
 
@@ -40,16 +41,26 @@ class LabelSpec:
 
 
 @dataclass(frozen=True)
+class Repeater:
+    """<Repeater>: repeats what is in it for each item of a list of the task's data."""
+
+    on: str  # "$images"
+    index_flag: str = "{{idx}}"  # stands for the item's index in names and values
+
+
+@dataclass(frozen=True)
 class Control:
     kind: str  # "brushlabels", "bitmasklabels", "polygonlabels" or "labels+brush"
     from_name: str
     to_name: str  # the Image
     labels: tuple[LabelSpec, ...]
-    image_key: str  # of the task's data: "image", "page.url", "photos[0]"
+    image_value: str  # as written: "$image", "$page.url", "$photos[0]", "http://host/$file"
     is_value_list: bool = False  # the data has a list of images, the pages of the task
     brush_name: str | None = None  # labels+brush: the <Brush> or <MagicWand> beside the <Labels>
     brush_type: str | None = None  # "brush" or "magicwand"
     dynamic_key: str | None = None  # of the task's data: further labels
+    repeaters: tuple[Repeater, ...] = ()  # around it, outermost first; see `repeat_control`
+    lesson_name: str = ""  # under which lessons are kept: the name in the config
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
@@ -108,14 +119,24 @@ def _read_control(
     brush: etree._Element | None,
 ) -> Control | str:
     """The control, or the reason why no masks can be made for it."""
-    if any(tag_of(parent) == "repeater" for parent in element.iterancestors()):
-        return "is inside a Repeater: use <Image valueList> instead"
     if image is None:
         return "is not on an Image"
+    around, around_image = _elements_around(element), _elements_around(image)
+    if around[: len(around_image)] != around_image:
+        return "is not in the Repeater of its Image"
+    repeaters = [_read_repeater(one) for one in around]
+    for named, own in ((element, repeaters), (image, repeaters[: len(around_image)])):
+        for repeater in own:
+            if repeater.index_flag not in named.get("name", ""):
+                return (
+                    f'is repeated: put "{repeater.index_flag}" into the name of the {named.tag!s}'
+                )
+            if not VARIABLE.fullmatch(repeater.on):
+                return f'is in a Repeater on "{repeater.on}": write it like $images'
     is_value_list = bool(image.get("valueList"))
-    image_key = image.get("valueList" if is_value_list else "value", "")
-    if not re.fullmatch(r"\$[^$/]+", image_key):
-        return f'is on an Image whose value is "{image_key}": write it like $image'
+    image_value = image.get("valueList" if is_value_list else "value", "")
+    if not VARIABLE.search(image_value):
+        return f'is on an Image whose value is "{image_value}": write it like $image'
     needs_brush = tag_of(element) == "labels"
     if needs_brush and brush is None:
         return "has no Brush beside it"
@@ -127,20 +148,31 @@ def _read_control(
         from_name=element.get("name", ""),
         to_name=image.get("name", ""),
         labels=labels,
-        image_key=image_key[1:],
+        image_value=image_value,
         is_value_list=is_value_list,
         brush_name=brush.get("name") if needs_brush and brush is not None else None,
         brush_type=tag_of(brush) if needs_brush and brush is not None else None,
         dynamic_key=dynamic[1:] if dynamic.startswith("$") else None,
+        repeaters=tuple(repeaters),
+        lesson_name=element.get("name", ""),
         attrs=dict(element.attrib),
     )
 
 
+def _elements_around(element: etree._Element) -> list[etree._Element]:
+    """The <Repeater> elements that an element is in, outermost first."""
+    return [one for one in element.iterancestors() if tag_of(one) == "repeater"][::-1]
+
+
+def _read_repeater(element: etree._Element) -> Repeater:
+    return Repeater(element.get("on", ""), element.get("indexFlag") or "{{idx}}")
+
+
 def _label_specs(element: etree._Element) -> tuple[LabelSpec, ...]:
-    return _unique_labels(dict(e.attrib) for e in element.iter() if tag_of(e) == "label")
+    return unique_labels(dict(e.attrib) for e in element.iter() if tag_of(e) == "label")
 
 
-def _unique_labels(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, ...]:
+def unique_labels(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, ...]:
     labels: dict[str, LabelSpec] = {}
     for attrs in all_attrs:
         name = attrs.get("alias") or attrs.get("value") or ""
@@ -152,70 +184,3 @@ def _unique_labels(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, .
         hint = attrs.get("hint", "").strip()
         labels[name] = LabelSpec(name, value, hint, tuple(synonyms), attrs)
     return tuple(labels.values())
-
-
-def labels_for(control: Control, task_data: Mapping[str, Any]) -> tuple[LabelSpec, ...]:
-    """The control's labels for one task: those of the config, then dynamic ones of the task's data.
-
-    Dynamic labels are a list of words, or of objects with the attributes of <Label>.
-    Raises RequestError for anything else.
-    """
-    if control.dynamic_key is None:
-        return control.labels
-    items = _lookup_path(task_data, control.dynamic_key)
-    if items is None and control.labels:
-        return control.labels  # as Label Studio does for a task without dynamic labels
-    if not isinstance(items, list) or not all(isinstance(i, str | Mapping) for i in items):
-        raise RequestError(
-            f'The labels of "{control.from_name}" come from the task: its data needs a list of '
-            f'words or of {{"value": word}} under "{control.dynamic_key}", not '
-            f"{shorten(repr(items))}. It has the keys {_format_keys(task_data)}."
-        )
-    from_task = (
-        {"value": item}
-        if isinstance(item, str)
-        else {k: str(v) for k, v in item.items() if isinstance(v, str | int | float)}
-        for item in items
-    )
-    labels = _unique_labels([*(label.attrs for label in control.labels), *from_task])
-    if not labels:
-        raise RequestError(f'The task\'s list of labels "{control.dynamic_key}" is empty.')
-    return labels
-
-
-def image_uris(control: Control, task_data: Mapping[str, Any]) -> list[str]:
-    """URIs of the task's images: one, or a page each for an <Image valueList>.
-
-    Raises RequestError if the task's data has none.
-    """
-    found = _lookup_path(task_data, control.image_key)
-    if found is None:
-        # The key of files that were uploaded before the project had a config.
-        found = task_data.get("$undefined$")
-    uris = found if isinstance(found, list) and control.is_value_list else [found]
-    if not uris or not all(isinstance(uri, str) and uri for uri in uris):
-        needed = "a list of image addresses" if control.is_value_list else "an image address"
-        raise RequestError(
-            f'The task\'s data needs {needed} under "{control.image_key}" (the value of the Image '
-            f'"{control.to_name}"), not {shorten(repr(found))}. It has the keys '
-            f"{_format_keys(task_data)}."
-        )
-    return uris
-
-
-def _lookup_path(data: Any, path: str) -> Any:
-    """The value that Label Studio resolves $path to: of this very key, else by `.` and `[]`."""
-    if isinstance(data, Mapping) and path in data:
-        return data[path]
-    for part in re.findall(r"[^.\[\]]+", path):
-        if isinstance(data, Mapping):
-            data = data.get(part)
-        elif isinstance(data, list) and re.fullmatch(r"\d{1,9}", part) and int(part) < len(data):
-            data = data[int(part)]
-        else:
-            return None
-    return data
-
-
-def _format_keys(data: Mapping[str, Any]) -> str:
-    return shorten(", ".join(map(str, data))) or "(none)"

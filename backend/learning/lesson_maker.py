@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import FirstpassError, ImageError, RequestError
-from backend.label_studio.controls import image_uris, labels_for, read_controls
+from backend.errors import ImageError, RequestError
+from backend.label_studio.controls import read_controls
 from backend.label_studio.webhook_events import Annotation, project_key
 from backend.learning.annotation_masks import (
     Masks,
@@ -22,9 +22,9 @@ from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
-from backend.prediction.predict_request import MaskTarget
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.project_registry import ProjectRegistry
+from backend.prediction.task_targets import MaskTarget, read_targets
 from model import ModelError, Segmenter
 
 log = logging.getLogger(__name__)
@@ -54,24 +54,18 @@ class LessonMaker:
         auth = (str(login), str(password or "")) if login else None
         task_id = int(annotation.task_id) if annotation.task_id.isdigit() else annotation.task_id
         found: list[NewLesson] = []
-        failures: dict[str, FirstpassError | ModelError] = {}
-        for control in read_controls(str(project.get("label_config") or "")):
-            try:
-                labels = labels_for(control, annotation.task_data)
-                uris = image_uris(control, annotation.task_data)
-            except RequestError as error:
-                failures[str(error)] = error
+        controls = read_controls(str(project.get("label_config") or ""))
+        targets, failed = read_targets(controls, task_id, annotation.task_data)
+        failures: dict[str, Exception] = {str(one.error): one.error for one in failed}
+        for target in targets:
+            if not has_information(annotation, target.control, target.image.page):
                 continue
-            for page, uri in enumerate(uris):
-                if not has_information(annotation, control, page):
-                    continue
-                target = MaskTarget(task_id, control, labels, page)
-                try:
-                    found += self.make_lesson(annotation, target, uri, context, auth, failures)
-                except (ImageError, ModelError) as error:
-                    if isinstance(error, ImageError) and not is_last_try:
-                        raise
-                    failures[str(error)] = error
+            try:
+                found += self.make_lesson(annotation, target, context, auth, failures)
+            except (ImageError, RequestError, ModelError) as error:
+                if isinstance(error, ImageError) and not is_last_try:
+                    raise
+                failures[str(error)] = error
         if failures and not found:
             raise next(iter(failures.values()))
         for message in failures:
@@ -85,19 +79,18 @@ class LessonMaker:
         self,
         annotation: Annotation,
         target: MaskTarget,
-        uri: str,
         context: ProjectContext,
         auth: tuple[str, str] | None,
-        failures: dict[str, FirstpassError | ModelError],
+        failures: dict[str, Exception],
     ) -> list[NewLesson]:
         """One lesson or none; each damaged region is added to the failures."""
         vocabulary = vocabulary_of(target.labels, context.settings)
         loaded = self.pages.load(
-            uri, context, vocabulary,
+            target.image.uri, context, vocabulary,
             task_id=target.task_id, auth=auth, timeout_s=self.image_budget_s,
         )  # fmt: skip
-        image_hw = loaded.features.image_hw
-        regions = labeled_regions(annotation, target.control, target.labels, target.page, image_hw)
+        image_hw, page = loaded.features.image_hw, target.image.page
+        regions = labeled_regions(annotation, target.control, target.labels, page, image_hw)
         failures |= {message: RequestError(message) for message in regions.damaged.values()}
         predicted = self.predicted(context.id, target, image_hw)
         taught = taught_masks(annotation, regions, predicted)
@@ -105,7 +98,7 @@ class LessonMaker:
             return []
         with self.metrics.stage("learn"):
             lesson = self.segmenter.learn(loaded.features, taught, vocabulary, context.method)
-        return [NewLesson(target.control.from_name, target.page, lesson)]
+        return [NewLesson(target.control.lesson_name, page, lesson)]
 
     def predicted(
         self, project: str, target: MaskTarget, image_hw: tuple[int, int]

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.errors import FirstpassError
 from backend.metrics import Metrics
+from backend.prediction.task_targets import PartFailure
 from model import ModelError
 
 PredictionItem = dict[str, Any]
@@ -14,12 +15,6 @@ PredictionItem = dict[str, Any]
 PARTIAL_PREFIX = "partial-"  # of the version of an item that lacks a part of its task
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PartFailure:
-    where: str  # `image "photo", page 2`
-    error: Exception
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from backend.errors import Overloaded, RequestError
-from backend.label_studio.controls import image_uris, labels_for
 from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
 from backend.masks.regions import encode_regions
 from backend.memory.predicted_masks import PredictedMasks
@@ -17,8 +16,9 @@ from backend.metrics import Metrics
 from backend.prediction.feature_cache import Page
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
-from backend.prediction.predict_request import MaskTarget, PredictRequest
-from backend.prediction.prediction_items import PaintedTask, PartFailure
+from backend.prediction.predict_request import PredictRequest
+from backend.prediction.prediction_items import PaintedTask
+from backend.prediction.task_targets import MaskTarget, PartFailure, read_targets
 from model import Segmenter, Vocabulary
 
 Region = dict[str, Any]
@@ -40,29 +40,22 @@ class TaskPainter:
         request.check_time()
         if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
             raise RequestError('A task must be an object with an object "data".')
-        painted = PaintedTask()
+        targets, failures = read_targets(request.controls, task.get("id"), task["data"])
+        painted = PaintedTask(failures=failures)
         opened = OpenedPages(self.pages, request, task.get("id"))
         n_answered = 0
-        for control in request.controls:
-            try:
-                labels = labels_for(control, task["data"])
-                uris = image_uris(control, task["data"])
-            except RequestError as error:
-                painted.failures.append(PartFailure(f'control "{control.from_name}"', error))
+        for target in targets:
+            prompts = prompts_of_control(target.control, target.image.page, request.prompts or ())
+            if request.prompts is not None and not prompts:
                 continue
-            vocabulary = vocabulary_of(labels, request.project.settings)
-            for index, uri in enumerate(uris):
-                prompts = prompts_of_control(control, index, request.prompts or ())
-                if request.prompts is not None and not prompts:
-                    continue
-                target = MaskTarget(task.get("id"), control, labels, index)
-                paint = self.answer_prompts if prompts else self.paint_labels
-                try:
-                    page = opened(uri, vocabulary)
-                    painted.regions.extend(paint(page, target, vocabulary, prompts, request))
-                    n_answered += 1
-                except Exception as error:
-                    painted.failures.append(PartFailure(target.describe(), error))
+            vocabulary = vocabulary_of(target.labels, request.project.settings)
+            paint = self.answer_prompts if prompts else self.paint_labels
+            try:
+                page = opened(target.image.uri, vocabulary)
+                painted.regions.extend(paint(page, target, vocabulary, prompts, request))
+                n_answered += 1
+            except Exception as error:
+                painted.failures.append(PartFailure(target.describe(), error))
         if painted.failures and not n_answered:
             raise painted.failures[0].error
         return painted
@@ -76,7 +69,7 @@ class TaskPainter:
         request: PredictRequest,
     ) -> list[Region]:
         """Regions for each label found in the image."""
-        project, memory = request.project, request.memories.get(target.control.from_name)
+        project, memory = request.project, request.memories.get(target.control.lesson_name)
         with self.segment_slot(request), self.metrics.stage("segment"):
             found = self.segmenter.segment(
                 page.features, page.image, vocabulary, project.method, memory
@@ -110,7 +103,7 @@ class TaskPainter:
         index = index_of_label(prompts[-1], target.labels)
         if index is None:
             return []
-        memory = request.memories.get(target.control.from_name)
+        memory = request.memories.get(target.control.lesson_name)
         with self.metrics.stage("click"):
             mask, score = self.segmenter.answer_prompts(
                 page.features, page.image, [prompt.shape for prompt in prompts],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.annotations import EVERY_PIXEL, KEY, PROJECT, region, taught
+from tests.support.annotations import EVERY_PIXEL, KEY, PROJECT, TRAIN, region, taught
 from tests.support.label_configs import CAT_DOG, brush_labels, config
 from tests.support.logs import warnings_of
 
@@ -77,6 +77,30 @@ def test_a_control_without_labels_for_the_task_costs_no_other(
     send(corrected(result=[item]) | {"project": PROJECT | {"label_config": config(*tags)}})
     assert labels_taught(learner) == [("Cat",)]
     assert 'list of words or of {"value": word} under "options"' in caplog.text
+
+
+def test_repeated_controls_learn_together_and_are_predicted_with_it(
+    learner, service, send, corrected, photo_uri, mask
+):
+    label_config = config(
+        '<Repeater on="$images"><Image name="image_{{idx}}" value="$images[{{idx}}]"/>'
+        + brush_labels(name="tag_{{idx}}", to_name="image_{{idx}}")
+        + "</Repeater>"
+    )
+    second = {"to_name": "image_1", "from_name": "tag_1"}
+    data = {"images": [photo_uri, photo_uri]}
+    event = corrected(result=[region("Dog", mask, **second)])
+    event |= {"project": PROJECT | {"label_config": label_config}, "task": {"id": 5, "data": data}}
+    send(event, TRAIN)
+    assert labels_taught(learner) == [("Dog",)]
+
+    def predict(**settings) -> list:
+        chosen = EVERY_PIXEL.model_copy(update=settings)
+        task = {"id": 5, "data": data}
+        (item,) = service.annotator.predict([task], label_config, chosen, project_id=KEY)
+        return [r for r in item["result"] if r["to_name"] == "image_0"]
+
+    assert predict() != predict(memory_version="none")
 
 
 def test_masks_shown_of_a_file_of_another_size_are_not_compared_with(
