@@ -25,6 +25,7 @@ from backend.label_studio.config_xml import (
     tag_of,
     target_names,
 )
+from backend.label_studio.model_attributes import is_skipped, min_score_of
 
 LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # have labels and draw masks
 VARIABLE = re.compile(r"\$[\w.\[\]{}]+")  # of the task's data, in a value
@@ -60,6 +61,7 @@ class Control:
     brush_type: str | None = None  # "brush" or "magicwand"
     dynamic_key: str | None = None  # of the task's data: further labels
     repeaters: tuple[Repeater, ...] = ()  # around it, outermost first; see `repeat_control`
+    min_score: float = 0.0  # regions of a lower score are left out of predictions
     lesson_name: str = ""  # under which lessons are kept: the name in the config
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -119,20 +121,13 @@ def _read_control(
     brush: etree._Element | None,
 ) -> Control | str:
     """The control, or the reason why no masks can be made for it."""
+    if is_skipped(element):
+        return "is left to people by model_skip"
     if image is None:
         return "is not on an Image"
-    around, around_image = _elements_around(element), _elements_around(image)
-    if around[: len(around_image)] != around_image:
-        return "is not in the Repeater of its Image"
-    repeaters = [_read_repeater(one) for one in around]
-    for named, own in ((element, repeaters), (image, repeaters[: len(around_image)])):
-        for repeater in own:
-            if repeater.index_flag not in named.get("name", ""):
-                return (
-                    f'is repeated: put "{repeater.index_flag}" into the name of the {named.tag!s}'
-                )
-            if not VARIABLE.fullmatch(repeater.on):
-                return f'is in a Repeater on "{repeater.on}": write it like $images'
+    repeaters = _read_repeaters(element, image)
+    if isinstance(repeaters, str):
+        return repeaters
     is_value_list = bool(image.get("valueList"))
     image_value = image.get("valueList" if is_value_list else "value", "")
     if not VARIABLE.search(image_value):
@@ -153,19 +148,34 @@ def _read_control(
         brush_name=brush.get("name") if needs_brush and brush is not None else None,
         brush_type=tag_of(brush) if needs_brush and brush is not None else None,
         dynamic_key=dynamic[1:] if dynamic.startswith("$") else None,
-        repeaters=tuple(repeaters),
+        repeaters=repeaters,
         lesson_name=element.get("name", ""),
+        min_score=min_score_of(element),
         attrs=dict(element.attrib),
     )
+
+
+def _read_repeaters(element: etree._Element, image: etree._Element) -> tuple[Repeater, ...] | str:
+    """The Repeaters around a control, outermost first, or why it cannot be repeated."""
+    around, around_image = _elements_around(element), _elements_around(image)
+    if around[: len(around_image)] != around_image:
+        return "is not in the Repeater of its Image"
+    repeaters = tuple(
+        Repeater(one.get("on", ""), one.get("indexFlag") or "{{idx}}") for one in around
+    )
+    for repeater in repeaters:
+        if not VARIABLE.fullmatch(repeater.on):
+            return f'is in a Repeater on "{repeater.on}": write it like $images'
+    for named, its in ((element, repeaters), (image, repeaters[: len(around_image)])):
+        for flag in (repeater.index_flag for repeater in its):
+            if flag not in named.get("name", ""):
+                return f'is repeated: put "{flag}" into the name of the {named.tag!s}'
+    return repeaters
 
 
 def _elements_around(element: etree._Element) -> list[etree._Element]:
     """The <Repeater> elements that an element is in, outermost first."""
     return [one for one in element.iterancestors() if tag_of(one) == "repeater"][::-1]
-
-
-def _read_repeater(element: etree._Element) -> Repeater:
-    return Repeater(element.get("on", ""), element.get("indexFlag") or "{{idx}}")
 
 
 def _label_specs(element: etree._Element) -> tuple[LabelSpec, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Semaphore
 from typing import Any
 
@@ -76,16 +76,22 @@ class TaskPainter:
             )
         with self.metrics.stage("regions"):
             regions: list[Region] = []
+            shown = []
             for index, _, mask, score in found.non_empty():
-                if np.count_nonzero(mask) < max(project.settings.min_region_px, 1):
+                is_small = np.count_nonzero(mask) < max(project.settings.min_region_px, 1)
+                if is_small or score < target.control.min_score:
                     continue
+                shown.append(index)
                 label = target.labels[index]
                 regions += encode_regions(
                     target.control, label, mask, float(score),
                     region_id=target.region_id(label.name), item_index=target.item_index,
                 )  # fmt: skip
         if self.predicted_masks is not None:
-            self.predicted_masks.save(project.id, target.task_id, target.place, found)
+            # A label that was left out has not been deleted by the person who does not see it.
+            label_map = np.where(np.isin(found.label_map, shown), found.label_map, -1)
+            seen = replace(found, label_map=label_map)
+            self.predicted_masks.save(project.id, target.task_id, target.place, seen)
         return regions
 
     def answer_prompts(

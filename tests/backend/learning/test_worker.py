@@ -84,6 +84,18 @@ def test_one_control_on_two_images_learns_from_each_with_what_was_shown_there(
     assert [lesson.was_wrong.any() for lesson in lessons] == [True, True]
 
 
+def test_a_label_that_was_left_out_of_the_prediction_was_not_deleted(
+    learner, service, send, corrected, photo_uri
+):
+    config = CONFIG.replace("<BrushLabels", '<BrushLabels model_score_threshold="1"')
+    tasks = [{"id": 5, "data": {"image": photo_uri}}]
+    (item,) = service.annotator.predict(tasks, config, EVERY_PIXEL, project_id=KEY)
+    assert item["result"] == []
+    send(corrected(result=[], parent_prediction=3))
+    (ref,) = learner.lessons.index(KEY).annotations["1"].lessons
+    assert not learner.lessons.lessons(KEY, [ref])[ref.digest].was_wrong.any()
+
+
 def test_an_empty_annotation_teaches_that_nothing_is_there(learner, send, corrected):
     send(corrected(result=[]))
     (ref,) = learner.lessons.index(KEY).annotations["1"].lessons

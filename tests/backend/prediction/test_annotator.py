@@ -104,6 +104,14 @@ def test_masks_under_the_projects_size_are_left_out(annotator, photo_uri):
     assert predict_one(annotator, CAT_DOG_CONFIG, {"image": photo_uri}, settings)["result"] == []
 
 
+def test_regions_under_the_controls_score_are_left_out_and_the_others_stay(annotator, photo_uri):
+    whole = predict_one(annotator, CAT_DOG_CONFIG, {"image": photo_uri})["result"]
+    low, high = sorted(region["score"] for region in whole)
+    between = brush_labels(attributes=f'model_score_threshold="{(low + high) / 2}"')
+    rest = predict_one(annotator, config(IMAGE, between), {"image": photo_uri})["result"]
+    assert rest == [region for region in whole if region["score"] == high]
+
+
 def test_what_one_task_lacks_costs_the_others_nothing(annotator, photo_uri):
     tasks = [
         {"id": 1, "data": {"image": photo_uri}},
