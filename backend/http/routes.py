@@ -40,7 +40,7 @@ def setup() -> Response:
     body, service = read_json_body(), app_state().service
     project = str(body.get("project") or "")
     settings, warnings = ProjectSettings.from_extra_params(body.get("extra_params"))
-    check_config_of_setup(body.get("schema"))
+    warnings += check_config_of_setup(body.get("schema"))
     service.label_studio.update_from_setup(body.get("hostname"), body.get("access_token"))
     annotator = wait_for_annotator(SETUP_TIMEOUT_S)
     version = annotator.version(settings, project)

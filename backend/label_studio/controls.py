@@ -66,25 +66,34 @@ class Control:
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
+@dataclass(frozen=True)
+class LabelingConfig:
+    controls: tuple[Control, ...]  # that masks can be made for
+    faults: tuple[str, ...]  # why they cannot for others of these kinds
+
+
 def read_controls(label_config: str) -> tuple[Control, ...]:
     """The controls that masks can be made for, in document order; one for each of their images.
 
     Raises LabelConfigError if there is none.
     """
-    return _read_controls(check_config_text(label_config))
+    return _read_config(check_config_text(label_config)).controls
 
 
-def check_config_of_setup(schema: Any) -> None:
-    """Raise LabelConfigError for a config in which nothing can be painted.
+def check_config_of_setup(schema: Any) -> list[str]:
+    """A sentence for each control that could be painted but for its faults.
 
-    A new project's is empty, which is no error yet; nor is a /setup that brings none.
+    Raises LabelConfigError for a config in which nothing can be painted. A new project's is empty,
+    which is no error yet; nor is a /setup that brings none.
     """
-    if isinstance(schema, str) and schema.strip() and not is_empty_config(schema):
-        read_controls(schema)
+    if not isinstance(schema, str) or not schema.strip() or is_empty_config(schema):
+        return []
+    faults = _read_config(check_config_text(schema)).faults
+    return [f"Nothing is painted for a control: {fault}." for fault in faults]
 
 
 @lru_cache(maxsize=128)
-def _read_controls(label_config: str) -> tuple[Control, ...]:
+def _read_config(label_config: str) -> LabelingConfig:
     root = parse_xml(label_config)
     images = {image.get("name"): image for image in named_elements(root, ("image",))}
     brushes = {
@@ -93,25 +102,29 @@ def _read_controls(label_config: str) -> tuple[Control, ...]:
         for brush in named_elements(root, (kind,))
         for name in target_names(brush)
     }
-    controls, reasons = [], []
+    controls: list[Control] = []
+    skipped, faults = [], []
     for element in named_elements(root, (*LABEL_CONTROLS, "labels")):
+        if is_skipped(element):
+            skipped.append(f"{format_tag(element)} is left to people by model_skip")
+            continue
         labels = _label_specs(element)
         for to_name in target_names(element):
             found = _read_control(element, labels, images.get(to_name), brushes.get(to_name))
             if isinstance(found, Control):
                 controls.append(found)
             else:
-                reasons.append(f'{format_tag(element)} for "{to_name}" {found}')
+                faults.append(f'{format_tag(element)} for "{to_name}" {found}')
     if not controls:
         tags = ", ".join(format_tag(element) for element in root.iter() if element.get("toName"))
         # The first 300 characters stand in Label Studio's dialog.
         raise LabelConfigError(
             "The labeling config has nothing that Firstpass can paint. Add a BrushLabels, "
             "BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, on an Image. "
-            f"It has: {shorten('; '.join(reasons) or tags or 'no control at all')}. "
+            f"It has: {shorten('; '.join(skipped + faults) or tags or 'no control at all')}. "
             f"The smallest config that works:\n{SMALLEST_CONFIG}"
         )
-    return tuple(controls)
+    return LabelingConfig(tuple(controls), tuple(faults))
 
 
 def _read_control(
@@ -121,8 +134,6 @@ def _read_control(
     brush: etree._Element | None,
 ) -> Control | str:
     """The control, or the reason why no masks can be made for it."""
-    if is_skipped(element):
-        return "is left to people by model_skip"
     if image is None:
         return "is not on an Image"
     repeaters = _read_repeaters(element, image)

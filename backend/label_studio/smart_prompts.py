@@ -42,15 +42,23 @@ def read_prompts(context: Mapping[str, Any] | None) -> tuple[Prompt, ...] | None
         raise RequestError('"result" of the context must be a list of objects.')
     if len(items) > MAX_PROMPTS:
         raise RequestError(f"The context has {len(items)} items; {MAX_PROMPTS} are the most.")
-    prompts = tuple(read_prompt(item) for item in items if item.get("type") in PROMPT_READERS)
+    prompts = tuple(read_prompt(item) for item in items if is_prompt(item))
     if items and not prompts:
         kinds = ", ".join(sorted({str(item.get("type"))[:40] for item in items}))
         log.warning(
             "A smart tool sent %s, which is answered empty: only smart key points and rectangles "
-            "(KeyPointLabels, RectangleLabels) are understood.",
+            "with a label are understood.",
             kinds[:200],
         )
     return prompts
+
+
+def is_prompt(item: Mapping[str, Any]) -> bool:
+    """Whether it is a click or a box; of a <Labels> it may also be of a brush, or text."""
+    if item.get("type") != "labels":
+        return item.get("type") in PROMPT_READERS
+    value = item.get("value")
+    return isinstance(value, Mapping) and "x" in value and "radiusX" not in value
 
 
 def read_prompt(item: Mapping[str, Any]) -> Prompt:
@@ -93,8 +101,17 @@ def _read_box(item: Mapping[str, Any], value: Mapping[str, Any]) -> BoxPrompt:
     )
 
 
+def _read_labels(item: Mapping[str, Any], value: Mapping[str, Any]) -> PointPrompt | BoxPrompt:
+    """What a <KeyPoint> or <Rectangle> beside a <Labels> has drawn; a key point has no height."""
+    return (_read_box if "height" in value else _read_point)(item, value)
+
+
 Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], PointPrompt | BoxPrompt]
-PROMPT_READERS: dict[str, Reader] = {"keypointlabels": _read_point, "rectanglelabels": _read_box}
+PROMPT_READERS: dict[str, Reader] = {
+    "keypointlabels": _read_point,
+    "rectanglelabels": _read_box,
+    "labels": _read_labels,
+}
 
 
 def _fraction(percent: Any) -> float:

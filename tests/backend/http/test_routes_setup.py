@@ -88,6 +88,16 @@ def test_the_empty_config_of_a_new_project_is_no_error(client, schema):
     assert client.post("/setup", json={"project": "7.1", "schema": schema}).status_code == 200
 
 
+def test_a_control_that_is_left_out_beside_others_is_named(client):
+    tags = IMAGE, brush_labels(), brush_labels(name="typo", to_name="imgae")
+    left_to_people = brush_labels(name="people", attributes='model_skip="true"')
+    boxes = f'<RectangleLabels name="r" toName="image">{CAT_DOG}</RectangleLabels>'
+    schema = config(*tags, left_to_people, boxes)
+    answer = client.post("/setup", json={"project": "7.1", "schema": schema})
+    (warning,) = answer.json["warnings"]
+    assert '<BrushLabels name="typo"> for "imgae" is not on an Image.' in warning
+
+
 def test_a_config_is_refused_when_it_is_edited_and_taken_when_it_is_mended(client):
     """Label Studio posts /setup again before the next prediction."""
     only_boxes = config(IMAGE, '<RectangleLabels name="r" toName="image"/>')

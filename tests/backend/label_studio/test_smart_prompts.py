@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import RequestError
-from backend.label_studio.smart_prompts import index_of_label, prompts_of_control, read_prompts
+from backend.label_studio.smart_prompts import (
+    PROMPT_READERS,
+    index_of_label,
+    prompts_of_control,
+    read_prompts,
+)
 from model import BoxPrompt, PointPrompt
 from tests.support.label_configs import brush_labels, only_control
 from tests.support.recorded import recorded_body
@@ -71,6 +76,19 @@ def test_a_context_of_other_kinds_alone_has_no_prompts_and_is_logged(caplog):
     assert "A smart tool sent brushlabels, textarea, which is answered empty" in caplog.text
 
 
+def test_prompts_of_a_labels_are_read_by_what_was_drawn():
+    point, rectangle = click(20, 30), box(10, 20, 30, 40)
+    for item, key in ((point, "keypointlabels"), (rectangle, "rectanglelabels")):
+        item["value"]["labels"] = item["value"].pop(key)
+        item["type"] = "labels"
+    one, two = prompts_of(point, rectangle)
+    assert isinstance(one.shape, PointPrompt)
+    assert two.shape.box_xyxy == pytest.approx((0.1, 0.2, 0.4, 0.6))
+    stroke = {"type": "labels", "value": {"format": "rle", "rle": [0], "labels": ["Cat"]}}
+    ellipse = {"type": "labels", "value": {"x": 1, "y": 1, "radiusX": 2, "labels": ["Cat"]}}
+    assert prompts_of(stroke, ellipse) == ()
+
+
 def test_kinds_that_we_do_not_know_are_passed_over_beside_a_click(caplog):
     assert len(prompts_of({"type": "textarea"}, click(1, 1))) == 1
     assert caplog.text == ""
@@ -100,7 +118,7 @@ JSON = st.recursive(
 KEYS = ("x", "y", "width", "height", "rotation", "keypointlabels", "rectanglelabels", "labels")
 VALUES = st.none() | JSON | st.dictionaries(st.sampled_from(KEYS), JSON)
 ITEMS = st.fixed_dictionaries(
-    {"type": st.sampled_from(["keypointlabels", "rectanglelabels", "brush"]), "value": VALUES},
+    {"type": st.sampled_from([*PROMPT_READERS, "brush"]), "value": VALUES},
     optional={
         "item_index": JSON, "is_positive": JSON, "original_width": JSON, "original_height": JSON
     },
