@@ -172,7 +172,7 @@ class Settings(BaseModel):
             settings = cls.model_validate(texts)
         except ValidationError as error:
             invalid = invalid_field_of(error.errors()[0], cls)
-            is_secret = not cls.model_fields[invalid.field].repr
+            is_secret = not cls.model_fields[invalid.field].repr or "@" in texts[invalid.field]
             given = "its value" if is_secret else repr(texts[invalid.field])
             raise SettingsError(
                 f"{variable_of[invalid.field]}: {given} cannot be used. It takes {invalid.accepts}."

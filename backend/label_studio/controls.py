@@ -186,10 +186,23 @@ def image_uris(control: Control, task_data: Mapping[str, Any]) -> list[str]:
         needed = "a list of image addresses" if control.is_value_list else "an image address"
         raise RequestError(
             f'The task\'s data needs {needed} under "{control.image_key}" (the value of the Image '
-            f'"{control.to_name}"), not {shorten(repr(found))}. It has the keys '
+            f'"{control.to_name}"), but has: {describe_kind(found)}. It has the keys '
             f"{_format_keys(task_data)}."
         )
     return uris
+
+
+def describe_kind(value: Any) -> str:
+    """What a JSON value is, such as "list of text", without its content: URLs may hold secrets."""
+    if isinstance(value, list) and value:
+        return "list of " + " and ".join(sorted({describe_kind(one) for one in value}))
+    kind = JSON_KINDS.get(type(value), "nothing")
+    return f"empty {kind}" if value in ("", [], {}) else kind
+
+
+JSON_KINDS = {str: "text", list: "list", dict: "object", bool: "true or false"} | dict.fromkeys(
+    (int, float), "number"
+)
 
 
 def _lookup_path(data: Any, path: str) -> Any:

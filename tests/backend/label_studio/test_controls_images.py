@@ -39,10 +39,14 @@ def test_a_value_list_gives_the_pages():
         ("value", {"picture": "/a.png", "id": 3}, 'image address under "image".*picture, id'),
         ("value", {"image": ["/a.png"]}, "needs an image address"),  # a list without valueList
         ("value", {"image": ""}, "needs an image address"),
-        ("value", {"image": {"url": "/a.png"}}, "needs an image address"),
+        ("value", {"image": {"url": "/a.png"}}, "needs an image address.*but has: object"),
         ("value", {}, r"keys \(none\)"),
         ("valueList", {"image": []}, "needs a list of image addresses"),
-        ("valueList", {"image": ["/a.png", None]}, "needs a list of image addresses"),
+        (
+            "valueList",
+            {"image": ["/a.png", None]},
+            "needs a list of image addresses.*but has: list of nothing and text",
+        ),
     ],
 )
 def test_a_task_without_the_image_names_the_keys_it_has(tag, data, message):
