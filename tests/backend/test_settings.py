@@ -122,6 +122,16 @@ def test_a_password_in_the_address_of_label_studio_is_in_no_message(url):
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("login", ["u:hunter2/x", "u:p@hunter2#s", "u:1?hunter2", "u:hunter2[x"])
+def test_a_proxy_with_a_password_as_it_is_stops_the_start_unseen(name, login):
+    with pytest.raises(SettingsError, match=rf"^{name}: .*percent-encoded") as caught:
+        Settings.from_env({name: f"http://{login}@proxy:3128"})
+    assert "hunter2" not in str(caught.value)
+    assert Settings.from_env({name: "proxy:3128"}) == Settings.from_env({})
+    assert Settings.from_env({name: "http://u:p%40ss@proxy"}) == Settings.from_env({})
+
+
 def test_a_secret_is_in_no_message_and_no_repr():
     with pytest.raises(SettingsError) as caught:
         Settings.from_env({"REDIS_URL": "redis:hunter2"})
