@@ -1,5 +1,7 @@
 """A file that lacks only its end is shown as browsers show it; one that lacks pixels is refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,19 +11,20 @@ from tests.support.image_files import coded, decode, gradient
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 75, 3), dtype=np.uint8)
 IMAGES = [Image.fromarray(NOISE), Image.fromarray(gradient(120, 90)), Image.new("RGB", (90, 70))]
+JPEG_OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("RGB", {}),
+    ("L", {}),
+    ("CMYK", {}),
+    ("RGB", {"quality": 95, "subsampling": 0}),
+    ("RGB", {"progressive": True}),
+    ("RGB", {"restart_marker_rows": 1}),
+    ("RGB", {"restart_marker_blocks": 1}),
+    ("RGB", {"restart_marker_rows": 1, "progressive": True}),
+]
 JPEGS = [
     coded(image.convert(mode), "JPEG", **options)
     for image in IMAGES
-    for mode, options in [
-        ("RGB", {}),
-        ("L", {}),
-        ("CMYK", {}),
-        ("RGB", {"quality": 95, "subsampling": 0}),
-        ("RGB", {"progressive": True}),
-        ("RGB", {"restart_marker_rows": 1}),
-        ("RGB", {"restart_marker_blocks": 1}),
-        ("RGB", {"restart_marker_rows": 1, "progressive": True}),
-    ]
+    for mode, options in JPEG_OPTIONS
 ]
 
 
