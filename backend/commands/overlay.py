@@ -15,11 +15,11 @@ MASK_OPACITY = 0.5
 BACKGROUND_RGB, TEXT_RGB, MUTED_TEXT_RGB = (255, 255, 255), (32, 33, 36), (122, 126, 133)
 GOLDEN_RATIO = 0.618034  # step in hue, so that neighbors differ most
 
-# Each as far as possible from all before it, in CIELAB, among colors of medium lightness (35 to 88)
-# and a chroma above 40: any two of the first ten are 53 apart, of all 35.
+# Found by taking the color that is farthest, in CIELAB, from those taken before, among colors of
+# medium lightness (35 to 88) and a chroma above 40: any two of the first ten are 53 apart, of all 35.
 PALETTE = (
-    (238, 51, 51), (0, 255, 0), (34, 34, 255), (0, 204, 238), (238, 221, 119),
-    (255, 153, 255), (0, 102, 34), (0, 85, 170), (255, 0, 255), (136, 85, 34),
+    (0, 204, 238), (238, 51, 51), (238, 221, 119), (34, 34, 255), (0, 255, 0),
+    (255, 0, 255), (136, 85, 34), (255, 153, 255), (0, 102, 34), (0, 85, 170),
     (0, 238, 153), (153, 34, 85), (255, 153, 0), (119, 187, 0), (255, 153, 153),
     (136, 34, 170), (255, 0, 170), (34, 102, 255), (68, 187, 153), (153, 170, 255),
 )  # fmt: skip
