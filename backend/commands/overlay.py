@@ -16,7 +16,8 @@ BACKGROUND_RGB, TEXT_RGB, MUTED_TEXT_RGB = (255, 255, 255), (32, 33, 36), (122, 
 GOLDEN_RATIO = 0.618034  # step in hue, so that neighbors differ most
 
 # Found by taking the color that is farthest, in CIELAB, from those taken before, among colors of
-# medium lightness (35 to 88) and a chroma above 40: any two of the first ten are 53 apart, of all 35.
+# medium lightness (35 to 88) and a chroma above 40: any two of the first ten are 53 apart,
+# of all twenty 35.
 PALETTE = (
     (0, 204, 238), (238, 51, 51), (238, 221, 119), (34, 34, 255), (0, 255, 0),
     (255, 0, 255), (136, 85, 34), (255, 153, 255), (0, 102, 34), (0, 85, 170),
