@@ -31,6 +31,7 @@ class Layer:
     name: str
     mask: NDArray[np.bool_]  # (H, W)
     score: float  # 0..1
+    rgb: tuple[int, int, int]
 
 
 def draw_overlay(
@@ -40,14 +41,14 @@ def draw_overlay(
     height, width = image.shape[:2]
     picture = image.astype(np.float32)
     line_px = max(round(max(height, width) / 400), 1)
-    for index, layer in enumerate(layers):
+    for layer in layers:
         picture[layer.mask] *= 1 - MASK_OPACITY
-        picture[layer.mask] += MASK_OPACITY * np.array(color_of(index), dtype=np.float32)
-    for index, layer in enumerate(layers):
+        picture[layer.mask] += MASK_OPACITY * np.array(layer.rgb, dtype=np.float32)
+    for layer in layers:
         outlines, _ = cv2.findContours(
             layer.mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
         )
-        cv2.drawContours(picture, outlines, -1, color_of(index), line_px, cv2.LINE_AA)
+        cv2.drawContours(picture, outlines, -1, layer.rgb, line_px, cv2.LINE_AA)
     painted = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
 
     font_px = int(np.clip(height / 26, 13, 64))
@@ -63,8 +64,8 @@ def draw_legend(
 ) -> Image.Image:
     """One row for each layer, by descending score: color, name, score, share of the image."""
     small = ImageFont.load_default(font_px * 0.72)
-    order = sorted(range(len(layers)), key=lambda index: -layers[index].score)
-    rows = [(color_of(index), *caption(layers[index])) for index in order]
+    by_score = sorted(layers, key=lambda layer: -layer.score)
+    rows = [(layer.rgb, *caption(layer)) for layer in by_score]
     if not rows:
         rows = [(BACKGROUND_RGB, "nothing found", "no label is in this picture")]
     named = [(color, *fonts.fit(name, font_px), about) for color, name, about in rows]
@@ -91,7 +92,7 @@ def caption(layer: Layer) -> tuple[str, str]:
 
 
 def color_of(index: int) -> tuple[int, int, int]:
-    """RGB of the n-th layer: of the palette, then by hue, with alternating brightness."""
+    """RGB of the n-th label: of the palette, then by hue, with alternating brightness."""
     if index < len(PALETTE):
         return PALETTE[index]
     red, green, blue = colorsys.hsv_to_rgb(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backend.commands.output_files import save_picture
-from backend.commands.overlay import Layer
+from backend.commands.overlay import Layer, color_of
 from backend.errors import ImageError, ImageNotFound, SettingsError
 from backend.images.decode import decode_image
 from backend.service import Service
@@ -34,7 +34,11 @@ def segment_photo(
         raise SettingsError(str(error)) from error
     finally:
         service.store.close()
-    return image, [Layer(name, mask, float(score)) for _, name, mask, score in found.non_empty()]
+    return image, [
+        # By the label's place, so that it has the same color in every photo.
+        Layer(name, mask, float(score), color_of(index))
+        for index, name, mask, score in found.non_empty()
+    ]
 
 
 def read_photo(photo: Path) -> NDArray[np.uint8]:

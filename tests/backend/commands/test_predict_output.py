@@ -49,7 +49,9 @@ def test_what_cannot_be_written_is_said_before_the_model_is_loaded(
 def test_labels_of_the_same_file_name_have_masks_of_their_own(tmp_path):
     names = ["left/right", "left_right", "Left_Right", "left_right-2", "x" * 300, "x" * 301]
     stems = file_stems(names)
-    layers = [Layer(name, np.eye(n + 2, dtype=bool), 0.5) for n, name in enumerate(names)]
+    layers = [
+        Layer(name, np.eye(n + 2, dtype=bool), 0.5, (0, 0, 0)) for n, name in enumerate(names)
+    ]
     save_masks(layers, tmp_path, stems)
     sizes = {}
     for path in tmp_path.iterdir():
@@ -61,5 +63,5 @@ def test_labels_of_the_same_file_name_have_masks_of_their_own(tmp_path):
 
 def test_a_label_keeps_its_file_name_whatever_else_was_found(tmp_path):
     stems = file_stems(["left/right", "left_right"])
-    save_masks([Layer("left_right", np.eye(3, dtype=bool), 0.5)], tmp_path, stems)
+    save_masks([Layer("left_right", np.eye(3, dtype=bool), 0.5, (0, 0, 0))], tmp_path, stems)
     assert [path.name for path in tmp_path.iterdir()] == ["left_right-2.png"]
