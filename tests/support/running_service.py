@@ -43,13 +43,13 @@ class RunningService:
             request["method"], request["path"], headers=headers, data=request["raw_body"].encode()
         )
 
-    def wait_until_ready(self, timeout_s: float = 300) -> None:
+    def wait_until_ready(self, timeout_s: float = 300, **what: Any) -> None:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             try:
-                if self.ask("GET", "/ready").status_code == 200:
+                if self.ask("GET", "/ready", **what).status_code == 200:
                     return
             except requests.ConnectionError:
                 pass
