@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from backend.http.app import create_app
 from backend.label_studio.project_settings import ProjectSettings
 from backend.prediction.project_context import ContextResolver
 from model import SegmentSettings
@@ -140,12 +139,15 @@ def test_another_release_names_another_version(client, monkeypatch):
     assert version(client) != before
 
 
-def test_versions_lists_what_setup_answered(service, client):
+def test_versions_lists_what_setup_answered(client):
     newest = version(client, background=["wall"])
     assert newest in client.get("/versions").json["versions"]
-    other_worker = create_app(service).test_client()
-    asked = other_worker.post("/versions", json={"project": "501.1"}).json["versions"]
-    assert newest in asked
+
+
+def test_another_worker_knows_the_version_of_a_project(client, make_client):
+    newest = version(client, background=["wall"])
+    answer = make_client().post("/versions", json={"project": "501.1"})
+    assert newest in answer.json["versions"]
 
 
 def test_a_name_of_odd_signs_makes_a_version_that_label_studio_can_list(tiny_segmenter):
