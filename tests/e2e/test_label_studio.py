@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import requests
 from PIL import Image
 
 from backend.masks.brush_rle import encode_mask
@@ -11,6 +10,9 @@ from tests.support.label_configs import IMAGE, config
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
+
+LESSONS = 'firstpass_learning_total{kind="lessons"}'
+CREATED = 'firstpass_webhook_events_total{action="ANNOTATION_CREATED"}'
 
 LABELS = '<Label value="Cat" alias="c"/><Label value="Blanket"/>'
 CONFIGS = {
@@ -122,7 +124,7 @@ def test_a_correction_reaches_the_backend(label_studio, backend, project, cat):
     (prediction,) = label_studio.predictions(made)
     body = {"result": prediction["result"][:1], "parent_prediction": prediction["id"]}
     label_studio.ask("POST", f"/api/tasks/{task}/annotations/?project={made}", json=body)
-    wait_until(lambda: events(backend.url, "ANNOTATION_CREATED") == 1)
+    wait_until(lambda: backend.metric(CREATED) == 1)
 
 
 def test_corrections_are_learned_used_and_forgotten(label_studio, backend, project, cat, tmp_path):
@@ -145,11 +147,11 @@ def test_corrections_are_learned_used_and_forgotten(label_studio, backend, proje
     value = {"format": "rle", "rle": encode_mask(mask), "brushlabels": ["c"]}
     corrected = region | {"value": value, "origin": "prediction-changed"}
     body = {"result": [corrected], "parent_prediction": before[first]["id"]}
-    learned = counted(backend.url, "firstpass_learning_total", "lessons")
+    learned = backend.metric(LESSONS)
     annotation = label_studio.ask(
         "POST", f"/api/tasks/{first}/annotations/?project={made}", json=body
     )
-    wait_until(lambda: counted(backend.url, "firstpass_learning_total", "lessons") > learned, 60)
+    wait_until(lambda: backend.metric(LESSONS) > learned, 60)
     assert not label_studio.model_version(made).startswith(
         "mem"
     )  # one correction is no new version
@@ -169,17 +171,3 @@ def test_corrections_are_learned_used_and_forgotten(label_studio, backend, proje
 
     label_studio.ask("DELETE", f"/api/annotations/{annotation['id']}/")
     wait_until(lambda: not label_studio.model_version(made).startswith("mem"), 60)
-
-
-def counted(url: str, metric: str, kind: str) -> float:
-    for line in requests.get(f"{url}/metrics", timeout=10).text.splitlines():
-        if line.startswith(f'{metric}{{kind="{kind}"}}'):
-            return float(line.split()[-1])
-    return 0
-
-
-def events(url: str, action: str) -> float:
-    for line in requests.get(f"{url}/metrics", timeout=10).text.splitlines():
-        if line.startswith(f'firstpass_webhook_events_total{{action="{action}"}}'):
-            return float(line.split()[-1])
-    return 0
