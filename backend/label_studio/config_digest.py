@@ -8,12 +8,14 @@ so that editing them has no task predicted again.
 import hashlib
 import json
 from dataclasses import MISSING, fields
+from functools import lru_cache
 from typing import Any
 
 from backend.errors import LabelConfigError
 from backend.label_studio.controls import read_controls
 
 
+@lru_cache(maxsize=128)
 def config_digest(label_config: str) -> str:
     """16 hex digits; "" for a config for which nothing can be painted."""
     try:
