@@ -26,7 +26,7 @@ def project_settings_key(project: str) -> str:
 
 
 def project_config_key(project: str) -> str:
-    return f"firstpass:project:{project}:config"
+    return f"firstpass:project-config:{project}"
 
 
 def predicted_masks_key(project: str, task_id: object) -> str:
