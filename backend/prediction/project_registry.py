@@ -52,8 +52,10 @@ class ProjectRegistry:
     def config_digest_of(self, project: str) -> str:
         """`config_digest` of the project's last labeling config; "" if none is known."""
         (kept,) = self._store.get_many([project_config_key(project)])
-        if kept is not None and re.fullmatch(rb"[0-9a-f]{16}|", kept):
-            return kept.decode()
+        if kept is not None:
+            if re.fullmatch(rb"[0-9a-f]{16}|", kept):
+                return kept.decode()
+            log.warning("kept config digest of project %s cannot be used: %.40r", project, kept)
         return self._kept_here(project)[1]
 
     def set_up_here(self) -> list[str]:
