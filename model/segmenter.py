@@ -165,6 +165,11 @@ class Segmenter:
         tokens = features.tokens_like(probs)
         return prompt_mask(tokens, image, prompts, probs[label_index])
 
+    @property
+    def precision(self) -> str:
+        """Arithmetic of the model: "float32", "bfloat16" or "float16"."""
+        return str(self.encode_image.autocast_dtype or torch.float32).removeprefix("torch.")
+
     def space(self, method: MethodConfig) -> str:
         """Names the features: lessons of one space are of no use in another."""
         return f"{self.fingerprint[:16]}-{feature_space(method)}"
