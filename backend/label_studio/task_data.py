@@ -28,8 +28,8 @@ class TaskImage:
         """Raises RequestError for a value that is no text."""
         if not isinstance(self.value, str):
             raise RequestError(
-                "A page of the task must be an image address, not "
-                f"{describe_kind(self.value)}: mend its list of pages."
+                "Each page of a task must be an image address, but one is: "
+                f"{describe_kind(self.value)}. Mend the task's list of pages."
             )
         return self.value
 
