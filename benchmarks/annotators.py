@@ -8,17 +8,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.datasets import Confusion, MeasuringSet
 from benchmarks.linear_probe import LinearProbe, majority
 from benchmarks.measuring import has_background, vocabulary_of
 from model import METHODS, DenseFeatures, Lesson, Memory, Segmenter, TaughtMask
+from model.segmenter import label_pixels
 
-CELLS_A_PATCH = 4  # of the truth that answers are compared with, per side
 MAX_POOL = 50  # images to correct; all others stay untouched
 
 
@@ -27,9 +27,8 @@ class Studied:
     """One image, and what is predicted before any correction."""
 
     features: DenseFeatures
-    image: np.ndarray
-    truth: np.ndarray  # (H, W), at the image's size
-    small_truth: np.ndarray  # at CELLS_A_PATCH a patch
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint8]  # (H, W), at the image's size
     text_probs: Tensor  # (K + 1, h, w) float16, without memory
 
 
@@ -53,19 +52,24 @@ class Project:
     def _study(self, stem: str) -> Studied:
         sample = self.data.load(stem)
         (features,) = self.segmenter.encode([sample.image], self.method)
-        grid_hw = features.patch_tokens.shape[1:]
-        size = grid_hw[1] * CELLS_A_PATCH, grid_hw[0] * CELLS_A_PATCH
-        small = cv2.resize(sample.truth, size, interpolation=cv2.INTER_NEAREST)
-        text_probs = self.probs(features, sample.image)
+        text_probs = self.segmenter.patch_probs(
+            features, sample.image, self.vocabulary, self.method
+        )
         features = replace(features, patch_tokens=features.patch_tokens.half())
-        return Studied(features, sample.image, sample.truth, small, text_probs.half())
+        return Studied(features, sample.image, sample.truth, text_probs.half())
 
-    def probs(
-        self, features: DenseFeatures, image: np.ndarray, memory: Memory | None = None
-    ) -> Tensor:
-        features = replace(features, patch_tokens=features.patch_tokens.float())
-        blend = self.segmenter.blend(self.vocabulary, self.method, memory)
-        return self.segmenter.patch_probs(features, image, self.vocabulary, self.method, blend)
+    def label_pixels(
+        self, index: int, memory: Memory | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The set's class number of each pixel (H, W), as a user would see it, and its prob."""
+        one, segmenter, method = self.studied[index], self.segmenter, self.method
+        features = replace(one.features, patch_tokens=one.features.patch_tokens.float())
+        blend = segmenter.blend(self.vocabulary, method, memory)
+        probs = one.text_probs.float()
+        if blend is not None:
+            probs = segmenter.patch_probs(features, one.image, self.vocabulary, method, blend)
+        label_map, best_prob = label_pixels(probs, one.image, method.decision, blend)
+        return self.classes(label_map.numpy()), best_prob.numpy()
 
     def split(self, seed: int) -> tuple[list[int], list[int]]:
         """Images to correct in their order, and images that stay untouched."""
@@ -77,11 +81,7 @@ class Project:
         """What correcting our first prediction of an image to the truth teaches."""
         if index not in self._lessons:
             one = self.studied[index]
-            predicted = cv2.resize(
-                self.decide(one.text_probs).astype(np.int16),
-                one.truth.shape[::-1],
-                interpolation=cv2.INTER_NEAREST,
-            )
+            predicted = self.label_pixels(index, None)[0].astype(np.int64) - self.shift
             taught = [
                 TaughtMask(name, one.truth == number + self.shift, predicted == number)
                 for number, name in enumerate(self.vocabulary.names)
@@ -113,16 +113,10 @@ class Project:
         self.learn_s.append(time.perf_counter() - started_s)
         return lesson
 
-    def decide(self, probs: Tensor) -> np.ndarray:
-        """Class numbers of the vocabulary (h, w) at CELLS_A_PATCH, K for none of them."""
-        return larger(probs).argmax(dim=0).numpy()
-
     def miou(self, images: Sequence[int], memory: Memory | None) -> float:
         confusion = Confusion(len(self.names) + 1)
         for index in images:
-            one = self.studied[index]
-            probs = self.probs(one.features, one.image, memory) if memory else one.text_probs
-            confusion.add(one.small_truth, self.classes(self.decide(probs)))
+            confusion.add(self.studied[index].truth, self.label_pixels(index, memory)[0])
         return confusion.miou
 
     def probe_miou(self, taught: Sequence[int], images: Sequence[int]) -> float:
@@ -135,15 +129,13 @@ class Project:
         probe = LinearProbe([grid(i) for i in taught], truths, len(self.names))
         confusion = Confusion(len(self.names) + 1)
         for index in images:
-            answer = larger(probe(grid(index))).argmax(dim=0).numpy()
-            confusion.add(self.studied[index].small_truth, answer)
+            truth = self.studied[index].truth
+            probs = F.interpolate(probe(grid(index))[None], truth.shape, mode="bilinear")[0]
+            confusion.add(truth, probs.argmax(dim=0).numpy())
         return confusion.miou
 
-    def classes(self, decided: np.ndarray) -> np.ndarray:
+    def classes(self, label_map: NDArray[np.int16]) -> NDArray[np.int64]:
         """The set's own class numbers; unlabeled is its background, or no class at all."""
         none = 0 if self.shift else len(self.names)
-        return np.where(decided == len(self.vocabulary.classes), none, decided + self.shift)
-
-
-def larger(probs: Tensor) -> Tensor:
-    return F.interpolate(probs[None].float(), scale_factor=CELLS_A_PATCH, mode="bilinear")[0]
+        is_none = label_map == len(self.vocabulary.classes)
+        return np.where(is_none, none, label_map.astype(np.int64) + self.shift)

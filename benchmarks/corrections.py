@@ -4,8 +4,8 @@
     python -m benchmarks.corrections --sets camvid --seeds 1 --limit 30
     python -m benchmarks.corrections --chart docs/learning.png --reliability docs/reliability.png
 
-Decided on a grid of four cells a patch without a refiner, so that a run is minutes: numbers are for
-comparing with each other, `benchmarks.miou` gives those at full resolution.
+At full resolution, as a user sees it. Beside the judged answer stand the experts alone, and words
+with patches as they were blended before pixels were learned.
 """
 
 import argparse
@@ -19,15 +19,16 @@ from benchmarks.charts import Line, draw
 from benchmarks.datasets import add_data_arguments, chosen_sets
 from benchmarks.measuring import add_checkpoint_arguments, load_segmenter
 from benchmarks.reliability import expected_error, reliability
-from model import Memory, MemoryConfig
+from model import ExpertWeights, Memory, MemoryConfig
 
-STEPS = (0, 1, 2, 5, 10, 20, 50)
-PROBED = (1, 5, 10, 20)
+STEPS = (0, 1, 2, 5, 10, 20)
+COMPARED = (10,)  # the steps at which the other variants are measured
+JUDGED = "judged"
 VARIANTS = {
-    "all": MemoryConfig(),
-    "prototypes": MemoryConfig(neighbor_weight=0, familiar_keys=1e9),
-    "neighbors": MemoryConfig(prototype_weight=0),
-    "no calibration": MemoryConfig(calibrates=False),
+    JUDGED: MemoryConfig(),
+    "patches": MemoryConfig(weights=ExpertWeights(words=0, patches=1, pixels=0, untaught=0)),
+    "pixels": MemoryConfig(weights=ExpertWeights(words=0, patches=0, pixels=1, untaught=0)),
+    "as before": MemoryConfig(weights=ExpertWeights(words=1, patches=1, pixels=0, untaught=1)),
 }
 WRONG_LESSONS = ("flood", "swap")
 
@@ -70,24 +71,26 @@ def learning(project: Project, seeds: int) -> list[tuple[float, float]]:
                 break
             lessons = [project.lesson(index) for index in pool[:step]]
             for name, config in VARIANTS.items():
+                if name != JUDGED and step not in COMPARED:
+                    continue
                 miou = project.miou(untouched, Memory.of(lessons, config))
                 table[name].setdefault(step, []).append(miou)
-            below = min(below, table["all"][step][-1] - text_miou)
-            if step in PROBED:
+            below = min(below, table[JUDGED][step][-1] - text_miou)
+            if step in COMPARED:
                 probe = project.probe_miou(pool[:step], untouched)
                 table["linear probe"].setdefault(step, []).append(probe)
     print("  " + " ".join(f"{step:>7}" for step in ("corrected", *STEPS)))
     for name, row in table.items():
         cells = [f"{np.mean(row[step]):7.3f}" if step in row else "      -" for step in STEPS]
         print(f"  {name:15}" + " ".join(cells))
-    spread = [np.std(row) for row in table["all"].values()]
+    spread = [np.std(row) for row in table[JUDGED].values()]
     print(f"  largest std over seeds {max(spread):.3f}; deepest below no correction {below:.3f}")
-    return [(float(step), float(np.mean(row))) for step, row in table["all"].items()]
+    return [(float(step), float(np.mean(row))) for step, row in table[JUDGED].items()]
 
 
 def wrong_annotations(project: Project, seeds: int) -> None:
     """Print what one wrong annotation among honest ones costs."""
-    for step in (5, 10, 20):
+    for step in COMPARED:
         losses: dict[str, list[float]] = {kind: [] for kind in WRONG_LESSONS}
         for seed in range(seeds):
             pool, untouched = project.split(seed)
@@ -116,6 +119,7 @@ def cost(project: Project) -> None:
         lessons = lessons + lessons
     started_s = time.perf_counter()
     memory = Memory.of(lessons[:500], config)
+    project.segmenter.blend(project.vocabulary, project.method, memory)
     memory_s = time.perf_counter() - started_s
     one = project.studied[0]
     times: dict[bool, list[float]] = {False: [], True: []}
@@ -135,7 +139,7 @@ def cost(project: Project) -> None:
     print(
         f"  a lesson {np.median(project.learn_s):.3f} s, "
         f"{len(lessons[0].to_bytes()) / 1000:.0f} kB;"
-        f" memory of 500 lessons {memory_s:.3f} s, {len(memory.keys)} keys;"
+        f" 500 lessons fitted and judged {memory_s:.1f} s;"
         f" prediction {plain_s:.2f} s, with it {taught_s:.2f} s ({taught_s / plain_s:.2f} times)"
     )
 

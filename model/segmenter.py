@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.encoder.image_encoder import ImageEncoder
@@ -23,7 +24,7 @@ from model.memory.memory import Memory
 from model.methods import METHODS, MethodConfig
 from model.refine.refiners import refine_to_labels
 from model.scoring.class_probs import renormalized, top_classes
-from model.scoring.decision import text_probs
+from model.scoring.decision import DecisionConfig, text_probs
 from model.scoring.logits import text_probs_at
 from model.scoring.thresholds import apply_thresholds_
 from model.segment_settings import SegmentSettings
@@ -39,14 +40,14 @@ class Segmentation:
     """At most one class a pixel, at full resolution."""
 
     class_names: tuple[str, ...]  # K, the vocabulary's order
-    label_map: np.ndarray  # (H, W) int16: class index, -1 for none
-    scores: np.ndarray  # (K,) float32 in 0..1: mean prob inside the mask; 0 where empty
+    label_map: NDArray[np.int16]  # (H, W) int16: class index, -1 for none
+    scores: NDArray[np.float32]  # (K,) float32 in 0..1: mean prob inside the mask; 0 where empty
 
-    def mask(self, index: int) -> np.ndarray:
+    def mask(self, index: int) -> NDArray[np.bool_]:
         """Where class `index` is, (H, W) bool."""
-        return self.label_map == index
+        return np.equal(self.label_map, index)
 
-    def non_empty(self) -> Iterator[tuple[int, str, np.ndarray, float]]:
+    def non_empty(self) -> Iterator[tuple[int, str, NDArray[np.bool_], float]]:
         """(index, name, mask (H, W), score) of each class that is in the image."""
         for index in np.flatnonzero(self.scores):
             score = float(self.scores[index])
@@ -62,7 +63,7 @@ class Segmenter:
 
     def __call__(
         self,
-        images: Sequence[np.ndarray],
+        images: Sequence[NDArray[np.uint8]],
         vocabulary: Vocabulary | Sequence[Vocabulary],
         settings: SegmentSettings = SegmentSettings(),
     ) -> list[Segmentation]:
@@ -76,7 +77,7 @@ class Segmenter:
 
     def encode(
         self,
-        images: Sequence[np.ndarray],
+        images: Sequence[NDArray[np.uint8]],
         method: MethodConfig,
         vocabulary: Vocabulary | Sequence[Vocabulary] | None = None,
     ) -> list[DenseFeatures]:
@@ -96,7 +97,7 @@ class Segmenter:
     def segment(
         self,
         features: DenseFeatures,
-        image: np.ndarray,
+        image: NDArray[np.uint8],
         vocabulary: Vocabulary,
         method: MethodConfig,
         memory: Memory | None = None,
@@ -107,16 +108,10 @@ class Segmenter:
             return _empty(vocabulary, features.image_hw)
         blend = self.blend(vocabulary, method, memory)
         probs = self.patch_probs(features, image, vocabulary, method, blend)  # (C, h, w)
-        classes = top_classes(probs, MAX_REFINED_CLASSES)  # (k,)
-        kept, pixel_share = renormalized(probs[classes]), None  # (k, h, w)
-        if blend is not None and blend.sees_pixels:
-            kept, pixel_share = blend.at_pixels(kept, classes, image), blend.weights.pixel_share
-        refiner = method.decision.refiner_for(pixel_share)
-        label_map, best_prob = refine_to_labels(refiner, kept, _planes(image))
-        label_map = classes.to(torch.int16)[label_map.long()]  # (H, W)
+        label_map, best_prob = label_pixels(probs, image, method.decision, blend)  # (H, W)
         scores = apply_thresholds_(
             label_map,
-            best_prob,  # (H, W)
+            best_prob,
             n_classes,
             prob_threshold=thresholds.prob_of(probs),
             area_threshold=thresholds.area_of(probs),
@@ -127,14 +122,16 @@ class Segmenter:
     def patch_probs(
         self,
         features: DenseFeatures,
-        image: np.ndarray,
+        image: NDArray[np.uint8],
         vocabulary: Vocabulary,
         method: MethodConfig,
         blend: Blend | None = None,
     ) -> Tensor:
         """Class probs (C, h, w) by words and patches, at the patches or the propagation's grid."""
         n_classes = len(vocabulary.classes)
-        is_taught = torch.zeros(n_classes + 1, dtype=torch.bool) if blend is None else blend.is_taught
+        is_taught = (
+            torch.zeros(n_classes + 1, dtype=torch.bool) if blend is None else blend.is_taught
+        )
         text = embed_vocabulary(vocabulary, self.encode_text, method.decision.prompts)
         probs = text_probs(features, text, is_taught, _planes(image), method.decision)  # (C, h, w)
         return probs if blend is None else blend.at_patches(probs, features.tokens_like(probs))
@@ -156,7 +153,7 @@ class Segmenter:
     def learn(
         self,
         features: DenseFeatures,
-        image: np.ndarray,
+        image: NDArray[np.uint8],
         taught: Sequence[TaughtMask],
         vocabulary: Vocabulary,
         method: MethodConfig,
@@ -169,18 +166,23 @@ class Segmenter:
     def answer_prompts(
         self,
         features: DenseFeatures,
-        image: np.ndarray,
+        image: NDArray[np.uint8],
         prompts: Sequence[PointPrompt | BoxPrompt],
         vocabulary: Vocabulary,
         label_index: int,
         method: MethodConfig,
         memory: Memory | None = None,
-    ) -> tuple[np.ndarray, float]:
+    ) -> tuple[NDArray[np.bool_], float]:
         """The mask (H, W) bool of what clicks and boxes point at, and its score 0..1."""
         blend = self.blend(vocabulary, method, memory)
         probs = self.patch_probs(features, image, vocabulary, method, blend)
         tokens = features.tokens_like(probs)
         return prompt_mask(tokens, image, prompts, probs[label_index])
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic of the model: "float32", "bfloat16" or "float16"."""
+        return str(self.encode_image.autocast_dtype or torch.float32).removeprefix("torch.")
 
     def space(self, method: MethodConfig) -> str:
         """Names the features: lessons of one space are of no use in another."""
@@ -197,7 +199,24 @@ class Segmenter:
         return f"{version}-{method_digest(method)}"
 
 
-def _planes(image: np.ndarray) -> Tensor:
+@torch.inference_mode()
+def label_pixels(
+    probs: Tensor, image: NDArray[np.uint8], decision: DecisionConfig, blend: Blend | None
+) -> tuple[Tensor, Tensor]:
+    """Each pixel's most probable class, (H, W) int16, and its prob, (H, W) float32.
+
+    From probs (C, h, w) by words and patches, and where lessons taught them, by pixels.
+    """
+    classes = top_classes(probs, MAX_REFINED_CLASSES)  # (k,)
+    kept, pixel_share = renormalized(probs[classes]), None  # (k, h, w)
+    if blend is not None and blend.sees_pixels:
+        kept, pixel_share = blend.at_pixels(kept, classes, image), blend.weights.pixel_share
+    refiner = decision.refiner_for(pixel_share)
+    label_map, best_prob = refine_to_labels(refiner, kept, _planes(image))
+    return classes.to(torch.int16)[label_map.long()], best_prob
+
+
+def _planes(image: NDArray[np.uint8]) -> Tensor:
     """RGB (3, H, W) of an image (H, W, 3)."""
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 

@@ -16,6 +16,7 @@ from label_studio_ml.api import init_app
 from label_studio_ml.model import LabelStudioMLBase
 
 from backend.errors import SettingsError
+from backend.label_studio.config_digest import config_digest
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import is_handled
 from backend.service import Service
@@ -34,13 +35,17 @@ class FirstpassModel(LabelStudioMLBase):
         return type(cls.__name__, (cls,), {"service": service})
 
     def setup(self) -> None:
-        version = self.service.annotator.version(self.project_settings(), str(self.project_id))
+        version = self.service.annotator.version(
+            self.project_settings(), str(self.project_id), self.label_config or ""
+        )
         self.set("model_version", version)
 
     def set_extra_params(self, extra_params: Any) -> None:
         """Store the extra params of /setup, as text for the framework, which stores no objects."""
         settings, ignored = ProjectSettings.from_extra_params(extra_params)
-        self.service.projects.save(str(self.project_id), settings)  # read by the learning worker
+        digest = config_digest(self.label_config or "")
+        # The learning worker reads it.
+        self.service.projects.save(str(self.project_id), settings, digest)
         for sentence in ignored:
             log.warning("project %s: %s", self.project_id, sentence)
         is_text = isinstance(extra_params, str)

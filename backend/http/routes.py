@@ -11,6 +11,8 @@ from backend.errors import Overloaded, RequestError
 from backend.http.app_state import app_state
 from backend.http.degradations import degradations, projects_with_lessons
 from backend.http.json_bodies import json_response, read_json_body
+from backend.label_studio.config_digest import config_digest
+from backend.label_studio.controls import check_config_of_setup
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import DELETIONS, is_handled
 from backend.prediction.annotator import Annotator
@@ -31,21 +33,24 @@ def health() -> Response:
 
 @routes.post("/setup")
 def setup() -> Response:
-    """Validate and store a project's settings; returns its model version."""
+    """Validate and store a project's settings; returns its model version.
+
+    Label Studio asks when a backend is connected, and before each prediction: its dialog, or later
+    its list of models, shows why a config or a setting is refused.
+    """
     body, service = read_json_body(), app_state().service
-    project = str(body.get("project") or "")
+    project, label_config = str(body.get("project") or ""), str(body.get("schema") or "")
     settings, warnings = ProjectSettings.from_extra_params(body.get("extra_params"))
+    warnings += check_config_of_setup(body.get("schema"))
     service.label_studio.update_from_setup(body.get("hostname"), body.get("access_token"))
     annotator = wait_for_annotator(SETUP_TIMEOUT_S)
-    version = annotator.version(settings, project)
-    service.projects.save(project, settings)
+    version = annotator.version(settings, project, label_config)
+    service.projects.save(project, settings, config_digest(label_config))
     if unused := unused_lessons_warning(annotator, project, settings):
         warnings.append(unused)
     for sentence in warnings:
         app_state().warn_once(f"project {project}: {sentence}")
-    app_state().warmer.warm_later(
-        annotator.resolve_context, str(body.get("schema") or ""), settings
-    )
+    app_state().warmer.warm_later(annotator.resolve_context, label_config, settings)
     return json_response({"model_version": version, "warnings": warnings})
 
 
@@ -111,10 +116,14 @@ def webhook() -> tuple[Response, int]:
 
 @routes.route("/versions", methods=["GET", "POST"])
 def versions() -> Response:
-    """Model versions of the project in the body, or of all projects, as Label Studio asks."""
+    """Model versions of the project in the body, or of all projects, as Label Studio asks.
+
+    All: those that this process has set up, and those with lessons.
+    """
     service = app_state().service
     project = str(read_json_body().get("project") or "") if request.get_data() else ""
-    project_names = [project] if project else projects_with_lessons(service)
+    known = [*reversed(service.projects.set_up_here()), *projects_with_lessons(service)]
+    project_names = [project] if project else dict.fromkeys(known)
     found = model_versions(wait_for_annotator(SETUP_TIMEOUT_S), service.projects, project_names)
     return json_response({"versions": found})
 

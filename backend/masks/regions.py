@@ -17,6 +17,9 @@ Part = dict[
     str, Any
 ]  # keys of a result item that depend on its control: id, from_name, type, value
 
+# Label Studio's SDK 2.1 knows a Brush beside a Labels, but takes labels beside a MagicWand for
+# those of a span of text, and refuses them without one. The editor ignores it.
+EMPTY_SPAN = {"start": 0, "end": 0}
 ELLIPSE_CORNERS = 256  # of the polygon that stands for an ellipse; it lacks 0.01 % of the area
 COORDINATE_DIGITS = 4  # of percents: a hundredth of a pixel in an image of 10,000 pixels
 
@@ -67,7 +70,8 @@ def _labels_and_brush_parts(
     control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     stroke = {"format": "rle", "rle": encode_mask(mask)}
-    with_labels = {**stroke, "labels": [label.name]}
+    span = EMPTY_SPAN if control.brush_type == "magicwand" else {}
+    with_labels = {**stroke, "labels": [label.name], **span}
     return [
         _part(region_id, control.brush_name, control.brush_type, stroke),
         _part(region_id, control.from_name, "labels", with_labels),
@@ -129,13 +133,11 @@ def decode_region(item: Mapping[str, Any]) -> NDArray[np.bool_]:
 
 
 def _image_hw(item: Mapping[str, Any]) -> tuple[int, int]:
-    height_px, width_px = item.get("original_height"), item.get("original_width")
-    if not (
-        isinstance(height_px, int) and isinstance(width_px, int) and min(height_px, width_px) > 0
-    ):
+    height_px, width_px = map(_whole_px, (item.get("original_height"), item.get("original_width")))
+    if height_px is None or width_px is None:
         raise RequestError(
             "A region needs original_width and original_height in whole pixels, not "
-            f"{width_px!r:.40} and {height_px!r:.40}"
+            f"{item.get('original_width')!r:.40} and {item.get('original_height')!r:.40}"
         )
     if height_px * width_px > MAX_MASK_PIXELS:
         raise RequestError(
@@ -143,6 +145,12 @@ def _image_hw(item: Mapping[str, Any]) -> tuple[int, int]:
             f"{MAX_MASK_PIXELS} pixels at most"
         )
     return height_px, width_px
+
+
+def _whole_px(raw: Any) -> int | None:
+    """A length in whole pixels, 320.0 as well as 320; None for anything else."""
+    is_number = isinstance(raw, int | float) and not isinstance(raw, bool) and math.isfinite(raw)
+    return int(raw) if is_number and raw >= 1 and raw == int(raw) else None
 
 
 def _decode_rle(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:

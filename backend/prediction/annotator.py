@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
+from backend.label_studio.config_digest import config_digest
 from backend.label_studio.controls import read_controls
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.smart_prompts import read_prompts
@@ -22,6 +21,7 @@ from backend.prediction.prediction_items import (
     PredictionItem,
     error_item,
     log_failures,
+    partial_item,
     prediction_item,
 )
 from backend.prediction.project_context import ContextResolver, ProjectContext
@@ -50,14 +50,13 @@ class Annotator:
         """One prediction for each task, in order; that of a failed task has no "result".
 
         Label Studio skips such an item and asks again later, while it would store an empty "result"
-        as "predicted, nothing found". `context` has the prompts of smart tools.
+        as "predicted, nothing found". A task of which a part failed has what could be made and an
+        "error". `context` has the prompts of smart tools.
         """
         deadline_s = time.monotonic() + self.budget_s
         project = self.resolve_context(project_id, settings)
         active = self.active_version(project)
-        version = project.model_version(active.name)
-        if context is not None and not context.get("result"):
-            return [prediction_item([], version) for _ in tasks]  # all prompts were removed
+        version = project.model_version(active.name, config_digest(label_config))
 
         def make_request() -> PredictRequest:
             return PredictRequest(
@@ -82,14 +81,18 @@ class Annotator:
             request = make_request()
         except Exception as error:
             return [error_item(task, error, version, self.metrics) for task in tasks]
+        if request.prompts == ():  # all were removed, or are of kinds that are not understood
+            return [prediction_item([], version) for _ in tasks]
 
         def predict_task(task: Any) -> PredictionItem:
             try:
-                regions = self.painter.paint(task, request)
+                painted = self.painter.paint(task, request)
             except Exception as error:
                 return error_item(task, error, version, self.metrics)
-            self.metrics.tasks.labels("painted" if regions else "empty").inc()
-            return prediction_item(regions, version)
+            if painted.failures:
+                return partial_item(task, painted, version, self.metrics)
+            self.metrics.tasks.labels("painted" if painted.regions else "empty").inc()
+            return prediction_item(painted.regions, version)
 
         if len(tasks) == 1:
             return [predict_task(tasks[0])]
@@ -103,23 +106,23 @@ class Annotator:
         pinned = project.settings.memory_version
         return self.active_versions.load(project.id, pinned, project.space)
 
-    def version(self, settings: ProjectSettings, project_id: str = "") -> str:
-        """`model_version`: checkpoint, method, settings and version of the lessons; never empty."""
+    def version(
+        self, settings: ProjectSettings, project_id: str = "", label_config: str = ""
+    ) -> str:
+        """`model_version` of the predictions that `predict` makes with the same arguments."""
         project = self.resolve_context(project_id, settings)
-        if self.active_versions is None:
-            return project.base_version
-        pinned = project.settings.memory_version
-        return project.model_version(
-            self.active_versions.active_name(project.id, pinned, project.space)
-        )
+        lessons = ""
+        if self.active_versions is not None:
+            pinned = project.settings.memory_version
+            lessons = self.active_versions.active_name(project.id, pinned, project.space)
+        return project.model_version(lessons, config_digest(label_config))
 
     def describe(self) -> dict[str, str]:
         """For /ready: model, model_version, device, precision."""
         segmenter = self.resolve_context.segmenter
-        encoder = segmenter.encode_image
         return {
             "model": f"{segmenter.model_name}-{segmenter.fingerprint[:8]}",
             "model_version": self.version(ProjectSettings()),
-            "device": str(encoder.device),
-            "precision": str(encoder.autocast_dtype or torch.float32).removeprefix("torch."),
+            "device": str(segmenter.encode_image.device),
+            "precision": segmenter.precision,
         }

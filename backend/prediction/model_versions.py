@@ -14,15 +14,17 @@ def model_versions(
 ) -> list[str]:
     """model_version of each project without lessons and with each kept version, newest first.
 
-    The first is that of a project without settings. At most MAX_VERSIONS.
+    Each with the labeling config that the project was last set up with. The first is that of a
+    project without settings and config. At most MAX_VERSIONS.
     """
-    found = [annotator.resolve_context("", ProjectSettings()).base_version]
+    found = [annotator.version(ProjectSettings())]
     for project in project_names:
         context = annotator.resolve_context(project, projects.settings_of(project))
-        found.append(context.base_version)
+        config = projects.config_digest_of(project)
+        found.append(context.model_version("", config))
         if annotator.active_versions is not None:
             found += [
-                context.model_version(name)
+                context.model_version(name, config)
                 for name, spaces in reversed(annotator.active_versions.summary(project).versions)
                 if context.space in spaces
             ]

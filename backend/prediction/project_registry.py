@@ -1,13 +1,14 @@
 """The settings of each project, as sent to /setup, since /predict does not repeat them."""
 
 import logging
+import re
 import threading
 
 from cachetools import LRUCache
 
 from backend.errors import SettingsError
 from backend.label_studio.project_settings import ProjectSettings
-from backend.store.keys import project_settings_key
+from backend.store.keys import project_config_key, project_settings_key
 from backend.store.store import Store
 
 MAX_LOCAL_PROJECTS = 1000  # projects
@@ -16,20 +17,26 @@ log = logging.getLogger(__name__)
 
 
 class ProjectRegistry:
-    """Settings by project, in Redis for all workers, and in this process while Redis is down."""
+    """Settings by project, in Redis for all workers, and in this process while Redis is down.
+
+    Beside them a digest of the labeling config, to name the project's versions without it.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._local: LRUCache[str, ProjectSettings] = LRUCache(MAX_LOCAL_PROJECTS)
+        self._local: LRUCache[str, tuple[ProjectSettings, str]] = LRUCache(MAX_LOCAL_PROJECTS)
         self._lock = threading.Lock()
 
-    def save(self, project: str, settings: ProjectSettings) -> None:
+    def save(self, project: str, settings: ProjectSettings, config_digest: str = "") -> None:
         """Store settings; unchanged ones are not written, since /setup precedes each prediction."""
         with self._lock:
-            self._local[project] = settings
-        key, value = project_settings_key(project), settings.to_json()
-        if self._store.get_many([key]) != [value]:
-            self._store.set_many({key: value})
+            self._local[project] = settings, config_digest
+        values = {
+            project_settings_key(project): settings.to_json(),
+            project_config_key(project): config_digest.encode(),
+        }
+        if self._store.get_many(list(values)) != list(values.values()):
+            self._store.set_many(values)
 
     def settings_of(self, project: str) -> ProjectSettings:
         """The project's last settings; the defaults if there are none."""
@@ -40,5 +47,22 @@ class ProjectRegistry:
             except (SettingsError, UnicodeDecodeError) as error:
                 # Written by another release or program; the next /setup replaces it.
                 log.warning("kept settings of project %s cannot be used: %s", project, error)
+        return self._kept_here(project)[0]
+
+    def config_digest_of(self, project: str) -> str:
+        """`config_digest` of the project's last labeling config; "" if none is known."""
+        (kept,) = self._store.get_many([project_config_key(project)])
+        if kept is not None:
+            if re.fullmatch(rb"[0-9a-f]{16}|", kept):
+                return kept.decode()
+            log.warning("kept config digest of project %s cannot be used: %.40r", project, kept)
+        return self._kept_here(project)[1]
+
+    def set_up_here(self) -> list[str]:
+        """Projects that this process has set up, the 1000 most recent ones."""
         with self._lock:
-            return self._local.get(project, ProjectSettings())
+            return list(self._local)
+
+    def _kept_here(self, project: str) -> tuple[ProjectSettings, str]:
+        with self._lock:
+            return self._local.get(project, (ProjectSettings(), ""))

@@ -25,6 +25,10 @@ def project_settings_key(project: str) -> str:
     return f"firstpass:project:{project}"
 
 
+def project_config_key(project: str) -> str:
+    return f"firstpass:project-config:{project}"
+
+
 def predicted_masks_key(project: str, task_id: object) -> str:
     return f"firstpass:shown:{project}:{task_id}"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.memory.judge import EXCLUDED_LOGIT, ExpertWeights
@@ -54,19 +55,24 @@ class Blend:
         blended = untaught + (1 - untaught.sum(dim=1, keepdim=True)) * taught
         return normalized(blended).T.reshape(word_probs.shape)
 
-    def at_pixels(self, probs: Tensor, classes: Tensor, image: np.ndarray) -> Tensor:
+    def at_pixels(self, probs: Tensor, classes: Tensor, image: NDArray[np.uint8]) -> Tensor:
         """Probs (k, y, x) of the `classes` (k,) at working pixels: those at patches (k, h, w), by
         words and patches, updated by what the pixels of the RGB image (H, W, 3) say."""
         if self.pixel_expert is None:
             return probs
+        expert = self.pixel_expert
         working = working_image(image)
         size_hw = (working.shape[0], working.shape[1])
         features = pixel_features(working)
         is_taught = self.is_taught[classes][:, None, None]
-        log_prior = F.interpolate(probs.clamp_min(1e-6).log()[None], size=size_hw, mode="bilinear")[0]
+        log_prior = F.interpolate(probs.clamp_min(1e-6).log()[None], size=size_hw, mode="bilinear")[
+            0
+        ]
         for rows in row_bands(size_hw[0]):
             prior = log_prior[:, rows].softmax(dim=0)
-            pixels = self._pixel_log_probs(features[rows].reshape(-1, N_FEATURES))[:, classes]
+            pixels = self._log_probs(expert.probs(features[rows].reshape(-1, N_FEATURES)))[
+                :, classes
+            ]
             pixels = pixels.T.reshape(prior.shape)
             logits = log_prior[:, rows] + self.weights.pixels * pixels
             untaught = prior * ~is_taught
@@ -77,13 +83,14 @@ class Blend:
     def patch_log_probs(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probs (n, C) of points (n, E) among the taught classes, and familiarity (n,)."""
         logits, familiarity = self.patch_expert.logits(points, self.class_of_label >= 0)
-        logits = to_classes(logits, self.class_of_label, self.patch_expert.is_taught, self.n_classes)
+        logits = to_classes(
+            logits, self.class_of_label, self.patch_expert.is_taught, self.n_classes
+        )
         return logits.log_softmax(dim=1), familiarity
 
-    def _pixel_log_probs(self, features: np.ndarray) -> Tensor:
-        """Log-probs (n, C) of pixels (n, F)."""
-        assert self.pixel_expert is not None
-        return log_probs(sum_by_class(self.pixel_expert.probs(features), self.class_of_label, self.n_classes))
+    def _log_probs(self, label_probs: Tensor) -> Tensor:
+        """Log-probs (n, C) of what the pixel expert says of the labels (n, L)."""
+        return log_probs(sum_by_class(label_probs, self.class_of_label, self.n_classes))
 
 
 def to_classes(

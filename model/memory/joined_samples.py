@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.memory.keys import owners_of, ranks
+from model.memory.keys import owners_of, ranks_in_groups
 from model.memory.lesson import Lesson
 from model.memory.pixel_features import N_FEATURES
 
@@ -99,14 +99,15 @@ def _points_of(
     )
 
 
-def thinned(
-    owners: Tensor, lessons: Tensor, n_labels: int, limit: int
-) -> tuple[Tensor, Tensor]:
+def thinned(owners: Tensor, lessons: Tensor, n_labels: int, limit: int) -> tuple[Tensor, Tensor]:
     """Index (S',) of at most `limit` of (S,) samples, as evenly as possible of each label of each
     lesson, and the factor (S',) by which each now stands for more."""
     groups = lessons * n_labels + owners
     if len(owners) <= limit:
         return torch.arange(len(owners)), torch.ones(len(owners))
-    kept = ranks(groups).sort(stable=True).indices[:limit].sort().values
-    before, after = torch.bincount(groups), torch.bincount(groups[kept], minlength=int(groups.max()) + 1)
+    kept = ranks_in_groups(groups).sort(stable=True).indices[:limit].sort().values
+    before, after = (
+        torch.bincount(groups),
+        torch.bincount(groups[kept], minlength=int(groups.max()) + 1),
+    )
     return kept, (before / after.clamp_min(1))[groups[kept]]

@@ -72,7 +72,9 @@ def fit_weights(held_out: HeldOut, is_taught: Tensor) -> ExpertWeights:
 
     def loss_and_gradient(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = torch.tensor(values, dtype=torch.float32)
-        log_prob = (torch.einsum("e,enc->nc", weights, held_out.log_probs) + excluded).log_softmax(1)
+        log_prob = (torch.einsum("e,enc->nc", weights, held_out.log_probs) + excluded).log_softmax(
+            1
+        )
         expected = torch.einsum("nc,enc->en", log_prob.exp(), held_out.log_probs)
         away = weights - start
         loss = -(balanced @ log_prob[torch.arange(len(classes)), classes])

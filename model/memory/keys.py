@@ -48,7 +48,7 @@ def join_keys(lessons: Sequence[Lesson], labels: tuple[str, ...], max_keys: int)
     if len(kept) > max_keys:
         largest = masses.sort(descending=True, stable=True).indices
         groups = origin * (len(labels) + 1) + owners
-        ranks = ranks(groups[largest])  # 0 for the largest key of its group, and so on
+        ranks = ranks_in_groups(groups[largest])  # 0 for the largest key of its group, and so on
         kept = largest[ranks.sort(stable=True).indices[:max_keys]].sort().values
     vectors = torch.cat([lesson.keys for lesson in lessons])[kept].float()
     return Keys(
@@ -62,7 +62,7 @@ def owners_of(own_labels: Sequence[str], owners: Tensor, labels: Sequence[str]) 
     return torch.tensor([*(place[name] for name in own_labels), len(labels)])[owners.long()]
 
 
-def ranks(groups: Tensor) -> Tensor:
+def ranks_in_groups(groups: Tensor) -> Tensor:
     """How many of the same group come before each of (N,): [3, 5, 3, 3] -> [0, 0, 1, 2]."""
     order = groups.sort(stable=True).indices
     starts = torch.bincount(groups).cumsum(0) - torch.bincount(groups)

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -32,8 +33,8 @@ class TaughtMask:
     """A person's mask of one label, and what was predicted there."""
 
     label: str  # ClassPrompt.name
-    mask: np.ndarray  # (H, W) bool, image resolution
-    predicted: np.ndarray | None = None  # (H, W) bool, the predicted mask; None: unknown
+    mask: NDArray[np.bool_]  # (H, W) bool, image resolution
+    predicted: NDArray[np.bool_] | None = None  # (H, W) bool, the predicted mask; None: unknown
     weight: float = 1.0  # 1 drawn by hand; less for weak evidence, such as a rectangle
 
 
@@ -113,4 +114,5 @@ TENSORS = {
 def _metadata(data: bytes) -> Mapping[str, str]:
     """The header's own text; `load` has checked the bytes before."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return json.loads(header["__metadata__"]["lesson"])
+    metadata: Mapping[str, str] = json.loads(header["__metadata__"]["lesson"])
+    return metadata

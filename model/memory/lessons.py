@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.errors import ModelError
@@ -21,7 +22,7 @@ KMEANS_STEPS = 4
 
 
 def make_lesson(
-    space: str, patch_tokens: Tensor, image: np.ndarray, taught: Sequence[TaughtMask]
+    space: str, patch_tokens: Tensor, image: NDArray[np.uint8], taught: Sequence[TaughtMask]
 ) -> Lesson:
     """The lesson of one RGB image (H, W, 3) with tokens (E, h, w); without a mask all is
     background. Raises ModelError for masks of another size."""
@@ -52,7 +53,7 @@ def make_lesson(
 
 def _mask_by_label(
     taught: Sequence[TaughtMask], labels: tuple[str, ...]
-) -> tuple[list[np.ndarray], list[float]]:
+) -> tuple[list[NDArray[np.bool_]], list[float]]:
     """The union of each label's masks (H, W), and how far it is believed."""
     by_label = {label: [one for one in taught if one.label == label] for label in labels}
     masks = [np.any([one.mask for one in same], axis=0) for same in by_label.values()]
@@ -111,7 +112,7 @@ def _by_prediction(
             yield Group(owner, wrong, weights * part)
 
 
-def coverage(mask: np.ndarray, grid_hw: tuple[int, int]) -> Tensor:
+def coverage(mask: NDArray[np.bool_], grid_hw: tuple[int, int]) -> Tensor:
     """The share (h * w,), 0..1, of each patch that the mask (H, W) covers."""
     pixels = torch.from_numpy(np.ascontiguousarray(mask, dtype=bool)).float()
     return F.interpolate(pixels[None, None], size=grid_hw, mode="area").flatten()

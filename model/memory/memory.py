@@ -35,7 +35,7 @@ class MemoryConfig:
 
     max_keys: int = 4096
     mistake_gain: float = 1.0  # a key where our prediction was wrong weighs 1 + this
-    patches: PatchConfig = PatchConfig()
+    patches: PatchConfig = PatchConfig()  # noqa: RUF009, frozen
     weights: ExpertWeights | None = None  # of the experts; None: judged by the lessons
 
 
@@ -111,7 +111,7 @@ class Memory:
         return cross_validate(self.patches, self.samples, self.points)
 
     def judged_weights(self, blend: Blend, words: Tensor) -> ExpertWeights:
-        """The weights for word probs (N, C) at the points; remembered for the latest vocabularies."""
+        """The weights for word probs (N, C) at the points; kept for the latest vocabularies."""
         content = words.numpy().tobytes() + blend.class_of_label.numpy().tobytes()
         key = hashlib.blake2b(content, digest_size=16).hexdigest()
         with self._lock:

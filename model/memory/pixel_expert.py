@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 from torch import Tensor
 
-N_TREES = 50  # of all forests together
+N_TREES = 25  # of all forests together: 50 gain 0.003 of mIoU and take twice as long
 MIN_SAMPLES_LEAF = 3
 MIN_PROB = 0.005  # a label that the trees exclude may still be there
 

@@ -6,6 +6,7 @@ Shapes: H, W pixels at working size, F features.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,9 +21,10 @@ N_FEATURES = 3 + len(SCALES_PX) * 8 - 1
 # Larger images are shrunk: time and memory of a prediction stay bounded. A line of 1 px of an image
 # twice as wide is still half a pixel of contrast.
 WORKING_PIXELS = 640 * 640
+MIDDLE_LIGHTNESS = 50.0  # of CIELAB
 
 Image = NDArray[np.uint8]
-Plane = NDArray[np.float32]
+Plane = NDArray[Any]  # float32, (H, W) or, for colors, (H, W, 3)
 
 
 def working_image(image: Image) -> Image:
@@ -30,7 +32,8 @@ def working_image(image: Image) -> Image:
     height_px, width_px = working_size((image.shape[0], image.shape[1]), WORKING_PIXELS)
     if (height_px, width_px) == image.shape[:2]:
         return image
-    return cv2.resize(image, (width_px, height_px), interpolation=cv2.INTER_AREA)
+    shrunk = cv2.resize(image, (width_px, height_px), interpolation=cv2.INTER_AREA)
+    return shrunk.astype(np.uint8, copy=False)
 
 
 def pixel_features(image: Image) -> NDArray[np.float32]:
@@ -43,7 +46,10 @@ def pixel_features(image: Image) -> NDArray[np.float32]:
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     lightness = np.ascontiguousarray(lab[..., 0])
     planes = [lab, *(plane for scale in SCALES_PX for plane in _at_scale(lab, lightness, scale))]
-    return np.concatenate([np.atleast_3d(plane) for plane in planes], axis=2)
+    stacked: NDArray[np.float32] = np.concatenate(
+        [np.atleast_3d(plane) for plane in planes], axis=2, dtype=np.float32
+    )
+    return stacked
 
 
 def _at_scale(lab: Plane, lightness: Plane, scale_px: int) -> Iterator[Plane]:
@@ -59,7 +65,9 @@ def _at_scale(lab: Plane, lightness: Plane, scale_px: int) -> Iterator[Plane]:
     yield mean + half_gap
     yield mean - half_gap
     if scale_px > 1:
-        variance = smoothed(lightness * lightness, scale_px) - light * light
+        # Around the middle of the range, since the difference of two large squares loses digits.
+        above = lightness - MIDDLE_LIGHTNESS
+        variance = smoothed(above * above, scale_px) - (light - MIDDLE_LIGHTNESS) ** 2
         yield np.sqrt(np.maximum(variance, 0))
 
 
@@ -70,9 +78,7 @@ def smoothed(planes: Plane, scale_px: int) -> Plane:
     step = max(1, scale_px // 4 * 2) if scale_px < 16 else 4
     if step == 1 or min(height_px, width_px) < 4 * step:
         return cv2.GaussianBlur(planes, (0, 0), scale_px)
-    small = cv2.resize(
-        planes, (width_px // step, height_px // step), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(planes, (width_px // step, height_px // step), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), scale_px / step)
     return cv2.resize(small, (width_px, height_px), interpolation=cv2.INTER_LINEAR)
 

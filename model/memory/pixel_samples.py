@@ -24,6 +24,9 @@ MAX_TOKENS = 80
 MAX_TOKEN_BYTES = 32_000
 BACKGROUND_SHARE = 2  # samples of the background for each one of a label: it is many things
 TOKEN_STEPS = 127
+# In a unit of CIELAB: OpenCV's sums differ in the last digits from call to call, and the same image
+# must give the same lesson.
+FEATURE_STEPS = 64
 
 DTYPES = {
     "features": torch.float16,
@@ -40,7 +43,9 @@ class PixelSamples:
 
     features: Tensor  # (S, F) float16
     sample_owners: Tensor  # (S,) int16, index into the lesson's labels, or BACKGROUND
-    sample_masses: Tensor  # (S,) float32, share of the image the sample stands for, times its weight
+    sample_masses: (
+        Tensor  # (S,) float32, share of the image the sample stands for, times its weight
+    )
     tokens: Tensor  # (T, E) int8, of any length: only the direction counts
     token_masses: Tensor  # (T,) float32, the share each of these stands for among themselves
 
@@ -105,7 +110,7 @@ def draw_samples(
     tokens = tokens_at(patch_tokens, drawn.index[:n_tokens], size_hw)
     steps = TOKEN_STEPS / tokens.abs().amax(dim=1, keepdim=True).clamp_min(1e-9)
     return PixelSamples(
-        torch.from_numpy(features).half(),
+        torch.from_numpy(np.round(features * FEATURE_STEPS) / FEATURE_STEPS).half(),
         torch.from_numpy(owners[drawn.index]),
         torch.from_numpy(drawn.masses * belief).float(),
         (tokens * steps).round().to(torch.int8).contiguous(),
@@ -163,9 +168,7 @@ def draw(owners: NDArray[np.int16], n_tokens: int) -> Drawn:
     )
 
 
-def tokens_at(
-    patch_tokens: Tensor, index: NDArray[np.int64], size_hw: tuple[int, int]
-) -> Tensor:
+def tokens_at(patch_tokens: Tensor, index: NDArray[np.int64], size_hw: tuple[int, int]) -> Tensor:
     """Tokens (T, E) of unit length at pixels (T,), interpolated as predictions are."""
     rows, columns = np.divmod(index, size_hw[1])
     place = np.stack([(2 * columns + 1) / size_hw[1] - 1, (2 * rows + 1) / size_hw[0] - 1], axis=1)

@@ -3,20 +3,28 @@
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from PIL import Image
 
-from tests.support.running_service import free_port
+from tests.support.running_service import RunningService, free_port
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / ".venv-ls/bin/label-studio"
 USER, PASSWORD = "admin@example.com", "secretpass123"
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
+# Every pixel gets a label, whatever the weights: what is tested is the way, not the masks.
+EVERY_PIXEL = {
+    "auto_negatives": False,
+    "min_region_px": 1,
+    "prob_threshold": 0,
+    "area_threshold": 0,
+}
 
 
 @dataclass
@@ -36,6 +44,15 @@ class LabelStudioServer:
     def connect(self, project: int, backend_url: str, **more: Any) -> dict[str, Any]:
         body = {"project": project, "url": backend_url, "title": "Firstpass", **more}
         return self.ask("POST", "/api/ml/", json=body)
+
+    def model_version(self, project: int) -> str:
+        """What Label Studio shows; asking for it has it set up the backend anew."""
+        (row,) = self.ask("GET", f"/api/ml?project={project}")
+        version: str = row["model_version"]
+        return version
+
+    def edit_config(self, project: int, label_config: str) -> None:
+        self.ask("PATCH", f"/api/projects/{project}/", json={"label_config": label_config})
 
     def upload(self, project: int, *photos: Path) -> list[int]:
         """Import files; the ids of the new tasks, in that order."""
@@ -90,6 +107,33 @@ def label_studio(tmp_path_factory) -> Iterator[LabelStudioServer]:
     server.http.close()
     process.terminate()
     process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def cat(tmp_path_factory) -> Path:
+    from skimage.data import chelsea
+
+    path = tmp_path_factory.mktemp("photos") / "cat.png"
+    Image.fromarray(chelsea()).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def backend(label_studio, make_running) -> RunningService:
+    return make_running(LABEL_STUDIO_URL=label_studio.url, LABEL_STUDIO_API_KEY=TOKEN)
+
+
+@pytest.fixture
+def connected(label_studio, backend) -> Callable[[str], int]:
+    """Make a project with this labeling config, connected to the backend."""
+
+    def make(label_config: str) -> int:
+        made: int = label_studio.new_project("connected project", label_config)
+        row = label_studio.connect(made, backend.url, extra_params=EVERY_PIXEL, is_interactive=True)
+        assert row["state"] == "CO", row
+        return made
+
+    return make
 
 
 def wait_until_up(url: str, process: subprocess.Popen, log: Path, timeout_s: float = 600) -> None:

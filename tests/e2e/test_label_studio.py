@@ -1,68 +1,37 @@
 """The main job in a real Label Studio: connect, import a photo, retrieve masks, correct one."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import requests
 from PIL import Image
 
 from backend.masks.brush_rle import encode_mask
 from backend.masks.regions import decode_region
+from tests.support.label_configs import IMAGE, config
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
+LESSONS = 'firstpass_learning_total{kind="lessons"}'
+CREATED = 'firstpass_webhook_events_total{action="ANNOTATION_CREATED"}'
+
 LABELS = '<Label value="Cat" alias="c"/><Label value="Blanket"/>'
-IMAGE = '<Image name="image" value="$image"/>'
 CONFIGS = {
     "brush": f'<BrushLabels name="tag" toName="image">{LABELS}</BrushLabels>',
     "bitmask": f'<BitmaskLabels name="tag" toName="image">{LABELS}</BitmaskLabels>',
     "polygon": f'<PolygonLabels name="tag" toName="image">{LABELS}</PolygonLabels>',
     "labels and brush": '<Brush name="brush" toName="image"/>'
     f'<Labels name="tag" toName="image">{LABELS}</Labels>',
+    "labels and magic wand": '<MagicWand name="wand" toName="image"/>'
+    f'<Labels name="tag" toName="image">{LABELS}</Labels>',
     "smart": f'<BrushLabels name="tag" toName="image">{LABELS}</BrushLabels>'
     f'<KeyPointLabels name="kp" toName="image" smart="true">{LABELS}</KeyPointLabels>',
 }
-# Every pixel gets a label, whatever the weights: what is tested is the way, not the masks.
-EVERY_PIXEL = {
-    "auto_negatives": False,
-    "min_region_px": 1,
-    "prob_threshold": 0,
-    "area_threshold": 0,
-}
-
-
-@pytest.fixture(scope="module")
-def cat(tmp_path_factory) -> Path:
-    from skimage.data import chelsea
-
-    path = tmp_path_factory.mktemp("photos") / "cat.png"
-    Image.fromarray(chelsea()).save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def backend(label_studio, make_running):
-    return make_running(
-        LABEL_STUDIO_URL=label_studio.url,
-        LABEL_STUDIO_API_KEY=label_studio.http.headers["Authorization"].split()[1],
-    )
 
 
 @pytest.fixture
-def project(label_studio, backend):
+def project(connected):
     """Make a project with this kind of control, connected to the backend."""
-
-    def make(kind: str) -> int:
-        made = label_studio.new_project(f"{kind} project", f"<View>{IMAGE}{CONFIGS[kind]}</View>")
-        connected = label_studio.connect(
-            made, backend.url, extra_params=EVERY_PIXEL, is_interactive=True
-        )
-        assert connected["state"] == "CO", connected
-        return made
-
-    return make
+    return lambda kind: connected(config(IMAGE, CONFIGS[kind]))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CONFIGS if kind != "smart"])
@@ -89,6 +58,19 @@ def test_a_photo_gets_its_masks(label_studio, project, cat, kind):
     assert covered.mean() > (0.5 if kind == "polygon" else 0.99)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in CONFIGS if kind != "smart"])
+def test_a_prediction_passes_the_check_of_an_import(label_studio, project, cat, kind):
+    """Label Studio checks what is imported, and drops what it finds invalid; not so of a model."""
+    made = project(kind)
+    (task,) = label_studio.upload(made, cat)
+    label_studio.retrieve_predictions(made)
+    (prediction,) = label_studio.predictions(made)
+    body = [{"task": task, "result": prediction["result"], "model_version": "imported"}]
+    label_studio.ask("POST", f"/api/projects/{made}/import/predictions", json=body)
+    versions = [one["model_version"] for one in label_studio.predictions(made)]
+    assert "imported" in versions
+
+
 def test_a_broken_photo_is_asked_for_again_and_costs_the_others_nothing(
     label_studio, project, cat, tmp_path
 ):
@@ -108,7 +90,7 @@ def test_a_task_that_is_opened_is_predicted(label_studio, project, cat):
 
 
 def test_a_wrong_extra_param_is_told_to_the_person_who_connects(label_studio, backend):
-    made = label_studio.new_project("wrong", f"<View>{IMAGE}{CONFIGS['brush']}</View>")
+    made = label_studio.new_project("wrong", config(IMAGE, CONFIGS["brush"]))
     body = {"project": made, "url": backend.url, "title": "x", "extra_params": {"method": "clap"}}
     answer = label_studio.http.post(f"{label_studio.url}/api/ml/", json=body, timeout=60)
     assert not answer.ok
@@ -157,7 +139,7 @@ def test_a_correction_reaches_the_backend(label_studio, backend, project, cat):
     (prediction,) = label_studio.predictions(made)
     body = {"result": prediction["result"][:1], "parent_prediction": prediction["id"]}
     label_studio.ask("POST", f"/api/tasks/{task}/annotations/?project={made}", json=body)
-    wait_until(lambda: events(backend.url, "ANNOTATION_CREATED") == 1)
+    wait_until(lambda: backend.metric(CREATED) == 1)
 
 
 def test_corrections_are_learned_used_and_forgotten(label_studio, backend, project, cat, tmp_path):
@@ -180,43 +162,27 @@ def test_corrections_are_learned_used_and_forgotten(label_studio, backend, proje
     value = {"format": "rle", "rle": encode_mask(mask), "brushlabels": ["c"]}
     corrected = region | {"value": value, "origin": "prediction-changed"}
     body = {"result": [corrected], "parent_prediction": before[first]["id"]}
-    learned = counted(backend.url, "firstpass_learning_total", "lessons")
+    learned = backend.metric(LESSONS)
     annotation = label_studio.ask(
         "POST", f"/api/tasks/{first}/annotations/?project={made}", json=body
     )
-    wait_until(lambda: counted(backend.url, "firstpass_learning_total", "lessons") > learned, 60)
-    assert "+memory-" not in version_of(label_studio, made)  # one correction is no new version
+    wait_until(lambda: backend.metric(LESSONS) > learned, 60)
+    assert not label_studio.model_version(made).startswith(
+        "mem"
+    )  # one correction is no new version
 
     path = f"/api/ml/{row['id']}"
     label_studio.ask("POST", f"{path}/train", json={})
-    wait_until(lambda: "+memory-1-" in version_of(label_studio, made), 60)
-    assert version_of(label_studio, made) in label_studio.ask("GET", f"{path}/versions")["versions"]
+    wait_until(lambda: label_studio.model_version(made).startswith("mem1-"), 60)
+    assert (
+        label_studio.model_version(made) in label_studio.ask("GET", f"{path}/versions")["versions"]
+    )
     label_studio.retrieve_predictions(made)  # the version is new, so the task is asked for again
     after = max(
         (p for p in label_studio.predictions(made) if p["task"] == second), key=lambda p: p["id"]
     )
-    assert "+memory-1-" in after["model_version"]
+    assert after["model_version"].startswith("mem1-")
     assert after["result"] != before[second]["result"]
 
     label_studio.ask("DELETE", f"/api/annotations/{annotation['id']}/")
-    wait_until(lambda: "+memory-" not in version_of(label_studio, made), 60)
-
-
-def version_of(label_studio, project: int) -> str:
-    """The model_version that Label Studio shows; asking for it has it set up the backend anew."""
-    (row,) = label_studio.ask("GET", f"/api/ml?project={project}")
-    return row["model_version"]
-
-
-def counted(url: str, metric: str, kind: str) -> float:
-    for line in requests.get(f"{url}/metrics", timeout=10).text.splitlines():
-        if line.startswith(f'{metric}{{kind="{kind}"}}'):
-            return float(line.split()[-1])
-    return 0
-
-
-def events(url: str, action: str) -> float:
-    for line in requests.get(f"{url}/metrics", timeout=10).text.splitlines():
-        if line.startswith(f'firstpass_webhook_events_total{{action="{action}"}}'):
-            return float(line.split()[-1])
-    return 0
+    wait_until(lambda: not label_studio.model_version(made).startswith("mem"), 60)

@@ -63,7 +63,15 @@ def test_auto_is_left_to_the_image():
 def test_a_method_of_ones_own_gets_the_settings_too():
     own = replace(METHODS["firstpass"], name="mine")
     resolved = SegmentSettings(own, refiner="none").resolve()
-    assert resolved == replace(own, decision=replace(own.decision, refiner="none"))
+    decision = replace(own.decision, refiner="none", taught_refiners=())
+    assert resolved == replace(own, decision=decision)
+
+
+def test_a_chosen_refiner_is_used_whatever_pixels_decide_and_otherwise_they_choose():
+    preset, chosen = (SegmentSettings(refiner=name).resolve().decision for name in (None, "crf"))
+    assert {chosen.refiner_for(share) for share in (None, 0.1, 0.9)} == {"crf"}
+    assert preset.refiner_for(None) == preset.refiner
+    assert [preset.refiner_for(share) for share in (0.1, 0.9)] == ["guided", "guided_fine"]
 
 
 @pytest.mark.parametrize(

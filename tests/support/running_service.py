@@ -43,13 +43,20 @@ class RunningService:
             request["method"], request["path"], headers=headers, data=request["raw_body"].encode()
         )
 
-    def wait_until_ready(self, timeout_s: float = 300) -> None:
+    def metric(self, sample: str) -> float:
+        """The value of a sample of /metrics, such as `firstpass_queue_size`; 0 without it."""
+        for line in self.ask("GET", "/metrics").text.splitlines():
+            if line.startswith(f"{sample} "):
+                return float(line.split()[-1])
+        return 0.0
+
+    def wait_until_ready(self, timeout_s: float = 300, **what: Any) -> None:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             try:
-                if self.ask("GET", "/ready").status_code == 200:
+                if self.ask("GET", "/ready", **what).status_code == 200:
                     return
             except requests.ConnectionError:
                 pass

@@ -19,7 +19,7 @@ def lessons(tiny_segmenter, photo) -> list[NewLesson]:
     for rows in (10, 20, 30):
         mask = np.zeros(photo.shape[:2], dtype=bool)
         mask[:rows] = True
-        lesson = tiny_segmenter.learn(features, [TaughtMask("Cat", mask)], words, method)
+        lesson = tiny_segmenter.learn(features, photo, [TaughtMask("Cat", mask)], words, method)
         found.append(NewLesson("tag", 0, lesson))
     return found
 

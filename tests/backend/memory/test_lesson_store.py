@@ -30,7 +30,7 @@ def lesson(tiny_segmenter, photo):
         mask = np.zeros(photo.shape[:2], dtype=bool)
         mask[:rows] = True
         found = features if method == METHOD else tiny_segmenter.encode([photo], method)[0]
-        return tiny_segmenter.learn(found, [TaughtMask(label, mask)], WORDS, method)
+        return tiny_segmenter.learn(found, photo, [TaughtMask(label, mask)], WORDS, method)
 
     return make
 

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from model import METHODS, Memory, MemoryConfig, SegmentSettings, TaughtMask, Vocabulary
+from model import (
+    METHODS,
+    ExpertWeights,
+    Memory,
+    MemoryConfig,
+    SegmentSettings,
+    TaughtMask,
+    Vocabulary,
+)
 from model.features import DenseFeatures
 from model.memory.lessons import make_lesson
 
@@ -45,7 +53,12 @@ def with_logits(**changes):
 
 
 def lesson_of(segmenter, features, *masks):
-    return segmenter.learn(features, masks, WORDS, PLAIN)
+    return segmenter.learn(features, IMAGE, masks, WORDS, PLAIN)
+
+
+def patch_probs(segmenter, features, words, method, memory):
+    blend = segmenter.blend(words, method, memory)
+    return segmenter.patch_probs(features, IMAGE, words, method, blend)
 
 
 @pytest.fixture
@@ -56,10 +69,9 @@ def three(tiny_segmenter):
     ]
 
 
-def test_an_empty_memory_changes_nothing(tiny_segmenter):
+def test_no_lessons_are_no_memory_and_change_nothing(tiny_segmenter):
     features = features_of((1, 0), (0, 1))
-    assert Memory.of([]).version == ""
-    assert Memory.of([]).counts == {}
+    assert Memory.of([]) is None
     without = tiny_segmenter.segment(features, IMAGE, WORDS, PLAIN)
     with_empty = tiny_segmenter.segment(features, IMAGE, WORDS, PLAIN, Memory.of([]))
     assert np.array_equal(without.label_map, with_empty.label_map)
@@ -77,7 +89,7 @@ def test_what_was_taught_is_seen_again_and_the_rest_left_alone(tiny_segmenter, t
 def test_a_taught_label_is_not_cut_by_its_range_and_an_untaught_one_is(tiny_segmenter, three):
     def probs(range_cut, lessons):
         method, memory = with_logits(range_cut=range_cut), Memory.of(lessons)
-        return tiny_segmenter.patch_probs(gradient, IMAGE, words, method, memory)
+        return patch_probs(tiny_segmenter, gradient, words, method, memory)
 
     words = replace(WORDS, background=("wall",))  # which is never cut
     across = torch.linspace(0, 1, 6).expand(4, 6)
@@ -91,7 +103,8 @@ def test_a_taught_label_is_not_cut_by_its_range_and_an_untaught_one_is(tiny_segm
 def test_an_absent_label_is_suppressed_though_it_was_taught(tiny_segmenter, three):
     def probs(absence_penalty):
         method = with_logits(absence_penalty=absence_penalty)
-        return tiny_segmenter.patch_probs(features, IMAGE, words, method, Memory.of(three))
+        memory = Memory.of(three, MemoryConfig(weights=ExpertWeights()))  # words count
+        return patch_probs(tiny_segmenter, features, words, method, memory)
 
     words = replace(WORDS, background=("wall",))
     features = features_of((1, 0.3), (0.2, 1))
@@ -102,7 +115,7 @@ def test_the_order_of_lessons_changes_nothing(tiny_segmenter, three):
     features = features_of((1, 0.3), (0.2, 1))
     memories = [Memory.of(order) for order in permutations(three)]
     assert len({memory.version for memory in memories}) == 1
-    probs = [tiny_segmenter.patch_probs(features, IMAGE, WORDS, PLAIN, m) for m in memories]
+    probs = [patch_probs(tiny_segmenter, features, WORDS, PLAIN, m) for m in memories]
     assert all(torch.equal(each, probs[0]) for each in probs)
 
 
@@ -123,7 +136,7 @@ def test_lessons_of_another_space_are_not_used(tiny_segmenter, three):
     elsewhere = Memory.of([replace(one, space="elsewhere") for one in three])
     features = features_of((1, 0), (0, 1))
     without = tiny_segmenter.patch_probs(features, IMAGE, WORDS, PLAIN)
-    with_it = tiny_segmenter.patch_probs(features, IMAGE, WORDS, PLAIN, elsewhere)
+    with_it = patch_probs(tiny_segmenter, features, WORDS, PLAIN, elsewhere)
     assert torch.equal(without, with_it)
     mixed = Memory.of([*three, replace(three[0], space="elsewhere")])
     assert mixed.version == Memory.of(three).version
@@ -141,22 +154,23 @@ def test_memory_is_bounded(tiny_segmenter):
     generator = torch.Generator().manual_seed(0)
     lessons = [
         make_lesson(
-            "here", torch.randn(32, 4, 6, generator=generator), [TaughtMask("a", half())], (40, 60)
+            "here", torch.randn(32, 4, 6, generator=generator), IMAGE, [TaughtMask("a", half())]
         )
         for _ in range(20)
     ]
     memory = Memory.of(lessons, MemoryConfig(max_keys=50))
-    assert len(memory.keys) == 50
-    assert set(memory.lessons.tolist()) == set(range(20))  # each lesson keeps its largest keys
-    assert {
-        (o, w) for o, w in zip(memory.lessons.tolist(), memory.owners.tolist(), strict=True)
-    } == {(lesson, owner) for lesson in range(20) for owner in (0, 1)}
+    keys = memory.patches.keys
+    assert len(keys.vectors) == 50
+    assert set(keys.lessons.tolist()) == set(range(20))  # each lesson keeps its largest keys
+    assert {(o, w) for o, w in zip(keys.lessons.tolist(), keys.owners.tolist(), strict=True)} == {
+        (lesson, owner) for lesson in range(20) for owner in (0, 1)
+    }
     assert memory.counts == {"a": 20}
 
 
 def probs_of(memory, tokens, words, names=("dent", "scratch")):
     class_of = {name: index for index, name in enumerate(names)} | {"": len(names)}
-    return memory.blend(words, tokens.patch_tokens, class_of)
+    return memory.blend(class_of, len(words), None).at_patches(words, tokens.patch_tokens)
 
 
 def test_blended_probs_sum_to_one(three):
@@ -202,15 +216,3 @@ def test_a_wrong_lesson_among_honest_ones_is_outvoted(tiny_segmenter):
     after = probs_of(Memory.of([*honest, lesson(is_wrong=True)]), tokens, words)
     assert torch.equal(before.argmax(dim=0), after.argmax(dim=0))
     assert (before - after).abs().max() < 0.1
-
-
-def test_the_calibration_needs_the_text_probs_at_the_keys_and_changes_no_shape(three):
-    memory = Memory.of([*three, *(replace(one, masses=one.masses * 0.9) for one in three)])
-    words = torch.full((3, 4, 6), 1 / 3)
-    at_keys = torch.full((3, len(memory.keys)), 1 / 3)
-    class_of = {"dent": 0, "scratch": 1, "": 2}
-    tokens = features_of((1, 0), (0, 1)).patch_tokens
-    calibrated = memory.blend(words, tokens, class_of, at_keys)
-    assert calibrated.shape == (3, 4, 6)
-    torch.testing.assert_close(calibrated.sum(dim=0), torch.ones(4, 6))
-    assert not torch.equal(calibrated, memory.blend(words, tokens, class_of))

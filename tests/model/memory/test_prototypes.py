@@ -16,7 +16,15 @@ def clouds(n_lessons=6, per_label=4, seed=0):
 
 
 def reliability(keys, owners, weights, lessons, n_labels=2):
-    return lesson_reliability(keys, owners, weights, lessons, n_labels=n_labels, logit_weight=0.4)
+    return lesson_reliability(
+        keys,
+        owners,
+        weights,
+        lessons,
+        n_labels=n_labels,
+        n_lessons=int(lessons.max()) + 1,
+        logit_weight=0.4,
+    )
 
 
 def test_the_discriminant_is_the_gaussians_log_ratio():

@@ -144,7 +144,7 @@ def test_input_that_cannot_be_refined_is_refused(name: str, spoil, message: str)
 
 
 def test_an_unknown_refiner_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="none, guided, pamr, crf"):
+    with pytest.raises(ModelError, match="none, guided, guided_fine, pamr, crf"):
         refine("densecrf", random_probs(3), noise(60, 80))
 
 
