@@ -13,6 +13,7 @@ def degradations(service: Service) -> list[str]:
     if service.is_model_loaded:
         found += model_degradations(service.annotator.describe())
         found += unused_lessons_warnings(service)
+    found += service.lessons.unreadable.values()
     if not service.settings.label_studio_api_key:
         found.append(
             "No LABEL_STUDIO_API_KEY: images uploaded to Label Studio can be read only where "

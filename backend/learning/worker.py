@@ -13,9 +13,15 @@ from typing import Any
 
 from backend.errors import FirstpassError, RequestError, StoreError
 from backend.label_studio.controls import image_uris, labels_for, read_controls
-from backend.label_studio.webhook_events import Annotation, project_key, read_annotations
+from backend.label_studio.webhook_events import (
+    Annotation,
+    is_handled,
+    project_key,
+    read_annotations,
+)
 from backend.learning.annotation_masks import taught_masks
 from backend.learning.event_queue import EventQueue, QueuedEvent
+from backend.log_once import WarnOnce
 from backend.memory.lesson_store import LessonStore, NewLesson
 from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Counts, Metrics
@@ -57,6 +63,7 @@ class LearningWorker:
 
     def __post_init__(self) -> None:
         self._store_failures: dict[str, int] = {}  # event id -> deliveries while the store was down
+        self._warn_once = WarnOnce(log)
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
 
@@ -96,10 +103,13 @@ class LearningWorker:
                     f"It failed {queued.deliveries - 1} times, for the reasons in the log. When "
                     "they are gone, press Update on the annotation to have it learned."
                 )
-            HANDLERS.get(action, LearningWorker.ignore)(self, queued)
+            if is_handled(queued.event):  # the store may hold what no webhook took in
+                HANDLERS.get(action, LearningWorker.ignore)(self, queued)
         except StoreError as error:
             self._store_failures[queued.id] = self._store_failures.get(queued.id, 0) + 1
-            self._report_failure(f"{what} waits", error)
+            # Once, since each event comes again until the store takes it.
+            self._warn_once(f"Corrections of {describe_project(queued.event)} wait: {error}")
+            self.counts.add(failures=1)
         except (RequestError, ModelError) as error:
             self._report_failure(f"{what} is set aside", error, set_aside=1)
             self._finish(queued)
@@ -174,7 +184,7 @@ class LearningWorker:
         control, page, predicted_masks = target.control, target.page, None
         if self.predicted_masks is not None:
             predicted_masks = self.predicted_masks.load(
-                context.id, target.task_id, control.from_name, page
+                context.id, target.task_id, control.from_name, page, loaded.features.image_hw
             )
         taught = taught_masks(
             annotation, control, target.labels, page, loaded.features.image_hw, predicted_masks
@@ -222,13 +232,18 @@ HANDLERS: dict[str, Callable[[LearningWorker, QueuedEvent], None]] = {
 }
 
 
+def describe_project(event: Mapping[str, Any]) -> str:
+    project = event.get("project")
+    return f"project {project.get('id') if isinstance(project, Mapping) else '?'}"
+
+
 def describe_event(event: Mapping[str, Any]) -> str:
     """Project, annotations and tasks of an event, for the log: "project 1, annotation 7"."""
-    project = event.get("project")
-    parts = [f"project {project.get('id') if isinstance(project, Mapping) else '?'}"]
+    parts = [describe_project(event)]
     for key in ("annotation", "annotations", "tasks"):
         items = event.get(key)
-        ids = [i.get("id") for i in (items if isinstance(items, list) else [items]) if i]
+        items = items if isinstance(items, list) else [items]
+        ids = [item.get("id") for item in items if isinstance(item, Mapping)]
         if ids:
             parts.append(f"{key} {', '.join(map(str, ids[:5]))}{' …' if len(ids) > 5 else ''}")
     return ", ".join(parts)

@@ -161,8 +161,8 @@ class LessonIndex:
         """The newest version, or that of a number "3" or name "3-1a2b3c"; None if not kept."""
         if name is None:
             return self.versions[-1] if self.versions else None
-        number = int(name.split("-")[0])
-        return next((one for one in self.versions if one.number == number), None)
+        number = name.split("-")[0]
+        return next((one for one in self.versions if str(one.number) == number), None)
 
     def digests(self) -> set[str]:
         """Digests of all lessons that an annotation or a version refers to."""

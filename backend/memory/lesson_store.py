@@ -6,17 +6,21 @@ change them at any time. Predictions use a version, which is frozen except for d
 change its name.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import redis
 
 from backend.errors import StoreError
+from backend.memory import project_list
 from backend.memory.lesson_index import AnnotationLessons, LessonIndex, LessonRef, Limits
 from backend.memory.project_summary import summarize
-from backend.store.keys import MEMORY_PROJECTS_KEY, memory_key
+from backend.store.foreign_data import read_fields, read_text, set_aside_other_type
+from backend.store.keys import memory_key
 from backend.store.store import Store, execute_pipeline
 from model import Lesson, ModelError
 
@@ -40,6 +44,7 @@ class LessonStore:
         self._store = store
         self._learn_every = learn_every
         self._limits = limits or Limits()
+        self.unreadable: dict[str, str] = {}  # project -> why its index cannot be read, for /ready
 
     # --- changes; all raise StoreError while the store is down
 
@@ -114,41 +119,42 @@ class LessonStore:
         keys = [memory_key(project, part) for part in ("index", "lessons", "head")]
 
         def change(client: redis.Redis) -> bool:
-            client.srem(MEMORY_PROJECTS_KEY, project)
+            project_list.remove(client, project)
             return bool(client.delete(*keys))
 
-        return self._store.run("forget a project", change)
+        was_there = self._store.run("forget a project", change)
+        self.unreadable.pop(project, None)
+        return was_there
 
     # --- reads; `projects`, `index` and `lessons` raise StoreError while the store is down
 
     def projects(self) -> list[str]:
         """Names of the projects with lessons, sorted."""
-        found = self._store.run(
-            "list projects", lambda client: client.smembers(MEMORY_PROJECTS_KEY)
-        )
-        return sorted(name.decode() for name in found if isinstance(name, bytes))
+        return self._store.run("list projects", project_list.read)
 
     def index(self, project: str) -> LessonIndex:
         """The index of a project, empty if it has no lessons."""
-        data = self._store.run(
-            "read a memory", lambda client: client.get(memory_key(project, "index"))
+        key = memory_key(project, "index")
+        return self._parse_index(
+            project, self._store.run("read a memory", lambda client: read_text(client, key))
         )
-        return parse_index(project, data)
 
     def lessons(self, project: str, refs: Sequence[LessonRef]) -> dict[str, Lesson]:
         """Lessons by digest; missing and damaged ones are left out, with a warning."""
         digests = sorted({ref.digest for ref in refs})
         if not digests:
             return {}
-        found = self._store.run(
-            "read lessons", lambda client: client.hmget(memory_key(project, "lessons"), digests)
-        )
-        lessons = {}
+        key, lessons = memory_key(project, "lessons"), {}
+        found = self._store.run("read lessons", lambda client: read_fields(client, key, digests))
         for digest, data in zip(digests, found, strict=True):
-            try:
-                lessons[digest] = Lesson.from_bytes(data if isinstance(data, bytes) else b"")
-            except ModelError as error:
-                log.warning("project %s: a lesson is lost: %s", project, error)
+            with contextlib.suppress(ModelError):
+                if blake2b(data, digest_size=16).hexdigest() == digest:
+                    lessons[digest] = Lesson.from_bytes(data)
+        if lost := len(digests) - len(lessons):
+            log.warning(
+                "project %s: %d of %d lessons are missing or damaged in the store, and are not "
+                "used. Update on their annotations teaches them anew.", project, lost, len(digests),
+            )  # fmt: skip
         return lessons
 
     def _update_index(
@@ -167,11 +173,13 @@ class LessonStore:
         )
 
         def update(client: redis.Redis) -> bool:
-            client.sadd(MEMORY_PROJECTS_KEY, project)
+            project_list.add(client, project)
+            if set_aside_other_type(client, lessons_key, "hash"):
+                log.warning("project %s: its lessons are lost: other data lay there.", project)
             with client.pipeline(transaction=True) as pipeline:
                 while True:
                     pipeline.watch(index_key)
-                    index = parse_index(project, pipeline.get(index_key))
+                    index = self._parse_index(project, read_text(pipeline, index_key))
                     known = index.digests()
                     changed = change(index)
                     index.trim(self._limits)
@@ -179,8 +187,9 @@ class LessonStore:
                     pipeline.multi()
                     pipeline.set(index_key, index.to_json())
                     pipeline.set(head_key, summarize(index).to_json())
-                    if new := (digests - known) & data.keys():
-                        pipeline.hset(lessons_key, mapping={key: data[key] for key in new})
+                    # Known ones as well, whose stored bytes may be damaged.
+                    if taught := digests & data.keys():
+                        pipeline.hset(lessons_key, mapping={key: data[key] for key in taught})
                     if unused := known - digests:
                         pipeline.hdel(lessons_key, *unused)
                     try:
@@ -191,13 +200,19 @@ class LessonStore:
 
         return self._store.run("store lessons", update)
 
-
-def parse_index(project: str, data: bytes | str | None) -> LessonIndex:
-    try:
-        return LessonIndex.from_json(data)
-    except ValueError as error:
-        raise StoreError(
-            f"What project {project} learned cannot be read ({error}): another version of "
-            f"Firstpass may have written it. `python -m backend memory forget {project}` starts it "
-            "anew."
-        ) from error
+    def _parse_index(self, project: str, data: bytes | None) -> LessonIndex:
+        """Raises StoreError for other data, which is kept: an older release may read it."""
+        try:
+            index = LessonIndex.from_json(data)
+        except ValueError as error:
+            sentence = (
+                f"What project {project} learned cannot be read ({error!s:.200}): another version "
+                "of Firstpass may have written it. Predictions go without it, and corrections "
+                f"wait. `python -m backend memory forget {project}` starts it anew."
+            )
+            if self.unreadable.get(project) != sentence:
+                log.warning("%s", sentence)
+            self.unreadable[project] = sentence
+            raise StoreError(sentence) from error
+        self.unreadable.pop(project, None)
+        return index

@@ -7,6 +7,7 @@ from cachetools import LRUCache
 
 from backend.errors import SettingsError
 from backend.label_studio.project_settings import ProjectSettings
+from backend.log_once import WarnOnce
 from backend.store.keys import project_settings_key
 from backend.store.store import Store
 
@@ -22,6 +23,7 @@ class ProjectRegistry:
         self._store = store
         self._local: LRUCache[str, ProjectSettings] = LRUCache(MAX_LOCAL_PROJECTS)
         self._lock = threading.Lock()
+        self._warn_once = WarnOnce(log)
 
     def save(self, project: str, settings: ProjectSettings) -> None:
         """Store settings; unchanged ones are not written, since /setup precedes each prediction."""
@@ -39,6 +41,6 @@ class ProjectRegistry:
                 return ProjectSettings.from_extra_params(kept.decode())[0]
             except (SettingsError, UnicodeDecodeError) as error:
                 # Written by another release or program; the next /setup replaces it.
-                log.warning("kept settings of project %s cannot be used: %s", project, error)
+                self._warn_once(f"kept settings of project {project} cannot be used: {error}")
         with self._lock:
             return self._local.get(project, ProjectSettings())
