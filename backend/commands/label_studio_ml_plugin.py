@@ -18,6 +18,7 @@ from label_studio_ml.model import LabelStudioMLBase
 from backend.errors import SettingsError
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import is_handled
+from backend.log_setup import set_up_logging
 from backend.service import Service
 from backend.settings import Settings
 
@@ -82,7 +83,9 @@ class FirstpassModel(LabelStudioMLBase):
 
 def create() -> Flask:
     """label-studio-ml's Flask app for this annotator."""
-    service = Service(Settings.from_env())
+    settings = Settings.from_env()
+    set_up_logging(settings.log_level)
+    service = Service(settings)
     service.load_model()
     service.learning_worker.start()
     app: Flask = init_app(FirstpassModel.bound_to(service))

@@ -16,7 +16,7 @@ from hashlib import blake2b
 import redis
 
 from backend.errors import StoreError
-from backend.memory import project_list
+from backend.memory import lesson_log, project_list
 from backend.memory.lesson_index import AnnotationLessons, LessonIndex, LessonRef, Limits
 from backend.memory.project_summary import summarize
 from backend.store.foreign_data import read_fields, read_text, set_aside_other_type
@@ -34,6 +34,13 @@ class NewLesson:
     control: str
     page: int
     lesson: Lesson
+
+
+@dataclass(frozen=True)
+class IndexUpdate:
+    changed: bool  # what the change returned
+    index: LessonIndex  # as it is stored now
+    is_version_new: bool
 
 
 class LessonStore:
@@ -82,7 +89,14 @@ class LessonStore:
                 index.publish(time.time())
             return changed
 
-        return self._update_index(project, change, data)
+        update = self._update_index(project, change, data)
+        if update.changed:
+            labels = (label for ref in refs for label in ref.labels)
+            log.info("%s", lesson_log.taught_line(project, annotation, labels, update.index))
+        else:
+            log.info("%s", lesson_log.known_line(project, annotation))
+        self._log_version(project, update)
+        return update.changed
 
     def is_known(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
         """Whether `teach` would change nothing, so that the lessons need not be made."""
@@ -91,7 +105,9 @@ class LessonStore:
     def cancel(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
         """Drop the lessons of an annotation that was skipped; whether that changed anything."""
         taught = AnnotationLessons(updated_us, task, ())
-        return self._update_index(project, lambda index: index.cancel(annotation, taught))
+        update = self._update_index(project, lambda index: index.cancel(annotation, taught))
+        log.info("%s", lesson_log.skipped_line(project, annotation, update.changed))
+        return update.changed
 
     def delete(
         self, project: str, annotations: Iterable[str] = (), tasks: Iterable[str] = ()
@@ -103,7 +119,9 @@ class LessonStore:
             by_task = index.delete_tasks(tasks, now_s)
             return index.delete(annotations, now_s) or by_task
 
-        return self._update_index(project, change)
+        had_lessons = self._update_index(project, change).changed
+        log.info("%s", lesson_log.deleted_line(project, annotations, tasks, had_lessons))
+        return had_lessons
 
     def train(self, project: str, *, queued_as: str = "") -> bool:
         """Make a version of all lessons, which earlier events still in the queue will join."""
@@ -112,7 +130,11 @@ class LessonStore:
             index.trained = queued_as or index.trained
             return index.publish(time.time())
 
-        return self._update_index(project, change)
+        update = self._update_index(project, change)
+        if not update.changed:
+            log.info("%s", lesson_log.unchanged_line(project, update.index))
+        self._log_version(project, update)
+        return update.changed
 
     def forget(self, project: str) -> bool:
         """Delete all keys of the project; whether there were any."""
@@ -123,6 +145,7 @@ class LessonStore:
             return bool(client.delete(*keys))
 
         was_there = self._store.run("forget a project", change)
+        log.info("project %s: all that it learned is forgotten.", project)
         self.unreadable.pop(project, None)
         return was_there
 
@@ -162,17 +185,17 @@ class LessonStore:
         project: str,
         change: Callable[[LessonIndex], bool],
         data: Mapping[str, bytes] | None = None,
-    ) -> bool:
+    ) -> IndexUpdate:
         """Apply `change` to the index and store index, summary and lessons in one transaction.
 
-        `data`: bytes of new lessons by digest. Returns what `change` returned.
+        `data`: bytes of new lessons by digest.
         """
         data = data or {}
         index_key, lessons_key, head_key = (
             memory_key(project, part) for part in ("index", "lessons", "head")
         )
 
-        def update(client: redis.Redis) -> bool:
+        def update(client: redis.Redis) -> IndexUpdate:
             project_list.add(client, project)
             if set_aside_other_type(client, lessons_key, "hash"):
                 log.warning("project %s: its lessons are lost: other data lay there.", project)
@@ -180,7 +203,7 @@ class LessonStore:
                 while True:
                     pipeline.watch(index_key)
                     index = self._parse_index(project, read_text(pipeline, index_key))
-                    known = index.digests()
+                    known, last_number = index.digests(), index.last_number
                     changed = change(index)
                     index.trim(self._limits)
                     digests = index.digests()
@@ -196,9 +219,14 @@ class LessonStore:
                         execute_pipeline(pipeline)
                     except redis.WatchError:  # another worker changed the index meanwhile
                         continue
-                    return changed
+                    return IndexUpdate(changed, index, index.last_number > last_number)
 
         return self._store.run("store lessons", update)
+
+    @staticmethod
+    def _log_version(project: str, update: IndexUpdate) -> None:
+        if update.is_version_new:
+            log.info("%s", lesson_log.version_line(project, update.index.versions[-1]))
 
     def _parse_index(self, project: str, data: bytes | None) -> LessonIndex:
         """Raises StoreError for other data, which is kept: an older release may read it."""
