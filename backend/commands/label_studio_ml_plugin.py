@@ -35,13 +35,14 @@ class FirstpassModel(LabelStudioMLBase):
         return type(cls.__name__, (cls,), {"service": service})
 
     def setup(self) -> None:
-        version = self.service.annotator.version(self.project_settings(), str(self.project_id))
+        settings = self.project_settings()
+        self.service.projects.save(str(self.project_id), settings)  # for worker and commands
+        version = self.service.annotator.version(settings, str(self.project_id))
         self.set("model_version", version)
 
     def set_extra_params(self, extra_params: Any) -> None:
         """Store the extra params of /setup, as text for the framework, which stores no objects."""
-        settings, ignored = ProjectSettings.from_extra_params(extra_params)
-        self.service.projects.save(str(self.project_id), settings)  # read by the learning worker
+        _, ignored = ProjectSettings.from_extra_params(extra_params)
         for sentence in ignored:
             log.warning("project %s: %s", self.project_id, sentence)
         is_text = isinstance(extra_params, str)

@@ -179,12 +179,17 @@ class LabelStudio:
                 "to the address that answers itself."
             )
         if not response.ok:
-            raise LabelStudioError(
+            is_missing = response.status_code == 404
+            raise (NotFound if is_missing else LabelStudioError)(
                 f"Label Studio answers {method} {urlsplit(url).path} with {response.status_code} "
                 f"({_error_detail(response)}): "
-                + ("is LABEL_STUDIO_URL right?" if response.status_code == 404 else "see its log.")
+                + ("is LABEL_STUDIO_URL right?" if is_missing else "see its log.")
             )
         return response
+
+
+class NotFound(LabelStudioError):
+    """Label Studio answered 404."""
 
 
 class Unauthorized(LabelStudioError):

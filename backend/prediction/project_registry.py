@@ -33,6 +33,14 @@ class ProjectRegistry:
         if self._store.get_many([key]) != [value]:
             self._store.set_many({key: value})
 
+    def names(self) -> list[str]:
+        """All projects that were ever set up. Raises StoreError while the store is down."""
+        prefix = project_settings_key("").encode()
+        keys = self._store.run(
+            "list projects", lambda client: list(client.scan_iter(prefix + b"*", count=1000))
+        )
+        return sorted(key.removeprefix(prefix).decode(errors="replace") for key in keys)
+
     def settings_of(self, project: str) -> ProjectSettings:
         """The project's last settings; the defaults if there are none."""
         (kept,) = self._store.get_many([project_settings_key(project)])
