@@ -173,6 +173,7 @@ class Service:
             metrics=self.metrics,
             predicted_masks=self.predicted_masks,
             is_learning=self.is_learning,
+            training_wait_s=self.settings.training_wait_s,
         )
 
     def _register_counts(self) -> None:

@@ -15,12 +15,15 @@ from backend.errors import FirstpassError, RequestError, StoreError
 from backend.label_studio.controls import image_uris, labels_for, read_controls
 from backend.label_studio.webhook_events import (
     Annotation,
+    describe_event,
+    describe_project,
     is_handled,
     project_key,
     read_annotations,
 )
 from backend.learning.annotation_masks import taught_masks
 from backend.learning.event_queue import EventQueue, QueuedEvent
+from backend.learning.trainings import Trainings
 from backend.log_once import WarnOnce
 from backend.memory.lesson_store import LessonStore, NewLesson
 from backend.memory.predicted_masks import PredictedMasks
@@ -58,12 +61,14 @@ class LearningWorker:
     predicted_masks: PredictedMasks | None = None
     is_learning: bool = True  # False: only deletions are processed
     image_budget_s: float = 90.0  # for one image to wait for the model
+    training_wait_s: float = 0.0  # TRAINING_WAIT_S
     poll_s: float = 1.0  # between reads of the queue, which other workers fill as well
     counts: Counts = field(default_factory=new_counts)
 
     def __post_init__(self) -> None:
         self._store_failures: dict[str, int] = {}  # event id -> deliveries while the store was down
         self._warn_once = WarnOnce(log)
+        self._trainings = Trainings(self.lessons, self.training_wait_s)
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
 
@@ -93,6 +98,8 @@ class LearningWorker:
     def process_one(self) -> bool:
         """Process the next event; False if the queue is empty. Expected errors are logged."""
         queued = next(iter(self.queue.take(1)), None)
+        if self.is_learning:
+            self._trainings.finish_due()
         if queued is None:
             return False
         action = str(queued.event.get("action"))
@@ -207,7 +214,7 @@ class LearningWorker:
 
     def train(self, queued: QueuedEvent) -> None:
         if self.is_learning:
-            self.lessons.train(project_key(queued.event["project"]), queued_as=queued.id)
+            self._trainings.ask(project_key(queued.event["project"]), queued.id)
 
     def ignore(self, _queued: QueuedEvent) -> None:
         """For PROJECT_UPDATED and other events without masks."""
@@ -230,20 +237,3 @@ HANDLERS: dict[str, Callable[[LearningWorker, QueuedEvent], None]] = {
     "TASKS_DELETED": LearningWorker.forget_tasks,
     "START_TRAINING": LearningWorker.train,
 }
-
-
-def describe_project(event: Mapping[str, Any]) -> str:
-    project = event.get("project")
-    return f"project {project.get('id') if isinstance(project, Mapping) else '?'}"
-
-
-def describe_event(event: Mapping[str, Any]) -> str:
-    """Project, annotations and tasks of an event, for the log: "project 1, annotation 7"."""
-    parts = [describe_project(event)]
-    for key in ("annotation", "annotations", "tasks"):
-        items = event.get(key)
-        items = items if isinstance(items, list) else [items]
-        ids = [item.get("id") for item in items if isinstance(item, Mapping)]
-        if ids:
-            parts.append(f"{key} {', '.join(map(str, ids[:5]))}{' …' if len(ids) > 5 else ''}")
-    return ", ".join(parts)

@@ -15,8 +15,8 @@ from hashlib import blake2b
 
 import redis
 
-from backend.errors import StoreError
 from backend.memory import lesson_log, project_list
+from backend.memory.index_reader import IndexReader
 from backend.memory.lesson_index import AnnotationLessons, LessonIndex, LessonRef, Limits
 from backend.memory.project_summary import summarize
 from backend.store.foreign_data import read_fields, read_text, set_aside_other_type
@@ -51,7 +51,8 @@ class LessonStore:
         self._store = store
         self._learn_every = learn_every
         self._limits = limits or Limits()
-        self.unreadable: dict[str, str] = {}  # project -> why its index cannot be read, for /ready
+        self._indexes = IndexReader(store)
+        self.unreadable = self._indexes.unreadable
 
     # --- changes; all raise StoreError while the store is down
 
@@ -123,13 +124,30 @@ class LessonStore:
         log.info("%s", lesson_log.deleted_line(project, annotations, tasks, had_lessons))
         return had_lessons
 
-    def train(self, project: str, *, queued_as: str = "") -> bool:
-        """Make a version of all lessons, which earlier events still in the queue will join."""
+    def train(self, project: str) -> bool:
+        """Make a version of all lessons now; False if the newest one equals it."""
+        return self._train(project, lambda index: index.publish(time.time()))
+
+    def ask_version(self, project: str, *, queued_as: str, wait_s: float) -> None:
+        """Have a version made by the next annotation, or by `finish_training` after `wait_s`.
+
+        Earlier events that are still in the queue join it. `queued_as`: stream id of the event.
+        """
 
         def change(index: LessonIndex) -> bool:
-            index.trained = queued_as or index.trained
-            return index.publish(time.time())
+            index.ask_version(queued_as, time.time() + wait_s)
+            return False
 
+        self._update_index(project, change)
+        log.info("project %s: a version is asked for.", project)
+
+    def finish_training(self, project: str) -> bool:
+        """Make the version that was asked for, unless an annotation did; whether one was made."""
+        if not self.index(project).training_due_s:
+            return False
+        return self._train(project, lambda index: index.finish_training(time.time()))
+
+    def _train(self, project: str, change: Callable[[LessonIndex], bool]) -> bool:
         update = self._update_index(project, change)
         if not update.changed:
             log.info("%s", lesson_log.unchanged_line(project, update.index))
@@ -157,10 +175,7 @@ class LessonStore:
 
     def index(self, project: str) -> LessonIndex:
         """The index of a project, empty if it has no lessons."""
-        key = memory_key(project, "index")
-        return self._parse_index(
-            project, self._store.run("read a memory", lambda client: read_text(client, key))
-        )
+        return self._indexes.read(project)
 
     def lessons(self, project: str, refs: Sequence[LessonRef]) -> dict[str, Lesson]:
         """Lessons by digest; missing and damaged ones are left out, with a warning."""
@@ -202,7 +217,7 @@ class LessonStore:
             with client.pipeline(transaction=True) as pipeline:
                 while True:
                     pipeline.watch(index_key)
-                    index = self._parse_index(project, read_text(pipeline, index_key))
+                    index = self._indexes.parse(project, read_text(pipeline, index_key))
                     known, last_number = index.digests(), index.last_number
                     changed = change(index)
                     index.trim(self._limits)
@@ -227,20 +242,3 @@ class LessonStore:
     def _log_version(project: str, update: IndexUpdate) -> None:
         if update.is_version_new:
             log.info("%s", lesson_log.version_line(project, update.index.versions[-1]))
-
-    def _parse_index(self, project: str, data: bytes | None) -> LessonIndex:
-        """Raises StoreError for other data, which is kept: an older release may read it."""
-        try:
-            index = LessonIndex.from_json(data)
-        except ValueError as error:
-            sentence = (
-                f"What project {project} learned cannot be read ({error!s:.200}): another version "
-                "of Firstpass may have written it. Predictions go without it, and corrections "
-                f"wait. `python -m backend memory forget {project}` starts it anew."
-            )
-            if self.unreadable.get(project) != sentence:
-                log.warning("%s", sentence)
-            self.unreadable[project] = sentence
-            raise StoreError(sentence) from error
-        self.unreadable.pop(project, None)
-        return index

@@ -28,7 +28,7 @@ def teach_and_forget(service: RunningService, uri: str) -> None:
 def test_what_a_project_learns_and_forgets_is_logged_in_one_line_each(
     start, photo_uri, by_gunicorn
 ):
-    service = start(by_gunicorn=by_gunicorn, CLIP_PRETRAIND="x")
+    service = start(by_gunicorn=by_gunicorn, CLIP_PRETRAIND="x", TRAINING_WAIT_S="0")
     service.wait_until_ready()
     assert service.ask("POST", "/setup", json=SETUP).ok
     teach_and_forget(service, photo_uri)
