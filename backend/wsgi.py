@@ -33,6 +33,7 @@ def create(
     service = Service(settings)
     app = create_app(service)
     service.events  # noqa: B018, built before the first webhook arrives
+    service.key_check.try_later()
 
     def load() -> None:
         try:

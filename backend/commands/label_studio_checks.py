@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from backend.commands.installation import Check, Installation
 from backend.errors import LabelStudioError
 from backend.images.ssrf import is_public
-from backend.label_studio.client import LabelStudio
+from backend.label_studio.client import LabelStudio, Unauthorized
 from backend.label_studio.tokens import TOKEN_KINDS
 
 MAX_PROJECTS = 20  # listed; enough to find one that is connected
@@ -32,7 +32,7 @@ def check_label_studio(installation: Installation) -> Iterator[Check]:
     """Address, token, connection and network, each only if the check before it succeeded."""
     studio = installation.label_studio
     try:
-        release = str(studio.get_json("/api/version")["release"])
+        release = str(studio.get_public_json("/api/version")["release"])
         yield Check("Label Studio", True, f"{release} at {studio.url}")
     except (LabelStudioError, LookupError, TypeError) as error:
         is_own_container = installation.is_container and is_on_this_machine(studio)
@@ -50,8 +50,10 @@ def check_label_studio(installation: Installation) -> Iterator[Check]:
         webhook_urls = {row["url"] for row in studio.get_json("/api/webhooks/")}
     except LabelStudioError as error:
         # Without a token images on the web still work, but no uploaded ones.
-        ok = None if studio.key_kind == "none" else False
-        yield Check("token", ok, TOKEN_KINDS[studio.key_kind], str(error))
+        ok = None if studio.api_key is None else False
+        is_refused = studio.api_key is not None and isinstance(error, Unauthorized)
+        found = TOKEN_KINDS[studio.key_kind] + (", refused" if is_refused else "")
+        yield Check("token", ok, found, str(error))
     except (LookupError, TypeError) as error:
         found = f"answers unlike those of Label Studio 1.23 ({type(error).__name__}: {error})"
         yield Check("Label Studio API", False, found, "update Label Studio")

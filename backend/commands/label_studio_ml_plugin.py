@@ -87,6 +87,7 @@ def create() -> Flask:
     settings = Settings.from_env()
     set_up_logging(settings.log_level)
     service = Service(settings)
+    service.key_check.try_later()
     service.load_model()
     service.learning_worker.start()
     app: Flask = init_app(FirstpassModel.bound_to(service))

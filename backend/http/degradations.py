@@ -14,12 +14,8 @@ def degradations(service: Service) -> list[str]:
         found += model_degradations(service.annotator.describe())
         found += unused_lessons_warnings(service)
     found += service.lessons.unreadable.values()
-    if not service.settings.label_studio_api_key:
-        found.append(
-            "No LABEL_STUDIO_API_KEY: images uploaded to Label Studio can be read only where "
-            "its legacy tokens are on. Make a personal access token there under Account & "
-            "Settings, and set it."
-        )
+    if problem := service.key_check.problem:
+        found.append(problem)
     return found
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 
 from backend.errors import LabelStudioError, SettingsError
-from backend.label_studio.tokens import REMEDIES, AccessToken, token_kind
+from backend.label_studio.tokens import REMEDIES, TOKEN_KINDS, AccessToken, token_kind
 from backend.label_studio.url_origin import may_share_credentials, origin
 
 FAILURE_CACHE_S = 5.0  # a failed token exchange is not repeated for so long: a batch asks often
@@ -44,20 +44,29 @@ class LabelStudio:
                     f"LABEL_STUDIO_URL {self.url!r} cannot be used: {error}."
                 ) from error
 
-    def update_from_setup(self, hostname: object, access_token: object) -> None:
+    def update_from_setup(self, hostname: object, access_token: object) -> bool:
         """Store the public host name and the token that Label Studio sends in /setup.
+
+        True if `api_key` is another one now.
 
         Anyone who reaches our port can send a /setup. So the name never becomes an address that we
         request, and the token is used only if none is configured, for the configured URL alone.
         """
+        before = self.api_key
         if isinstance(hostname, str):
             self._setup_hostname = hostname.strip().rstrip("/") or None
         if isinstance(access_token, str):
             self._setup_token = access_token.strip() or None
+        return self.api_key != before
 
     @property
     def api_key(self) -> str | None:
         return self._configured_key or self._setup_token
+
+    @property
+    def is_key_configured(self) -> bool:
+        """Whether the key is of our own settings, and not of a /setup."""
+        return self._configured_key is not None
 
     @property
     def key_kind(self) -> str:
@@ -122,6 +131,10 @@ class LabelStudio:
     def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         return _parse_json(self._request("GET", path, params=params))
 
+    def get_public_json(self, path: str) -> Any:
+        """JSON of a path that wants no token, so that a refused one does not hide the answer."""
+        return _parse_json(self._send("GET", path, {}))
+
     def _current_token(self) -> str:
         with self._exchange_lock:
             now_s = self._clock()
@@ -169,9 +182,11 @@ class LabelStudio:
                 "or set LABEL_STUDIO_URL to where this machine reaches it."
             ) from error
         if response.status_code == 401:
+            if self.api_key is None:
+                raise Unauthorized(f"Label Studio wants a token, and {REMEDIES['none']}.")
             raise Unauthorized(
-                f"Label Studio refuses the token ({_error_detail(response)}): "
-                f"{REMEDIES[self.key_kind]}."
+                f"Label Studio refuses the {TOKEN_KINDS[self.key_kind]} "
+                f"({_error_detail(response)}): {REMEDIES[self.key_kind]}."
             )
         if response.is_redirect:
             raise LabelStudioError(

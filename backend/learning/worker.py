@@ -33,6 +33,7 @@ from backend.prediction.page_loader import PageLoader
 from backend.prediction.predict_request import MaskTarget
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.project_registry import ProjectRegistry
+from backend.recent_failures import RecentFailures
 from model import ModelError, Segmenter
 
 MAX_DELIVERIES = 3  # at the third an event is dropped: it failed, or crashed its worker, twice
@@ -58,6 +59,7 @@ class LearningWorker:
     lessons: LessonStore
     projects: ProjectRegistry
     metrics: Metrics
+    failures: RecentFailures
     predicted_masks: PredictedMasks | None = None
     is_learning: bool = True  # False: only deletions are processed
     image_budget_s: float = 90.0  # for one image to wait for the model
@@ -118,13 +120,13 @@ class LearningWorker:
             self._warn_once(f"Corrections of {describe_project(queued.event)} wait: {error}")
             self.counts.add(failures=1)
         except (RequestError, ModelError) as error:
-            self._report_failure(f"{what} is set aside", error, set_aside=1)
+            self._report_failure(f"{what} is set aside", error, queued, set_aside=1)
             self._finish(queued)
         except FirstpassError as error:
-            self._report_failure(f"{what} comes again", error)
+            self._report_failure(f"{what} comes again", error, queued)
         except Exception as error:
             log.error("%s: unexpected error", what, exc_info=error)
-            self._report_failure(f"{what} comes again", error)
+            self._report_failure(f"{what} comes again", error, queued)
         else:
             self._finish(queued)
             self.counts.add(events=1)
@@ -143,7 +145,7 @@ class LearningWorker:
                 self.learn_annotation(annotation, queued)
             except (RequestError, ModelError) as error:
                 what = f"annotation {annotation.id} of task {annotation.task_id}"
-                self._report_failure(f"{what} is set aside", error, set_aside=1)
+                self._report_failure(f"{what} is set aside", error, queued, set_aside=1)
             except FirstpassError as error:
                 transient_error = error
         if transient_error is not None:
@@ -223,9 +225,17 @@ class LearningWorker:
         self.queue.acknowledge([queued.id])
         self._store_failures.pop(queued.id, None)
 
-    def _report_failure(self, what: str, error: Exception, set_aside: int = 0) -> None:
+    def _report_failure(
+        self, what: str, error: Exception, queued: QueuedEvent, set_aside: int = 0
+    ) -> None:
         expected = isinstance(error, FirstpassError | ModelError)
         log.warning("%s: %s", what, error if expected else f"unexpected {error!r}")
+        project = queued.event.get("project")
+        key = project_key(project) if isinstance(project, Mapping) and "id" in project else "?"
+        code = (
+            error.code if isinstance(error, FirstpassError) else "model" if expected else "internal"
+        )
+        self.failures.add(key, "learn", code, f"{what}: {error}" if expected else what)
         self.counts.add(failures=1, set_aside=set_aside)
 
 

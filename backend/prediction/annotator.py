@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from backend.errors import OutOfTime
 from backend.label_studio.controls import read_controls
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.smart_prompts import read_prompts
@@ -21,11 +22,12 @@ from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import (
     PredictionItem,
     error_item,
-    log_failures,
     prediction_item,
+    report_failures,
 )
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.task_painter import TaskPainter
+from backend.recent_failures import RecentFailures
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Annotator:
     resolve_context: ContextResolver
     painter: TaskPainter
     metrics: Metrics
+    failures: RecentFailures
     budget_s: float  # of one request
     parallel_tasks: int  # of one request; one loads its image while another is in the model
     active_versions: ActiveVersions | None  # None: lessons are not used
@@ -71,7 +74,7 @@ class Annotator:
             )
 
         items = self.predict_tasks(tasks, make_request, version)
-        log_failures(tasks, items)
+        report_failures(project_id, tasks, items, self.failures)
         return items
 
     def predict_tasks(
@@ -86,6 +89,8 @@ class Annotator:
         def predict_task(task: Any) -> PredictionItem:
             try:
                 regions = self.painter.paint(task, request)
+            except OutOfTime:
+                return error_item(task, request.out_of_time(), version, self.metrics)
             except Exception as error:
                 return error_item(task, error, version, self.metrics)
             self.metrics.tasks.labels("painted" if regions else "empty").inc()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import Overloaded
+from backend.errors import OutOfTime
 from backend.label_studio.controls import Control, LabelSpec
 from backend.label_studio.smart_prompts import Prompt
 from backend.prediction.project_context import ProjectContext
@@ -28,12 +28,15 @@ class PredictRequest:
         return max(self.deadline_s - time.monotonic(), 0.0)
 
     def check_time(self) -> None:
-        """Raise Overloaded after the deadline."""
+        """Raise OutOfTime after the deadline."""
         if time.monotonic() > self.deadline_s:
-            raise Overloaded(
-                f"Not begun within {self.budget_s:g} s (PREDICT_BUDGET_S): "
-                "ask for this task again, or for fewer tasks at once."
-            )
+            raise self.out_of_time()
+
+    def out_of_time(self) -> OutOfTime:
+        return OutOfTime(
+            f"Not answered within {self.budget_s:g} s, the time for one request "
+            "(PREDICT_BUDGET_S): ask for this task again, or for fewer tasks at once."
+        )
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.errors import FirstpassError
+from backend.errors import FirstpassError, Overloaded
 from backend.metrics import Metrics
+from backend.recent_failures import RecentFailures
 from model import ModelError
 
 PredictionItem = dict[str, Any]
@@ -31,21 +32,34 @@ def error_item(task: Any, error: Exception, version: str, metrics: Metrics) -> P
     return {"error": {"code": code, "message": message}, "model_version": version}
 
 
-def log_failures(tasks: Sequence[Any], prediction_items: Sequence[Mapping[str, Any]]) -> None:
-    """Log one line for each error code, with the first task and the number of others."""
+def report_failures(
+    project: str,
+    tasks: Sequence[Any],
+    items: Sequence[Mapping[str, Any]],
+    failures: RecentFailures,
+) -> None:
+    """Note the failed items for /ready, and log one line for each error code."""
     kinds: dict[str, list[int]] = {}
-    for index, item in enumerate(prediction_items):
+    for index, item in enumerate(items):
         if "error" in item:
             kinds.setdefault(item["error"]["code"], []).append(index)
     for code, indices in kinds.items():
-        first = indices[0]
-        others = f" (and {len(indices) - 1} more: {code})" if len(indices) > 1 else ""
-        log.warning(
-            "task %s: %s%s",
-            task_id_of(tasks[first]),
-            prediction_items[first]["error"]["message"],
-            others,
+        task, message = task_id_of(tasks[indices[0]]), items[indices[0]]["error"]["message"]
+        failures.add(project, "predict", code, message, task=task, count=len(indices))
+        log.warning("%s", failure_line(project, task, code, message, len(indices), len(items)))
+
+
+def failure_line(
+    project: str, task: Any, code: str, message: str, n_failed: int, n_tasks: int
+) -> str:
+    """A sentence on the tasks of one request that failed for one reason; `task` is the first."""
+    if code == Overloaded.code and n_tasks > 1:
+        return (
+            f"project {project}: {n_failed} of {n_tasks} tasks were not answered, and are without "
+            f"predictions until Label Studio asks for them again: {message}"
         )
+    others = f" ({n_failed - 1} more tasks failed likewise)" if n_failed > 1 else ""
+    return f"project {project}, task {task}: {message}{others}"
 
 
 def task_id_of(task: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.errors import Overloaded, RequestError
+from backend.errors import RequestError
 from backend.label_studio.controls import image_uris, labels_for
 from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
 from backend.masks.regions import encode_regions
@@ -124,13 +124,13 @@ class TaskPainter:
 
     @contextmanager
     def segment_slot(self, request: PredictRequest) -> Iterator[None]:
-        """Wait for a free slot. Raises Overloaded at the request's deadline.
+        """Wait for a free slot. Raises OutOfTime at the request's deadline.
 
         Refinement uses all cores, and memory for each class and pixel, so its parallelism is
         limited.
         """
         if not self.segment_slots.acquire(timeout=request.left_s):
-            raise Overloaded(f"The model did not reach this image within {request.budget_s:g} s.")
+            raise request.out_of_time()
         try:
             yield
         finally:

@@ -8,7 +8,9 @@ import pytest
 from backend.commands.installation import Check, Installation
 from backend.commands.label_studio_checks import check_label_studio
 from backend.label_studio.client import LabelStudio
-from tests.support.fake_label_studio import LEGACY, PERSONAL, WHOAMI, as_json, connect_backend
+from tests.support.fake_label_studio import LEGACY, PERSONAL, WHOAMI, as_json, connect_backend, jwt
+
+REVOKED = jwt(token_type="refresh", exp=8102577163, iat=1795377163, jti="another", user_id="1")
 
 
 def found_by(installation: Installation, name: str) -> Check:
@@ -44,10 +46,11 @@ def test_another_program_at_the_address_is_told(installation, studio):
     ("api_key", "ok", "kind", "remedy"),
     [
         (PERSONAL, True, "personal access token of admin@example.com", ""),
-        (None, None, "no token", "LABEL_STUDIO_API_KEY"),  # images on the web need none
-        (LEGACY, False, "legacy token", "legacy tokens are off"),
+        (None, None, "none given", "LABEL_STUDIO_API_KEY"),  # images on the web need none
+        (LEGACY, False, "legacy token, refused", "legacy tokens are off"),
+        (REVOKED, False, "personal access token, refused", "was revoked"),
         (PERSONAL.rpartition(".")[0], False, "without its end", "without its last part"),
-        ("hunter2", False, "no known kind", "neither"),
+        ("hunter2", False, "no known kind, refused", "neither"),
     ],
 )
 def test_the_token_is_named_and_tried(installation, studio, api_key, ok, kind, remedy):

@@ -155,7 +155,7 @@ def test_a_file_teaches_a_project_that_label_studio_alone_knows(run, memory, exp
 def test_a_project_that_nobody_knows_is_refused(run, memory, exported, studio):
     for variables, words in (
         ({"LABEL_STUDIO_URL": studio.url, **TOKEN}, "has no project 57"),
-        ({"LABEL_STUDIO_URL": studio.url}, "it needs a token"),
+        ({"LABEL_STUDIO_URL": studio.url}, "no token is given"),
         ({}, "connect the model to the project first"),
     ):
         code, _, said = run("import", "57", str(exported), **variables)
