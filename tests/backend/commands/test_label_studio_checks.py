@@ -69,6 +69,12 @@ def test_answers_of_another_api_are_a_finding_not_a_crash(installation, studio):
     assert found.remedy == "update Label Studio"
 
 
+def test_projects_that_cannot_be_listed_do_not_make_the_token_a_refused_one(installation, studio):
+    studio.pages["/api/projects/"] = as_json({"detail": "a bug"}, 500)
+    assert found_by(installation, "token").ok is True
+    assert "500" in found_by(installation, "Label Studio API").remedy
+
+
 GUARD = ("ML_BLOCK_LOCAL_IP=false", "SSRF_PROTECTION_ENABLED=false", "USE_DEFAULT_BANNED_SUBNETS")
 
 
