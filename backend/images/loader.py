@@ -27,6 +27,7 @@ from backend.images.download import (
     Downloader,
     EncodedImage,
     UnexpectedStatus,
+    is_local_files,
     normalize_url,
     too_large,
 )
@@ -128,8 +129,8 @@ class ImageLoader:
             return self.download.get(self.label_studio.url_of(path), request.auth)
         except UnexpectedStatus as error:
             raise ImageNotFound(
-                f"Label Studio cannot open {request.uri[:100]!r} ({error}): connect its bucket to "
-                "the project under Settings > Cloud Storage, and check that the file is there."
+                f"Label Studio cannot open {request.uri[:100]!r}: {error} Its bucket must be "
+                "connected to the project under Settings > Cloud Storage, and the file be there."
             ) from error
 
     def _fetch_data_uri(self, request: ImageRequest) -> EncodedImage:
@@ -171,7 +172,7 @@ class ImageLoader:
     def _fetch_label_studio(self, url: str, request: ImageRequest) -> EncodedImage:
         """For a URL of Label Studio: its local files are read from this machine's disk if there."""
         parts = urlsplit(url)
-        if parts.path.rstrip("/").endswith("/data/local-files"):
+        if is_local_files(parts.path):
             # As in Label Studio's own view: decoded once, the last value counts, always relative.
             named = parse_qs(parts.query).get("d", [""])[-1]
             file = self._path_below_root(named.lstrip("/"))

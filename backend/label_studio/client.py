@@ -9,10 +9,16 @@ from urllib.parse import urlsplit
 import requests
 
 from backend.errors import LabelStudioError, SettingsError
+from backend.label_studio.error_text import error_text
 from backend.label_studio.tokens import REMEDIES, TOKEN_KINDS, AccessToken, token_kind
 from backend.label_studio.url_origin import may_share_credentials, origin
 
 FAILURE_CACHE_S = 5.0  # a failed token exchange is not repeated for so long: a batch asks often
+
+HINTS = {
+    403: "use the token of a user who may see this.",
+    404: "is LABEL_STUDIO_URL right?",
+}
 
 
 class LabelStudio:
@@ -194,11 +200,10 @@ class LabelStudio:
                 "to the address that answers itself."
             )
         if not response.ok:
-            is_missing = response.status_code == 404
-            raise (NotFound if is_missing else LabelStudioError)(
-                f"Label Studio answers {method} {urlsplit(url).path} with {response.status_code} "
-                f"({_error_detail(response)}): "
-                + ("is LABEL_STUDIO_URL right?" if is_missing else "see its log.")
+            status = response.status_code
+            raise (NotFound if status == 404 else LabelStudioError)(
+                f"Label Studio answers {method} {urlsplit(url).path} with {status} "
+                f"({_error_detail(response)}): {HINTS.get(status, 'see its log.')}"
             )
         return response
 
@@ -227,9 +232,6 @@ def _parse_json(response: requests.Response) -> Any:
 
 
 def _error_detail(response: requests.Response) -> str:
-    """Label Studio's own message for an error, at most 200 characters."""
-    try:
-        answer = response.json()
-        return str(answer.get("validation_errors") or answer["detail"])[:200]
-    except (ValueError, KeyError, AttributeError):
-        return response.reason or "no reason given"
+    """Label Studio's own words on an error, or else the reason of its status."""
+    said = error_text(response.headers.get("content-type", ""), response.content)
+    return said or response.reason or "no reason given"

@@ -1,0 +1,48 @@
+"""What a server says of an error in the body of its answer, as plain text for our messages."""
+
+import html
+import json
+import re
+from typing import Any
+
+MAX_BODY_BYTES = 8192  # of which the text is taken
+MAX_CHARS = 300  # of the text
+KEYS = ("validation_errors", "detail", "error", "message")  # of Label Studio's JSON, best first
+# What Django REST framework says to any request that it refuses: it names no cause.
+UNSPECIFIC = (
+    "You do not have permission to perform this action.",
+    "Authentication credentials were not provided.",
+    "Not found.",
+)
+PAGE = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
+TAG = re.compile(r"<[^>]*>")
+
+
+def error_text(content_type: str, body: bytes) -> str:
+    """One line of at most MAX_CHARS; "" for web pages, other media, and what names no cause."""
+    kind = content_type.partition(";")[0].strip().lower()
+    body = body[:MAX_BODY_BYTES]
+    is_text = not kind or kind.startswith("text/") or kind.endswith(("json", "xml"))
+    if not is_text or PAGE.search(body):
+        return ""
+    text = body.decode(errors="replace")
+    if kind.endswith("json"):
+        text = json_error_text(text)
+    elif not kind.endswith("plain"):  # Label Studio calls its plain sentences text/html
+        text = html.unescape(TAG.sub(" ", text))
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return "" if line in UNSPECIFIC else line[:MAX_CHARS]
+
+
+def json_error_text(text: str) -> str:
+    """The message in a JSON object of an error; all of the text if it is another."""
+    try:
+        found: Any = json.loads(text)
+        if not isinstance(found, dict):
+            return text
+        message = next((found[key] for key in KEYS if found.get(key)), "")
+        if isinstance(found.get("detail"), str) and found.get("error"):
+            message = f"{found['error']}: {found['detail']}"  # of a storage that cannot be opened
+        return message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
