@@ -54,7 +54,10 @@ def show_lessons(lessons: LessonStore, options: argparse.Namespace) -> str:
 
 
 def project_line(lessons: LessonStore, name: str) -> str:
-    index = lessons.index(name)
+    try:
+        index = lessons.index(name)
+    except StoreError as error:
+        return f"{name:<24} {error}"
     count = sum(bool(one.lessons) for one in index.annotations.values())
     return f"{name:<24} {count} annotations, {len(index.versions)} versions"
 

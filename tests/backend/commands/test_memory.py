@@ -8,6 +8,7 @@ from backend.errors import SettingsError
 from backend.http.app import create_app
 from backend.memory.export_file import export_lessons, import_lessons, read_export
 from backend.memory.lesson_store import LessonStore, NewLesson
+from backend.store.keys import memory_key
 from backend.store.store import open_store
 from model import SegmentSettings, TaughtMask, Vocabulary
 from tests.support.fake_label_studio import LEGACY, as_json
@@ -75,6 +76,16 @@ def test_show_lists_projects_labels_and_versions(run, memory):
     assert f"version {memory.index('7.100').versions[1].name}" in said
     assert "0 changed annotations wait" in said
     assert run("show", "8")[0] == 1
+
+
+def test_a_project_that_cannot_be_read_hides_no_other_one(run, memory, data_store):
+    memory.teach("8.100", "1", "t", 1, [])
+    data_store.set_many({memory_key("8.100", "index"): b"nonsense"})
+    code, said, _ = run("show")
+    assert code == 0
+    assert "7.100                    3 annotations" in said
+    assert "What project 8.100 learned cannot be read" in said
+    assert run("forget", "8")[1] == "project 8.100: forgotten\n"
 
 
 def test_a_file_brings_a_forgotten_project_back_as_it_was(run, memory, tmp_path):
