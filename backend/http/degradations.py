@@ -13,7 +13,7 @@ def degradations(service: Service) -> list[str]:
     if service.is_model_loaded:
         found += model_degradations(service.annotator.describe())
         found += unused_lessons_warnings(service)
-    found += service.lessons.unreadable.values()
+    found += list(service.lessons.unreadable.values())  # other threads change it
     if problem := service.key_check.problem:
         found.append(problem)
     return found
