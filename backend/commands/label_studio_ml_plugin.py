@@ -36,7 +36,8 @@ class FirstpassModel(LabelStudioMLBase):
 
     def setup(self) -> None:
         settings = self.project_settings()
-        self.service.projects.save(str(self.project_id), settings)  # for worker and commands
+        if self.project_id:  # for the learning worker, and for commands that name the project
+            self.service.projects.save(str(self.project_id), settings)
         version = self.service.annotator.version(settings, str(self.project_id))
         self.set("model_version", version)
 
