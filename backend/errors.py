@@ -10,7 +10,8 @@ FirstpassError
 │   ├── ImageForbidden    its host, folder or token is not allowed
 │   ├── ImageTooLarge     more bytes or pixels than the limits
 │   └── ImageBroken       bytes that no decoder reads
-├── Overloaded            no time or no room left; the same request may succeed later
+├── Overloaded            no room left; the same request may succeed later
+│   └── OutOfTime         not done within the time for it
 ├── LabelStudioError      Label Studio cannot be reached or refuses the token
 └── StoreError            Redis cannot be used
 """
@@ -64,6 +65,10 @@ class ImageBroken(ImageError):
 class Overloaded(FirstpassError):
     code = "overloaded"
     http_status = 503
+
+
+class OutOfTime(Overloaded):
+    pass
 
 
 class LabelStudioError(FirstpassError):

@@ -1,8 +1,10 @@
-"""URLs for messages and logs, without the secrets that they may contain."""
+"""URLs for messages and logs, alone or in a text, without the secrets that they may contain."""
 
 import re
 
 MAX_SHOWN_CHARS = 200
+URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
+QUERY_IN_TEXT = re.compile(r"\?[^\s?=]+=\S*")  # of a path without a host, too
 
 
 def redact_url(url: str) -> str:
@@ -21,3 +23,8 @@ def redact_url(url: str) -> str:
     host = authority.rpartition("@")[2]
     path = re.split("[?#]", tail, maxsplit=1)[0]
     return f"{scheme}{separator}{host}{path}"[:MAX_SHOWN_CHARS]
+
+
+def redact_urls(text: str) -> str:
+    """The text with each URL in it as by `redact_url`, and each path in it without its query."""
+    return QUERY_IN_TEXT.sub("", URL_IN_TEXT.sub(lambda url: redact_url(url[0]), text))

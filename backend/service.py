@@ -13,6 +13,7 @@ from typing import cast
 from backend.concurrency import Concurrency
 from backend.images.loader import ImageConfig, ImageLoader
 from backend.label_studio.client import LabelStudio
+from backend.label_studio.key_check import KeyCheck
 from backend.learning.event_queue import EventQueue
 from backend.learning.lesson_maker import LessonMaker
 from backend.learning.worker import LearningWorker
@@ -28,6 +29,7 @@ from backend.prediction.project_context import ContextResolver
 from backend.prediction.project_registry import ProjectRegistry
 from backend.prediction.task_painter import TaskPainter
 from backend.prediction.text_cache import CachedTextEncoder
+from backend.recent_failures import RecentFailures
 from backend.settings import Settings
 from backend.store.store import Store, open_store
 from model import CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
@@ -53,6 +55,14 @@ class Service:
         return LabelStudio(
             self.settings.label_studio_url, self.settings.label_studio_api_key or None
         )
+
+    @cached_property
+    def key_check(self) -> KeyCheck:
+        return KeyCheck(self.label_studio)
+
+    @cached_property
+    def failures(self) -> RecentFailures:
+        return RecentFailures()
 
     @cached_property
     def projects(self) -> ProjectRegistry:
@@ -157,6 +167,7 @@ class Service:
             resolve_context=self.resolve_context,
             painter=painter,
             metrics=self.metrics,
+            failures=self.failures,
             budget_s=self.settings.predict_budget_s,
             parallel_tasks=self.concurrency.parallel_tasks,
             active_versions=self.active_versions,
@@ -171,12 +182,15 @@ class Service:
                 pages=self.pages,
                 projects=self.projects,
                 metrics=self.metrics,
+                failures=self.failures,
                 predicted_masks=self.predicted_masks,
             ),
             queue=self.events,
             lessons=self.lessons,
+            failures=self.failures,
             predicted_masks=self.predicted_masks,
             is_learning=self.is_learning,
+            training_wait_s=self.settings.training_wait_s,
         )
 
     def _register_counts(self) -> None:

@@ -113,6 +113,11 @@ class Settings(BaseModel):
         5,
         "changed annotations after which predictions use them; Start Training does so at once",
     )
+    training_wait_s: Annotated[float, Field(ge=0, le=60)] = variable(
+        "TRAINING_WAIT_S",
+        3.0,
+        "how long Start Training waits for an annotation that is on its way, in seconds",
+    )
     feature_cache_mb: Annotated[int, Field(ge=0, le=1_000_000)] = variable(
         "FEATURE_CACHE_MB",
         256,

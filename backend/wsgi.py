@@ -8,8 +8,9 @@ from flask import Flask
 
 from backend.http.app import create_app
 from backend.http.warm_up import warm_up
+from backend.log_setup import set_up_logging
 from backend.service import Service
-from backend.settings import Settings
+from backend.settings import Settings, likely_typos
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,15 @@ def create(
     The model is loaded in a thread, so that /health answers at once. The thread calls `on_ready`
     or `on_failure` when it is done.
     """
-    service = Service(settings or Settings.from_env())
+    if settings is None:  # started by gunicorn alone
+        settings = Settings.from_env()
+        set_up_logging(settings.log_level)
+        for sentence in likely_typos():
+            log.warning("%s", sentence)
+    service = Service(settings)
     app = create_app(service)
     service.events  # noqa: B018, built before the first webhook arrives
+    service.key_check.try_later()
 
     def load() -> None:
         try:

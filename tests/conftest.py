@@ -69,8 +69,8 @@ def start(tiny_checkpoint, tmp_path) -> Iterator[Callable[..., RunningService]]:
     """Start the service with these variables; it is stopped at the end of the test."""
     started = []
 
-    def start(**environment: str) -> RunningService:
-        started.append(start_service(tmp_path, tiny_checkpoint, **environment))
+    def start(*, by_gunicorn: bool = False, **environment: str) -> RunningService:
+        started.append(start_service(tmp_path, tiny_checkpoint, by_gunicorn, **environment))
         return started[-1]
 
     yield start

@@ -50,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
     doctor.set_defaults(run=run_doctor)
+    doctor.add_argument("--project", type=int, metavar="N", help="look at this project alone")
     return root
 
 
@@ -127,10 +128,11 @@ def run_predict(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def run_doctor(settings: Settings, _options: argparse.Namespace) -> int:
+def run_doctor(settings: Settings, options: argparse.Namespace) -> int:
     from backend.commands.doctor import check_installation
 
-    checks = check_installation(settings)
+    project = None if options.project is None else str(options.project)
+    checks = check_installation(settings, project)
     for check in checks:
         sign = {True: "ok  ", False: "FAIL", None: "?   "}[check.ok]
         print(f"{sign}  {check.name}: {check.found}")

@@ -1,6 +1,7 @@
 """`python -m backend doctor`: checks an installation; each finding comes with its remedy."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from backend.commands.installation import Check, Installation
@@ -27,11 +28,11 @@ CHECKS: Checks = (
 )
 
 
-def check_installation(settings: Settings) -> list[Check]:
+def check_installation(settings: Settings, project: str | None = None) -> list[Check]:
     """All findings for these settings; the parts are built as the service builds them."""
     service = Service(settings)
     try:
-        return run_checks(installation_of(service))
+        return run_checks(replace(installation_of(service), project=project))
     finally:
         service.store.close()
 

@@ -29,3 +29,4 @@ class Installation:
     local_root: Path | None
     label_studio: LabelStudio
     is_container: bool = False
+    project: str | None = None  # number of the one to look at; None: of all, in one line

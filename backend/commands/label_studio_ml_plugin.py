@@ -19,6 +19,7 @@ from backend.errors import SettingsError
 from backend.label_studio.config_digest import config_digest
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import is_handled
+from backend.log_setup import set_up_logging
 from backend.service import Service
 from backend.settings import Settings
 
@@ -35,17 +36,16 @@ class FirstpassModel(LabelStudioMLBase):
         return type(cls.__name__, (cls,), {"service": service})
 
     def setup(self) -> None:
-        version = self.service.annotator.version(
-            self.project_settings(), str(self.project_id), self.label_config or ""
-        )
+        settings, label_config = self.project_settings(), self.label_config or ""
+        project = str(self.project_id)
+        if project:  # for the learning worker, and for commands that name the project
+            self.service.projects.save(project, settings, config_digest(label_config))
+        version = self.service.annotator.version(settings, project, label_config)
         self.set("model_version", version)
 
     def set_extra_params(self, extra_params: Any) -> None:
         """Store the extra params of /setup, as text for the framework, which stores no objects."""
-        settings, ignored = ProjectSettings.from_extra_params(extra_params)
-        digest = config_digest(self.label_config or "")
-        # The learning worker reads it.
-        self.service.projects.save(str(self.project_id), settings, digest)
+        _, ignored = ProjectSettings.from_extra_params(extra_params)
         for sentence in ignored:
             log.warning("project %s: %s", self.project_id, sentence)
         is_text = isinstance(extra_params, str)
@@ -87,7 +87,10 @@ class FirstpassModel(LabelStudioMLBase):
 
 def create() -> Flask:
     """label-studio-ml's Flask app for this annotator."""
-    service = Service(Settings.from_env())
+    settings = Settings.from_env()
+    set_up_logging(settings.log_level)
+    service = Service(settings)
+    service.key_check.try_later()
     service.load_model()
     service.learning_worker.start()
     app: Flask = init_app(FirstpassModel.bound_to(service))

@@ -4,6 +4,7 @@ import argparse
 import datetime
 from collections.abc import Callable
 
+from backend.commands.project_name import find_project, require_project
 from backend.errors import SettingsError, StoreError
 from backend.memory.export_file import export_lessons, import_lessons
 from backend.memory.lesson_store import LessonStore
@@ -16,24 +17,16 @@ def run_verb(service: Service, options: argparse.Namespace) -> str:
         if not service.store.is_up():
             raise StoreError(service.store.describe()["degraded"])
         if options.project is not None:
-            options.project = resolve_project_name(service.lessons, options.project)
+            # What is read for the first time may be known to Label Studio alone.
+            is_import = options.verb == "import"
+            options.project = (
+                require_project(service, options.project)
+                if is_import
+                else find_project(service, options.project) or options.project
+            )
         return VERBS[options.verb](service.lessons, options)
     finally:
         service.store.close()
-
-
-def resolve_project_name(lessons: LessonStore, name: str) -> str:
-    """The full name "<id>.<second>" of a project given by its id; an unknown name as it is.
-
-    Raises SettingsError if several projects have this id.
-    """
-    known = lessons.projects()
-    matches = [project for project in known if project.split(".")[0] == name]
-    if name in known or not matches:
-        return name
-    if len(matches) > 1:
-        raise SettingsError(f"Project {name} may be {' or '.join(matches)}: name one of them.")
-    return matches[0]
 
 
 def show_lessons(lessons: LessonStore, options: argparse.Namespace) -> str:
@@ -61,7 +54,10 @@ def show_lessons(lessons: LessonStore, options: argparse.Namespace) -> str:
 
 
 def project_line(lessons: LessonStore, name: str) -> str:
-    index = lessons.index(name)
+    try:
+        index = lessons.index(name)
+    except StoreError as error:
+        return f"{name:<24} {error}"
     count = sum(bool(one.lessons) for one in index.annotations.values())
     return f"{name:<24} {count} annotations, {len(index.versions)} versions"
 

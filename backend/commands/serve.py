@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from typing import Any
 
 from flask import Flask
@@ -11,6 +10,7 @@ from gunicorn.arbiter import Arbiter
 
 from backend.commands.listen_address import bracket_ipv6, check_bind
 from backend.errors import SettingsError
+from backend.log_setup import set_up_logging
 from backend.settings import Settings, likely_typos
 
 log = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ class GunicornServer(BaseApplication):
         )
 
 
-def stop_server(error: Exception) -> None:
-    """Print why the model cannot be loaded and exit; else gunicorn restarts the worker forever."""
-    print(f"\nFirstpass cannot start: {error}\n", file=sys.stderr, flush=True)
+def stop_server(_error: Exception) -> None:
+    """Exit when the model cannot be loaded, which is logged; else gunicorn restarts forever."""
+    logging.shutdown()
     os._exit(Arbiter.APP_LOAD_ERROR)
 
 
@@ -75,14 +75,3 @@ def check_address_is_free(settings: Settings) -> None:
             "Set HOST to an address of this machine and PORT to a free one, "
             f"such as PORT={settings.port + 1}."
         ) from error
-
-
-def set_up_logging(level: str) -> None:
-    """Log at this level; from libraries only what is a warning or worse.
-
-    Below that, HTTP libraries write every URL with its query, which may hold a signature.
-    """
-    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger().setLevel("ERROR" if level == "error" else "WARNING")
-    for name in ("backend", "model"):
-        logging.getLogger(name).setLevel(level.upper())

@@ -1,14 +1,17 @@
 """What the routes of one Flask app share: the service, a limit on predictions, background tasks."""
 
+import logging
 import threading
 from dataclasses import dataclass, field
 
 from flask import current_app
 
 from backend.concurrency import Concurrency
-from backend.http.log_once import WarnOnce
 from backend.http.warm_up import VocabularyWarmer
+from backend.log_once import WarnOnce
 from backend.service import Service
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class AppState:
     # Fewer than the server's threads, so that /health always gets one.
     free_predictions: threading.Semaphore
     warmer: VocabularyWarmer = field(default_factory=VocabularyWarmer)
-    warn_once: WarnOnce = field(default_factory=WarnOnce)
+    warn_once: WarnOnce = field(default_factory=lambda: WarnOnce(log))
 
     @classmethod
     def of(cls, service: Service) -> "AppState":

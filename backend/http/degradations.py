@@ -13,12 +13,9 @@ def degradations(service: Service) -> list[str]:
     if service.is_model_loaded:
         found += model_degradations(service.annotator.describe())
         found += unused_lessons_warnings(service)
-    if not service.settings.label_studio_api_key:
-        found.append(
-            "No LABEL_STUDIO_API_KEY: images uploaded to Label Studio can be read only where "
-            "its legacy tokens are on. Make a personal access token there under Account & "
-            "Settings, and set it."
-        )
+    found += list(service.lessons.unreadable.values())  # other threads change it
+    if problem := service.key_check.problem:
+        found.append(problem)
     return found
 
 

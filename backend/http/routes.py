@@ -42,7 +42,10 @@ def setup() -> Response:
     project, label_config = str(body.get("project") or ""), str(body.get("schema") or "")
     settings, warnings = ProjectSettings.from_extra_params(body.get("extra_params"))
     warnings += check_config_of_setup(body.get("schema"))
-    service.label_studio.update_from_setup(body.get("hostname"), body.get("access_token"))
+    is_key_new = service.label_studio.update_from_setup(
+        body.get("hostname"), body.get("access_token")
+    )
+    service.key_check.note_setup(is_key_new=is_key_new)
     annotator = wait_for_annotator(SETUP_TIMEOUT_S)
     version = annotator.version(settings, project, label_config)
     service.projects.save(project, settings, config_digest(label_config))
@@ -132,7 +135,11 @@ def versions() -> Response:
 def ready() -> tuple[Response, int]:
     """200 if the service can predict, with what, and what is degraded (such as a lost store)."""
     service = app_state().service
-    state: dict[str, Any] = {"store": service.store.describe(), "degraded": degradations(service)}
+    state: dict[str, Any] = {
+        "store": service.store.describe(),
+        "degraded": degradations(service),
+        "failures": service.failures.as_json(),
+    }
     if not service.model_loaded.done():
         return json_response({"status": "loading", **state}), 503
     if error := service.model_loaded.exception():

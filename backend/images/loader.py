@@ -27,6 +27,7 @@ from backend.images.download import (
     Downloader,
     EncodedImage,
     UnexpectedStatus,
+    is_local_files,
     normalize_url,
     too_large,
 )
@@ -129,8 +130,8 @@ class ImageLoader:
             return self.download.get(self.label_studio.url_of(path), request.auth)
         except UnexpectedStatus as error:
             raise ImageNotFound(
-                f"Label Studio cannot open {redact_url(request.uri)!r} ({error}): connect its "
-                "bucket under Settings > Cloud Storage, and check that the file is there."
+                f"Label Studio cannot open {redact_url(request.uri)!r}: {error} Its bucket must be "
+                "connected to the project under Settings > Cloud Storage, and the file be there."
             ) from error
 
     def _fetch_data_uri(self, request: ImageRequest) -> EncodedImage:
@@ -174,7 +175,7 @@ class ImageLoader:
     def _fetch_label_studio(self, url: str, request: ImageRequest) -> EncodedImage:
         """For a URL of Label Studio: its local files are read from this machine's disk if there."""
         parts = urlsplit(url)
-        if parts.path.rstrip("/").endswith("/data/local-files"):
+        if is_local_files(parts.path):
             # As in Label Studio's own view: decoded once, the last value counts, always relative.
             named = parse_qs(parts.query).get("d", [""])[-1]
             file = self._path_below_root(named.lstrip("/"))
@@ -182,7 +183,7 @@ class ImageLoader:
                 return self._read_file(file)
         try:
             return self.download.get(url, request.auth)
-        except UnexpectedStatus:
+        except UnexpectedStatus as error:
             upload = UPLOAD_PATH.fullmatch(parts.path)
             if not upload:
                 raise
@@ -194,8 +195,7 @@ class ImageLoader:
                     parts._replace(path=storage_path, query=query).geturl(), request.auth
                 )
             except (UnexpectedStatus, ImageForbidden):
-                pass
-            raise
+                raise error from None
 
     def _path_below_root(self, path: str) -> Path | None:
         """The resolved path, links followed, if it is below the local root; else None."""

@@ -9,11 +9,17 @@ from urllib.parse import urlsplit
 import requests
 
 from backend.errors import LabelStudioError, SettingsError
-from backend.label_studio.tokens import REMEDIES, AccessToken, token_kind
+from backend.label_studio.error_text import error_text
+from backend.label_studio.tokens import REMEDIES, TOKEN_KINDS, AccessToken, token_kind
 from backend.label_studio.url_origin import may_share_credentials, origin
 from backend.redaction import redact_url
 
 FAILURE_CACHE_S = 5.0  # a failed token exchange is not repeated for so long: a batch asks often
+
+HINTS = {
+    403: "use the token of a user who may see this.",
+    404: "is LABEL_STUDIO_URL right?",
+}
 
 
 class LabelStudio:
@@ -50,20 +56,29 @@ class LabelStudio:
         """The server's URL for messages, without a login."""
         return redact_url(self.url or "")
 
-    def update_from_setup(self, hostname: object, access_token: object) -> None:
+    def update_from_setup(self, hostname: object, access_token: object) -> bool:
         """Store the public host name and the token that Label Studio sends in /setup.
+
+        True if `api_key` is another one now.
 
         Anyone who reaches our port can send a /setup. So the name never becomes an address that we
         request, and the token is used only if none is configured, for the configured URL alone.
         """
+        before = self.api_key
         if isinstance(hostname, str):
             self._setup_hostname = hostname.strip().rstrip("/") or None
         if isinstance(access_token, str):
             self._setup_token = access_token.strip() or None
+        return self.api_key != before
 
     @property
     def api_key(self) -> str | None:
         return self._configured_key or self._setup_token
+
+    @property
+    def is_key_configured(self) -> bool:
+        """Whether the key is of our own settings, and not of a /setup."""
+        return self._configured_key is not None
 
     @property
     def key_kind(self) -> str:
@@ -128,6 +143,10 @@ class LabelStudio:
     def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         return _parse_json(self._request("GET", path, params=params))
 
+    def get_public_json(self, path: str) -> Any:
+        """JSON of a path that wants no token, so that a refused one does not hide the answer."""
+        return _parse_json(self._send("GET", path, {}))
+
     def _current_token(self) -> str:
         with self._exchange_lock:
             now_s = self._clock()
@@ -175,9 +194,11 @@ class LabelStudio:
                 "it, or set LABEL_STUDIO_URL to where this machine reaches it."
             ) from error
         if response.status_code == 401:
+            if self.api_key is None:
+                raise Unauthorized(f"Label Studio wants a token, and {REMEDIES['none']}.")
             raise Unauthorized(
-                f"Label Studio refuses the token ({_error_detail(response)}): "
-                f"{REMEDIES[self.key_kind]}."
+                f"Label Studio refuses the {TOKEN_KINDS[self.key_kind]} "
+                f"({_error_detail(response)}): {REMEDIES[self.key_kind]}."
             )
         if response.is_redirect:
             raise LabelStudioError(
@@ -185,12 +206,16 @@ class LabelStudio:
                 "LABEL_STUDIO_URL to the address that answers itself."
             )
         if not response.ok:
-            raise LabelStudioError(
-                f"Label Studio answers {method} {urlsplit(url).path} with {response.status_code} "
-                f"({_error_detail(response)}): "
-                + ("is LABEL_STUDIO_URL right?" if response.status_code == 404 else "see its log.")
+            status = response.status_code
+            raise (NotFound if status == 404 else LabelStudioError)(
+                f"Label Studio answers {method} {urlsplit(url).path} with {status} "
+                f"({_error_detail(response)}): {HINTS.get(status, 'see its log.')}"
             )
         return response
+
+
+class NotFound(LabelStudioError):
+    """Label Studio answered 404."""
 
 
 class Unauthorized(LabelStudioError):
@@ -213,9 +238,6 @@ def _parse_json(response: requests.Response) -> Any:
 
 
 def _error_detail(response: requests.Response) -> str:
-    """Label Studio's own message for an error, at most 200 characters."""
-    try:
-        answer = response.json()
-        return str(answer.get("validation_errors") or answer["detail"])[:200]
-    except (ValueError, KeyError, AttributeError):
-        return response.reason or "no reason given"
+    """Label Studio's own words on an error, or else the reason of its status."""
+    said = error_text(response.headers.get("content-type", ""), response.content)
+    return said or response.reason or "no reason given"

@@ -9,6 +9,7 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from backend.errors import SettingsError
@@ -119,7 +120,7 @@ class ProjectSettings(BaseModel):
             invalid = invalid_field_of(error.errors()[0], cls)
             key = invalid.field + "".join(f"[{part!r}]" for part in invalid.path)
             raise SettingsError(
-                f"extra_params: {key} cannot be {json.dumps(invalid.given)[:80]}. "
+                f"extra_params: {key} cannot be {as_json(invalid.given)}. "
                 f"It takes {invalid.accepts}."
             ) from error
 
@@ -154,7 +155,7 @@ SEGMENT_FIELDS = tuple(field.name for field in dataclasses.fields(SegmentSetting
 def parse_params(params: Any) -> dict[str, Any]:
     if isinstance(params, str):
         try:
-            params = json.loads(params) if params.strip() else None
+            params = orjson.loads(params) if params.strip() else None
         except ValueError as error:
             raise SettingsError(f"extra_params is not JSON: {error}.") from error
     if params is None:
@@ -162,6 +163,14 @@ def parse_params(params: Any) -> dict[str, Any]:
     if not isinstance(params, dict):
         raise SettingsError(
             f'extra_params must be a JSON object such as {{"method": "firstpass"}}, '
-            f"not {json.dumps(params)[:80]}."
+            f"not {as_json(params)}."
         )
     return params
+
+
+def as_json(value: Any) -> str:
+    """The value for a message, at most 80 characters."""
+    try:
+        return json.dumps(value)[:80]
+    except RecursionError:
+        return "something nested so deeply"

@@ -16,7 +16,7 @@ NEW_KEY_REMEDY = (
     "and set LABEL_STUDIO_API_KEY to it"
 )
 TOKEN_KINDS = {
-    "none": "no token",
+    "none": "none given",
     "legacy": "legacy token",
     "refresh": "personal access token",
     "access": "access token of the moment",
@@ -24,7 +24,7 @@ TOKEN_KINDS = {
     "unknown": "token of no known kind",
 }
 REMEDIES = {
-    "none": f"it needs a token: {NEW_KEY_REMEDY}",
+    "none": f"no token is given: {NEW_KEY_REMEDY}",
     "legacy": "legacy tokens are off by default: allow them under Organization > Access Token "
     f"Settings, or get a personal access token: {NEW_KEY_REMEDY}",
     "refresh": f"the token was revoked or belongs to another Label Studio: {NEW_KEY_REMEDY}",
@@ -58,7 +58,7 @@ def jwt_claims(token: str) -> dict[str, Any] | None:
         return None
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return claims if isinstance(claims, dict) else None
 

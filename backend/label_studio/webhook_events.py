@@ -66,6 +66,23 @@ def project_key(project: Mapping[str, Any]) -> str:
         return str(project["id"])
 
 
+def describe_project(event: Mapping[str, Any]) -> str:
+    project = event.get("project")
+    return f"project {project.get('id') if isinstance(project, Mapping) else '?'}"
+
+
+def describe_event(event: Mapping[str, Any]) -> str:
+    """Project, annotations and tasks of an event, for the log: "project 1, annotation 7"."""
+    parts = [describe_project(event)]
+    for key in ("annotation", "annotations", "tasks"):
+        items = event.get(key)
+        items = items if isinstance(items, list) else [items]
+        ids = [item.get("id") for item in items if isinstance(item, Mapping)]
+        if ids:
+            parts.append(f"{key} {', '.join(map(str, ids[:5]))}{' …' if len(ids) > 5 else ''}")
+    return ", ".join(parts)
+
+
 def raw_annotations(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The annotations of an ANNOTATION(S)_CREATED or _UPDATED, as they were sent."""
     return _as_list(event["annotation"])

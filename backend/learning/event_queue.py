@@ -11,58 +11,32 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import redis
 
 from backend.errors import StoreError
+from backend.learning.queue_scripts import ACKNOWLEDGE_SCRIPT, PUSH_SCRIPT, REPAIR_SCRIPT
 from backend.learning.spool import Spool
+from backend.log_once import WarnOnce
 from backend.metrics import Counts
+from backend.store.foreign_data import is_wrong_type
 from backend.store.keys import CORRECTIONS_BYTES_KEY, CORRECTIONS_KEY
 from backend.store.store import Store
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+DAMAGED_KEY = f"{CORRECTIONS_KEY}:damaged"
 KEYS = (CORRECTIONS_KEY, CORRECTIONS_BYTES_KEY)
 GROUP = CONSUMER = "firstpass"  # one name for all workers; each event still goes to one of them
 MIN_COMPRESSED_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
 WARNING_INTERVAL_S = 60.0
-
-# Both scripts maintain the sum of the sizes of the values; it starts again with a new stream.
-PUSH_SCRIPT = """
-redis.call('XADD', KEYS[1], '*', 'event', ARGV[1])
-local bytes
-if redis.call('XLEN', KEYS[1]) == 1 then
-    bytes = #ARGV[1]
-    redis.call('SET', KEYS[2], bytes)
-else
-    bytes = redis.call('INCRBY', KEYS[2], #ARGV[1])
-end
-local dropped = 0
-local length = redis.call('XLEN', KEYS[1])
-while length > 1 and (length > tonumber(ARGV[2]) or bytes > tonumber(ARGV[3])) do
-    local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-    redis.call('XDEL', KEYS[1], oldest[1])
-    bytes = redis.call('DECRBY', KEYS[2], #oldest[2][2])
-    length = length - 1
-    dropped = dropped + 1
-end
-return dropped
-"""
-ACKNOWLEDGE_SCRIPT = """
-for i = 2, #ARGV do
-    local found = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
-    redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
-    if found then
-        redis.call('XDEL', KEYS[1], ARGV[i])
-        redis.call('DECRBY', KEYS[2], #found[2][2])
-    end
-end
-"""
 
 
 @dataclass(frozen=True)
@@ -95,6 +69,7 @@ class EventQueue:
             data_dir / "corrections" / "waiting.jsonl", self._config.max_spool_bytes
         )
         self._last_warning_s = -WARNING_INTERVAL_S
+        self._warn_once = WarnOnce(log)
         self._lock = threading.Lock()
         store.on_reconnect(self._drain_spool)
         self._drain_spool()
@@ -126,7 +101,7 @@ class EventQueue:
         """
         self._drain_spool()
         try:
-            entries = self._store.run("take corrections", lambda client: self._claim(client, n))
+            entries = self._run("take corrections", lambda client: self._claim(client, n))
         except StoreError:
             return []
         events, unreadable = [], []
@@ -144,7 +119,7 @@ class EventQueue:
         """Remove events from the queue. While the store is down they stay, and come again."""
         if ids:
             with contextlib.suppress(StoreError):
-                self._store.run(
+                self._run(
                     "forget corrections",
                     lambda client: client.eval(ACKNOWLEDGE_SCRIPT, len(KEYS), *KEYS, GROUP, *ids),
                 )
@@ -152,18 +127,34 @@ class EventQueue:
     def size(self) -> int:
         """Number of events not acknowledged; while the store is down, of those in the spool."""
         try:
-            in_store = self._store.run(
-                "count corrections", lambda client: client.xlen(CORRECTIONS_KEY)
-            )
+            in_store = self._run("count corrections", lambda client: client.xlen(CORRECTIONS_KEY))
         except StoreError:
             in_store = 0
         return int(in_store) + len(self._spool)
+
+    def _run(self, purpose: str, action: Callable[[redis.Redis], T]) -> T:
+        """`action(client)`, as `Store.run`; once more after a repair, if it met foreign data."""
+
+        def run(client: redis.Redis) -> T:
+            try:
+                return action(client)
+            except redis.ResponseError as error:
+                if not (is_wrong_type(error) or "not an integer" in str(error)):
+                    raise
+            log.warning(
+                "The queue of corrections in the store was damaged. What is no queue lies under "
+                "%s now, and the queue goes on.", DAMAGED_KEY,
+            )  # fmt: skip
+            client.eval(REPAIR_SCRIPT, 3, *KEYS, DAMAGED_KEY)
+            return action(client)
+
+        return self._store.run(purpose, run)
 
     def _push_to_store(self, record: bytes) -> int:
         """Add an event to the stream; the number of old ones dropped for it."""
         value = zlib.compress(record, 1) if len(record) >= MIN_COMPRESSED_BYTES else record
         limits = (self._config.max_events, self._config.max_bytes)
-        dropped = self._store.run(
+        dropped = self._run(
             "queue a correction",
             lambda client: client.eval(
                 PUSH_SCRIPT, 2, CORRECTIONS_KEY, CORRECTIONS_BYTES_KEY, value, *limits
@@ -203,7 +194,7 @@ class EventQueue:
         try:
             self._spool.drain(lambda record: self._report_dropped(self._push_to_store(record)))
         except (StoreError, OSError) as error:
-            log.warning("Corrections stay in %s for now: %s", self._spool.path, error)
+            self._warn_once(f"Corrections stay in {self._spool.path} for now: {error}")
         else:
             log.info("The corrections that waited in %s are in the store.", self._spool.path)
 

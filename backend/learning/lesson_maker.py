@@ -1,6 +1,7 @@
 """Makes the lessons of one annotation: for each control, on each page that it says something of.
 
-What is damaged or cannot be loaded is left out, with a line in the log, and costs nothing else.
+What is damaged or cannot be loaded is left out, named in the log and in /ready, and costs nothing
+else.
 """
 
 import logging
@@ -12,7 +13,6 @@ from backend.errors import ImageError, RequestError
 from backend.label_studio.controls import read_controls
 from backend.label_studio.webhook_events import Annotation, project_key
 from backend.learning.annotation_masks import (
-    Masks,
     has_information,
     labeled_regions,
     taught_masks,
@@ -25,6 +25,7 @@ from backend.prediction.page_loader import PageLoader
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.project_registry import ProjectRegistry
 from backend.prediction.task_targets import MaskTarget, read_targets
+from backend.recent_failures import RecentFailures, error_code
 from model import ModelError, Segmenter
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class LessonMaker:
     pages: PageLoader
     projects: ProjectRegistry
     metrics: Metrics
+    failures: RecentFailures
     predicted_masks: PredictedMasks | None = None
     image_budget_s: float = 90.0  # for one image to wait for the model
 
@@ -68,11 +70,13 @@ class LessonMaker:
                 failures[str(error)] = error
         if failures and not found:
             raise next(iter(failures.values()))
-        for message in failures:
-            log.warning(
-                "annotation %s of task %s is learned from only in part: %s",
-                annotation.id, annotation.task_id, message,
-            )  # fmt: skip
+        for message, failure in failures.items():
+            line = (
+                f"annotation {annotation.id} of task {annotation.task_id} is learned from only in "
+                f"part: {message}"
+            )
+            log.warning("%s", line)
+            self.failures.add(key, "learn", error_code(failure), line, task=task_id)
         return found
 
     def make_lesson(
@@ -92,7 +96,11 @@ class LessonMaker:
         image_hw, page = loaded.features.image_hw, target.image.page
         regions = labeled_regions(annotation, target.control, target.labels, page, image_hw)
         failures |= {message: RequestError(message) for message in regions.damaged.values()}
-        predicted = self.predicted(context.id, target, image_hw)
+        predicted = None
+        if self.predicted_masks is not None:
+            predicted = self.predicted_masks.load(
+                context.id, target.task_id, target.place, image_hw
+            )
         taught = taught_masks(annotation, regions, predicted)
         if taught is None:
             return []
@@ -101,13 +109,3 @@ class LessonMaker:
                 loaded.features, loaded.image, taught, vocabulary, context.method
             )
         return [NewLesson(target.control.lesson_name, page, lesson)]
-
-    def predicted(
-        self, project: str, target: MaskTarget, image_hw: tuple[int, int]
-    ) -> Masks | None:
-        """The masks that were last predicted there, if they are of an image of this size."""
-        if self.predicted_masks is None:
-            return None
-        found = self.predicted_masks.load(project, target.task_id, target.place)
-        is_of_this_size = all(mask.shape == image_hw for mask in (found or {}).values())
-        return found if is_of_this_size else None

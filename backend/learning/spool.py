@@ -50,22 +50,28 @@ class Spool:
         if not self:
             return
         with self._lock():
-            records = self._records()
+            records, n_damaged = self._records()
+            if n_damaged:
+                log.warning(
+                    "%d records in %s were cut short by a crash and are passed over.",
+                    n_damaged, self.path,
+                )  # fmt: skip
             n_consumed = 0
             try:
                 for record in records:
                     consume(record)
                     n_consumed += 1
             finally:
-                if n_consumed:
+                if n_consumed or n_damaged:
                     self._rewrite(records[n_consumed:])
 
     def __len__(self) -> int:
-        return len(self._records()) if self else 0
+        return len(self._records()[0]) if self else 0
 
     def __bool__(self) -> bool:
+        """Whether the file has bytes; False as well if something else lies there."""
         with contextlib.suppress(FileNotFoundError):
-            return self.path.stat().st_size > 0
+            return self.path.is_file() and self.path.stat().st_size > 0
         return False
 
     @contextlib.contextmanager
@@ -76,23 +82,17 @@ class Spool:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _records(self) -> list[bytes]:
-        """The whole records; a warning counts the others."""
+    def _records(self) -> tuple[list[bytes], int]:
+        """The whole records, and the number of damaged ones."""
         lines = [line for line in self.path.read_bytes().split(b"\n") if line]
         records = [line[9:] for line in lines if line[:9] == b"%08x " % zlib.crc32(line[9:])]
-        if len(records) < len(lines):
-            log.warning(
-                "%d records in %s were cut short by a crash and are passed over.",
-                len(lines) - len(records),
-                self.path,
-            )
-        return records
+        return records, len(lines) - len(records)
 
     def _drop_oldest(self, needed_bytes: int) -> int:
         """Make room for so many bytes; the number of records dropped."""
         if not self or self.path.stat().st_size + needed_bytes <= self.max_bytes:
             return 0
-        records = self._records()
+        records, _ = self._records()
         # Down to three quarters of the limit, so that not every record rewrites the file.
         free_bytes = self.max_bytes * 3 // 4 - needed_bytes
         kept: list[bytes] = []

@@ -9,21 +9,26 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from backend.errors import FirstpassError, RequestError, StoreError
 from backend.label_studio.webhook_events import (
     Annotation,
     describe_annotation,
+    describe_event,
+    describe_project,
+    is_handled,
     project_key,
     raw_annotations,
     read_annotation,
 )
 from backend.learning.event_queue import EventQueue, QueuedEvent
 from backend.learning.lesson_maker import LessonMaker
+from backend.learning.trainings import Trainings
+from backend.log_once import WarnOnce
 from backend.memory.lesson_store import LessonStore
 from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Counts
+from backend.recent_failures import RecentFailures, error_code
 from model import ModelError
 
 MAX_DELIVERIES = 3  # at the third an event is dropped: it failed, or crashed its worker, twice
@@ -45,13 +50,17 @@ class LearningWorker:
     make_lessons: LessonMaker
     queue: EventQueue
     lessons: LessonStore
+    failures: RecentFailures
     predicted_masks: PredictedMasks | None = None
     is_learning: bool = True  # False: only deletions are processed
+    training_wait_s: float = 0.0  # TRAINING_WAIT_S
     poll_s: float = 1.0  # between reads of the queue, which other workers fill as well
     counts: Counts = field(default_factory=new_counts)
 
     def __post_init__(self) -> None:
         self._store_failures: dict[str, int] = {}  # event id -> deliveries while the store was down
+        self._warn_once = WarnOnce(log)
+        self._trainings = Trainings(self.lessons, self.training_wait_s)
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
 
@@ -81,6 +90,8 @@ class LearningWorker:
     def process_one(self) -> bool:
         """Process the next event; False if the queue is empty. Expected errors are logged."""
         queued = next(iter(self.queue.take(1)), None)
+        if self.is_learning:
+            self._trainings.finish_due()
         if queued is None:
             return False
         action = str(queued.event.get("action"))
@@ -91,18 +102,21 @@ class LearningWorker:
                     f"It failed {queued.deliveries - 1} times, for the reasons in the log. When "
                     "they are gone, press Update on the annotation to have it learned."
                 )
-            HANDLERS.get(action, LearningWorker.ignore)(self, queued)
+            if is_handled(queued.event):  # the store may hold what no webhook took in
+                HANDLERS.get(action, LearningWorker.ignore)(self, queued)
         except StoreError as error:
             self._store_failures[queued.id] = self._store_failures.get(queued.id, 0) + 1
-            self._report_failure(f"{what} waits", error)
+            # Once, since each event comes again until the store takes it.
+            self._warn_once(f"Corrections of {describe_project(queued.event)} wait: {error}")
+            self.counts.add(failures=1)
         except (RequestError, ModelError) as error:
-            self._report_failure(f"{what} is set aside", error, set_aside=1)
+            self._report_failure(f"{what} is set aside", error, queued, set_aside=1)
             self._finish(queued)
         except FirstpassError as error:
-            self._report_failure(f"{what} comes again", error)
+            self._report_failure(f"{what} comes again", error, queued)
         except Exception as error:
             log.error("%s: unexpected error", what, exc_info=error)
-            self._report_failure(f"{what} comes again", error)
+            self._report_failure(f"{what} comes again", error, queued)
         else:
             self._finish(queued)
             self.counts.add(events=1)
@@ -121,7 +135,7 @@ class LearningWorker:
                 self.learn_annotation(read_annotation(raw, queued.event), queued)
             except (RequestError, ModelError) as error:
                 what = describe_annotation(raw, queued.event)
-                self._report_failure(f"{what} is set aside", error, set_aside=1)
+                self._report_failure(f"{what} is set aside", error, queued, set_aside=1)
             except FirstpassError as error:
                 transient_error = error
         if transient_error is not None:
@@ -150,7 +164,7 @@ class LearningWorker:
 
     def train(self, queued: QueuedEvent) -> None:
         if self.is_learning:
-            self.lessons.train(project_key(queued.event["project"]), queued_as=queued.id)
+            self._trainings.ask(project_key(queued.event["project"]), queued.id)
 
     def ignore(self, _queued: QueuedEvent) -> None:
         """For PROJECT_UPDATED and other events without masks."""
@@ -163,9 +177,15 @@ class LearningWorker:
         self.queue.acknowledge([queued.id])
         self._store_failures.pop(queued.id, None)
 
-    def _report_failure(self, what: str, error: Exception, set_aside: int = 0) -> None:
-        expected = isinstance(error, FirstpassError | ModelError)
+    def _report_failure(
+        self, what: str, error: Exception, queued: QueuedEvent, set_aside: int = 0
+    ) -> None:
+        code = error_code(error)
+        expected = code != "internal"
         log.warning("%s: %s", what, error if expected else f"unexpected {error!r}")
+        project = queued.event.get("project")
+        key = project_key(project) if isinstance(project, Mapping) and "id" in project else "?"
+        self.failures.add(key, "learn", code, f"{what}: {error}" if expected else what)
         self.counts.add(failures=1, set_aside=set_aside)
 
 
@@ -177,15 +197,3 @@ HANDLERS: dict[str, Callable[[LearningWorker, QueuedEvent], None]] = {
     "TASKS_DELETED": LearningWorker.forget_tasks,
     "START_TRAINING": LearningWorker.train,
 }
-
-
-def describe_event(event: Mapping[str, Any]) -> str:
-    """Project, annotations and tasks of an event, for the log: "project 1, annotation 7"."""
-    project = event.get("project")
-    parts = [f"project {project.get('id') if isinstance(project, Mapping) else '?'}"]
-    for key in ("annotation", "annotations", "tasks"):
-        items = event.get(key)
-        ids = [i.get("id") for i in (items if isinstance(items, list) else [items]) if i]
-        if ids:
-            parts.append(f"{key} {', '.join(map(str, ids[:5]))}{' …' if len(ids) > 5 else ''}")
-    return ", ".join(parts)

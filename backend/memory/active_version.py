@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from backend.errors import StoreError
+from backend.log_once import WarnOnce
 from backend.memory.lesson_index import Version
 from backend.memory.lesson_store import LessonStore
 from backend.memory.project_summary import ProjectSummary, summarize
@@ -42,17 +43,18 @@ class ActiveVersions:
         self._versions: LRUCache[tuple[str, str, str], LoadedVersion] = LRUCache(
             MAX_CACHED_VERSIONS
         )
+        self._warn_once = WarnOnce(log)
         self._summaries_lock = threading.Lock()
         self._loading_lock = threading.Lock()
 
     def summary(self, project: str) -> ProjectSummary:
         """Versions and counts of a project: one GET; an empty summary if it has no lessons."""
         (data,) = self._store.get_many([memory_key(project, "head")])
-        summary = ProjectSummary() if data is None else self._parse_summary(project, data)
+        summary = self._parse_summary(project, data)
         with self._summaries_lock:
-            if data is not None or self._store.is_up():
+            if summary is not None:
                 self._summaries[project] = summary
-            return self._summaries.get(project, summary)
+            return self._summaries.get(project, ProjectSummary())
 
     def active_name(self, project: str, pinned: str, space: str) -> str:
         """Name of the version that predictions use; "" if none has lessons of this feature space.
@@ -60,10 +62,11 @@ class ActiveVersions:
         `pinned`: the setting `memory_version`, that is "newest", "none" or a number.
         """
         name, spaces = self.summary(project).select_version(pinned)
-        return name if space in spaces else ""
+        # With an index that cannot be read the version is not used, so it must not be named.
+        return name if space in spaces and project not in self._lessons.unreadable else ""
 
     def load(self, project: str, pinned: str, space: str) -> LoadedVersion:
-        """The version that predictions use; an empty one, with a warning, if the store is down."""
+        """The version that predictions use; an empty one if the store is down."""
         name = self.active_name(project, pinned, space)
         if not name:
             return LoadedVersion()
@@ -77,21 +80,27 @@ class ActiveVersions:
                             LoadedVersion()
                         )  # changed since `active_name`: the next request sees it
                     self._versions[key] = self._load_version(project, version, space)
-                except StoreError as error:
-                    log.warning("project %s: what it learned is not used: %s", project, error)
+                except StoreError:  # logged where it arose
                     return LoadedVersion()
             return self._versions[key]
 
-    def _parse_summary(self, project: str, data: bytes) -> ProjectSummary:
-        """The stored summary; computed from the index if another release wrote it."""
-        try:
-            return ProjectSummary.from_json(data)
-        except ValueError:
+    def _parse_summary(self, project: str, data: bytes | None) -> ProjectSummary | None:
+        """The stored summary, computed from the index if it is missing or damaged.
+
+        None while the store is down. The next change of the project's lessons stores it anew.
+        """
+        if data is not None:
             try:
-                return summarize(self._lessons.index(project))
-            except StoreError as error:
-                log.warning("project %s: what it learned is not used: %s", project, error)
-                return ProjectSummary()
+                return ProjectSummary.from_json(data)
+            except ValueError:
+                self._warn_once(
+                    f"project {project}: the summary of what it learned is damaged or of another "
+                    "release: it is computed from its lessons."
+                )
+        try:
+            return summarize(self._lessons.index(project))
+        except StoreError:  # logged where it arose
+            return ProjectSummary() if self._store.is_up() else None
 
     def _load_version(self, project: str, version: Version, space: str) -> LoadedVersion:
         refs = [ref for ref in version.refs if ref.space == space]

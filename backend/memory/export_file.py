@@ -59,7 +59,7 @@ def select_annotations(
     if version_name is None:
         found = {key: taught for key, taught in index.annotations.items() if taught.lessons}
     else:
-        version = index.version(version_name) if version_name.split("-")[0].isdigit() else None
+        version = index.version(version_name)
         if version is None:
             kept = ", ".join(version.name for version in index.versions) or "none"
             raise SettingsError(

@@ -77,6 +77,8 @@ class LessonIndex:
     deleted_tasks: dict[str, float] = field(default_factory=dict)
     changes: int = 0  # annotations changed since the newest version
     trained: str = ""  # stream id of the newest START_TRAINING
+    # Until when, s since 1970, the version that it asks for waits for annotations; 0: it is made.
+    training_due_s: float = 0.0
     last_number: int = 0
 
     def teach(
@@ -84,17 +86,31 @@ class LessonIndex:
     ) -> bool:
         """Set the lessons of an annotation; False if a newer update or a deletion is known.
 
-        Also makes a version if a START_TRAINING came after this event in the queue but was
-        processed before it. `queued_as`: the event's stream id.
+        Also makes the version that an earlier START_TRAINING waits with, and one if a
+        START_TRAINING came after this event in the queue but was processed before it.
+        `queued_as`: the event's stream id.
         """
         if self.is_known(annotation, taught.task, taught.updated_us):
             return False
         known = self.annotations.get(annotation)
         self.annotations[annotation] = taught
         self.changes += known is None or known.lessons != taught.lessons
-        if self.trained and stream_id_sort_key(queued_as) < stream_id_sort_key(self.trained):
+        is_earlier = stream_id_sort_key(queued_as) < stream_id_sort_key(self.trained)
+        # An earlier one is in the version that is waited with, whenever that is made.
+        if self.trained and is_earlier != bool(self.training_due_s):
             self.publish(now_s)
         return True
+
+    def ask_version(self, queued_as: str, due_s: float) -> None:
+        """Have the next annotation that comes, or `finish_training` after `due_s`, make a version.
+
+        Label Studio sends START_TRAINING before the annotation whose submission caused it.
+        """
+        self.trained, self.training_due_s = queued_as, due_s
+
+    def finish_training(self, now_s: float) -> bool:
+        """Make the version that was asked for, unless that is done; whether one was made."""
+        return bool(self.training_due_s) and self.publish(now_s)
 
     def is_known(self, annotation: str, task: str, updated_us: int) -> bool:
         """Whether `teach` would change nothing: this update is old, or its target was deleted."""
@@ -127,7 +143,7 @@ class LessonIndex:
 
     def publish(self, now_s: float) -> bool:
         """Make a version of all present lessons; False if the newest version equals it."""
-        self.changes = 0
+        self.changes, self.training_due_s = 0, 0.0
         teaching = {key: taught for key, taught in self.annotations.items() if taught.lessons}
         newest = self.versions[-1].annotations if self.versions else {}
         if {key: taught.lessons for key, taught in teaching.items()} == {
@@ -161,8 +177,8 @@ class LessonIndex:
         """The newest version, or that of a number "3" or name "3-1a2b3c"; None if not kept."""
         if name is None:
             return self.versions[-1] if self.versions else None
-        number = int(name.split("-")[0])
-        return next((one for one in self.versions if one.number == number), None)
+        number = name.split("-")[0]
+        return next((one for one in self.versions if str(one.number) == number), None)
 
     def digests(self) -> set[str]:
         """Digests of all lessons that an annotation or a version refers to."""

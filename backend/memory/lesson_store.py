@@ -6,17 +6,21 @@ change them at any time. Predictions use a version, which is frozen except for d
 change its name.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import redis
 
-from backend.errors import StoreError
+from backend.memory import lesson_log, project_list
+from backend.memory.index_reader import IndexReader
 from backend.memory.lesson_index import AnnotationLessons, LessonIndex, LessonRef, Limits
 from backend.memory.project_summary import summarize
-from backend.store.keys import MEMORY_PROJECTS_KEY, memory_key
+from backend.store.foreign_data import read_fields, read_text, set_aside_other_type
+from backend.store.keys import memory_key
 from backend.store.store import Store, execute_pipeline
 from model import Lesson, ModelError
 
@@ -32,6 +36,13 @@ class NewLesson:
     lesson: Lesson
 
 
+@dataclass(frozen=True)
+class IndexUpdate:
+    changed: bool  # what the change returned
+    index: LessonIndex  # as it is stored now
+    is_version_new: bool
+
+
 class LessonStore:
     """Safe between threads and processes. All changes are idempotent and may come in any order."""
 
@@ -40,6 +51,8 @@ class LessonStore:
         self._store = store
         self._learn_every = learn_every
         self._limits = limits or Limits()
+        self._indexes = IndexReader(store)
+        self.unreadable = self._indexes.unreadable
 
     # --- changes; all raise StoreError while the store is down
 
@@ -77,7 +90,14 @@ class LessonStore:
                 index.publish(time.time())
             return changed
 
-        return self._update_index(project, change, data)
+        update = self._update_index(project, change, data)
+        if update.changed:
+            labels = (label for ref in refs for label in ref.labels)
+            log.info("%s", lesson_log.taught_line(project, annotation, labels, update.index))
+        else:
+            log.info("%s", lesson_log.known_line(project, annotation))
+        self._log_version(project, update)
+        return update.changed
 
     def is_known(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
         """Whether `teach` would change nothing, so that the lessons need not be made."""
@@ -86,7 +106,9 @@ class LessonStore:
     def cancel(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
         """Drop the lessons of an annotation that was skipped; whether that changed anything."""
         taught = AnnotationLessons(updated_us, task, ())
-        return self._update_index(project, lambda index: index.cancel(annotation, taught))
+        update = self._update_index(project, lambda index: index.cancel(annotation, taught))
+        log.info("%s", lesson_log.skipped_line(project, annotation, update.changed))
+        return update.changed
 
     def delete(
         self, project: str, annotations: Iterable[str] = (), tasks: Iterable[str] = ()
@@ -98,57 +120,79 @@ class LessonStore:
             by_task = index.delete_tasks(tasks, now_s)
             return index.delete(annotations, now_s) or by_task
 
-        return self._update_index(project, change)
+        had_lessons = self._update_index(project, change).changed
+        log.info("%s", lesson_log.deleted_line(project, annotations, tasks, had_lessons))
+        return had_lessons
 
-    def train(self, project: str, *, queued_as: str = "") -> bool:
-        """Make a version of all lessons, which earlier events still in the queue will join."""
+    def train(self, project: str) -> bool:
+        """Make a version of all lessons now; False if the newest one equals it."""
+        return self._train(project, lambda index: index.publish(time.time()))
+
+    def ask_version(self, project: str, *, queued_as: str, wait_s: float) -> None:
+        """Have a version made by the next annotation, or by `finish_training` after `wait_s`.
+
+        Earlier events that are still in the queue join it. `queued_as`: stream id of the event.
+        """
 
         def change(index: LessonIndex) -> bool:
-            index.trained = queued_as or index.trained
-            return index.publish(time.time())
+            index.ask_version(queued_as, time.time() + wait_s)
+            return False
 
-        return self._update_index(project, change)
+        self._update_index(project, change)
+        log.info("project %s: a version is asked for.", project)
+
+    def finish_training(self, project: str) -> bool:
+        """Make the version that was asked for, unless an annotation did; whether one was made."""
+        if not self.index(project).training_due_s:
+            return False
+        return self._train(project, lambda index: index.finish_training(time.time()))
+
+    def _train(self, project: str, change: Callable[[LessonIndex], bool]) -> bool:
+        update = self._update_index(project, change)
+        if not update.changed:
+            log.info("%s", lesson_log.unchanged_line(project, update.index))
+        self._log_version(project, update)
+        return update.changed
 
     def forget(self, project: str) -> bool:
         """Delete all keys of the project; whether there were any."""
         keys = [memory_key(project, part) for part in ("index", "lessons", "head")]
 
         def change(client: redis.Redis) -> bool:
-            client.srem(MEMORY_PROJECTS_KEY, project)
+            project_list.remove(client, project)
             return bool(client.delete(*keys))
 
-        return self._store.run("forget a project", change)
+        was_there = self._store.run("forget a project", change)
+        log.info("project %s: all that it learned is forgotten.", project)
+        self.unreadable.pop(project, None)
+        return was_there
 
     # --- reads; `projects`, `index` and `lessons` raise StoreError while the store is down
 
     def projects(self) -> list[str]:
         """Names of the projects with lessons, sorted."""
-        found = self._store.run(
-            "list projects", lambda client: client.smembers(MEMORY_PROJECTS_KEY)
-        )
-        return sorted(name.decode() for name in found if isinstance(name, bytes))
+        return self._store.run("list projects", project_list.read)
 
     def index(self, project: str) -> LessonIndex:
         """The index of a project, empty if it has no lessons."""
-        data = self._store.run(
-            "read a memory", lambda client: client.get(memory_key(project, "index"))
-        )
-        return parse_index(project, data)
+        return self._indexes.read(project)
 
     def lessons(self, project: str, refs: Sequence[LessonRef]) -> dict[str, Lesson]:
         """Lessons by digest; missing and damaged ones are left out, with a warning."""
         digests = sorted({ref.digest for ref in refs})
         if not digests:
             return {}
-        found = self._store.run(
-            "read lessons", lambda client: client.hmget(memory_key(project, "lessons"), digests)
-        )
-        lessons = {}
+        key, lessons = memory_key(project, "lessons"), {}
+        found = self._store.run("read lessons", lambda client: read_fields(client, key, digests))
         for digest, data in zip(digests, found, strict=True):
-            try:
-                lessons[digest] = Lesson.from_bytes(data if isinstance(data, bytes) else b"")
-            except ModelError as error:
-                log.warning("project %s: a lesson is lost: %s", project, error)
+            with contextlib.suppress(ModelError):
+                if blake2b(data, digest_size=16).hexdigest() == digest:
+                    lessons[digest] = Lesson.from_bytes(data)
+        if lost := len(digests) - len(lessons):
+            log.warning(
+                "project %s: %d of %d lessons are missing or damaged in the store, and are not "
+                "used. Update on their annotations teaches them anew.", project, lost, len(digests),
+            )  # fmt: skip
         return lessons
 
     def _update_index(
@@ -156,48 +200,45 @@ class LessonStore:
         project: str,
         change: Callable[[LessonIndex], bool],
         data: Mapping[str, bytes] | None = None,
-    ) -> bool:
+    ) -> IndexUpdate:
         """Apply `change` to the index and store index, summary and lessons in one transaction.
 
-        `data`: bytes of new lessons by digest. Returns what `change` returned.
+        `data`: bytes of new lessons by digest.
         """
         data = data or {}
         index_key, lessons_key, head_key = (
             memory_key(project, part) for part in ("index", "lessons", "head")
         )
 
-        def update(client: redis.Redis) -> bool:
-            client.sadd(MEMORY_PROJECTS_KEY, project)
+        def update(client: redis.Redis) -> IndexUpdate:
+            project_list.add(client, project)
+            if set_aside_other_type(client, lessons_key, "hash"):
+                log.warning("project %s: its lessons are lost: other data lay there.", project)
             with client.pipeline(transaction=True) as pipeline:
                 while True:
                     pipeline.watch(index_key)
-                    index = parse_index(project, pipeline.get(index_key))
-                    known = index.digests()
+                    index = self._indexes.parse(project, read_text(pipeline, index_key))
+                    known, last_number = index.digests(), index.last_number
                     changed = change(index)
                     index.trim(self._limits)
                     digests = index.digests()
                     pipeline.multi()
                     pipeline.set(index_key, index.to_json())
                     pipeline.set(head_key, summarize(index).to_json())
-                    if new := (digests - known) & data.keys():
-                        pipeline.hset(lessons_key, mapping={key: data[key] for key in new})
+                    # Known ones as well, whose stored bytes may be damaged.
+                    if taught := digests & data.keys():
+                        pipeline.hset(lessons_key, mapping={key: data[key] for key in taught})
                     if unused := known - digests:
                         pipeline.hdel(lessons_key, *unused)
                     try:
                         execute_pipeline(pipeline)
                     except redis.WatchError:  # another worker changed the index meanwhile
                         continue
-                    return changed
+                    return IndexUpdate(changed, index, index.last_number > last_number)
 
         return self._store.run("store lessons", update)
 
-
-def parse_index(project: str, data: bytes | str | None) -> LessonIndex:
-    try:
-        return LessonIndex.from_json(data)
-    except ValueError as error:
-        raise StoreError(
-            f"What project {project} learned cannot be read ({error}): another version of "
-            f"Firstpass may have written it. `python -m backend memory forget {project}` starts it "
-            "anew."
-        ) from error
+    @staticmethod
+    def _log_version(project: str, update: IndexUpdate) -> None:
+        if update.is_version_new:
+            log.info("%s", lesson_log.version_line(project, update.index.versions[-1]))

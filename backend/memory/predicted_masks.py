@@ -6,9 +6,10 @@ Stored is one compressed label map an image, some kB, for a week; the store may 
 
 import contextlib
 import json
+import logging
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import orjson
@@ -16,11 +17,14 @@ import redis
 from numpy.typing import NDArray
 
 from backend.errors import StoreError
+from backend.log_once import WarnOnce
 from backend.store.keys import predicted_masks_key
 from backend.store.store import Store, execute_pipeline
 from model import Segmentation
 
 TTL_S = 7 * 24 * 3600
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class MaskPlace:
 class PredictedMasks:
     store: Store
     ttl_s: int = TTL_S
+    warn_once: WarnOnce = field(default_factory=lambda: WarnOnce(log))
 
     def save(
         self, project: str, task: object, place: MaskPlace, segmentation: Segmentation
@@ -67,9 +72,9 @@ class PredictedMasks:
             self.store.run("store predicted masks", write)
 
     def load(
-        self, project: str, task: object, place: MaskPlace
+        self, project: str, task: object, place: MaskPlace, image_hw: tuple[int, int]
     ) -> dict[str, NDArray[np.bool_]] | None:
-        """Masks (H, W) bool by predicted label; None if there is no stored prediction."""
+        """Masks (H, W) bool by predicted label; None if no prediction of this size is stored."""
         key = predicted_masks_key(project, task)
         try:
             value = self.store.run(
@@ -80,15 +85,33 @@ class PredictedMasks:
         if not isinstance(value, bytes):
             return None
         try:
-            header, _, body = value.partition(b"\n")
-            header = orjson.loads(header)
-            label_map = np.frombuffer(zlib.decompress(body), np.dtype(header["dtype"]))
-            label_map = label_map.reshape(header["hw"])
-        except (ValueError, KeyError, TypeError, zlib.error):
-            return None  # other data under this key
-        present = np.unique(label_map)
-        return {header["labels"][i - 1]: label_map == i for i in present if i > 0}
+            labels, label_map = unpack_label_map(value)
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            self.warn_once(
+                f"project {project}, task {task}: the stored prediction cannot be read ({error}): "
+                "its correction teaches without it."
+            )
+            return None
+        if label_map.shape != image_hw:
+            return None  # the task has another image by now
+        return {labels[i - 1]: label_map == i for i in np.unique(label_map) if i > 0}
 
     def delete(self, project: str, tasks: Iterable[object]) -> None:
         """Delete the label maps of these tasks."""
         self.store.remove([predicted_masks_key(project, task) for task in tasks])
+
+
+def unpack_label_map(value: bytes) -> tuple[list[str], NDArray[np.integer]]:
+    """Labels, and a map (H, W) of 0 for none or 1 + index into them.
+
+    Raises ValueError, KeyError, TypeError or zlib.error for what `save` did not write.
+    """
+    head, _, body = value.partition(b"\n")
+    header = orjson.loads(head)
+    labels, dtype = header["labels"], header["dtype"]
+    if dtype not in ("uint8", "uint16") or not all(isinstance(label, str) for label in labels):
+        raise ValueError("its header is not one of ours")
+    label_map = np.frombuffer(zlib.decompress(body), np.dtype(dtype)).reshape(header["hw"])
+    if label_map.ndim != 2 or label_map.max(initial=0) > len(labels):
+        raise ValueError("its labels are not all named")
+    return labels, label_map

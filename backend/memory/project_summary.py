@@ -1,7 +1,7 @@
 """Summary of a project's lesson index, small enough to be read in each request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import orjson
 from pydantic import TypeAdapter
@@ -51,11 +51,15 @@ class ProjectSummary:
 
     @staticmethod
     def from_json(data: bytes) -> "ProjectSummary":
-        """Raises ValueError for other data."""
-        return SUMMARY_JSON.validate_json(data)
+        """Raises ValueError for other data, also where only some of the fields are there."""
+        found = orjson.loads(data)
+        if not isinstance(found, dict) or found.keys() != SUMMARY_FIELDS:
+            raise ValueError("these are not the fields of a summary")
+        return SUMMARY_JSON.validate_python(found)
 
 
 SUMMARY_JSON = TypeAdapter(ProjectSummary)
+SUMMARY_FIELDS = {each.name for each in fields(ProjectSummary)}
 
 
 def summarize(index: LessonIndex) -> ProjectSummary:

@@ -20,12 +20,13 @@ from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import (
     PredictionItem,
     error_item,
-    log_failures,
     partial_item,
     prediction_item,
+    report_failures,
 )
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.task_painter import TaskPainter
+from backend.recent_failures import RecentFailures
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Annotator:
     resolve_context: ContextResolver
     painter: TaskPainter
     metrics: Metrics
+    failures: RecentFailures
     budget_s: float  # of one request
     parallel_tasks: int  # of one request; one loads its image while another is in the model
     active_versions: ActiveVersions | None  # None: lessons are not used
@@ -70,7 +72,7 @@ class Annotator:
             )
 
         items = self.predict_tasks(tasks, make_request, version)
-        log_failures(tasks, items)
+        report_failures(project_id, tasks, items, self.failures)
         return items
 
     def predict_tasks(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import Overloaded
+from backend.errors import OutOfTime, Overloaded
 from model import DenseFeatures, MethodConfig, Vocabulary
 
 Encode = Callable[
@@ -66,7 +66,7 @@ class Batcher:
     ) -> DenseFeatures:
         """Dense features of an RGB uint8 image (H, W, 3).
 
-        Raises Overloaded if the queue is full or `timeout_s` is over, and the errors of `encode`.
+        Raises Overloaded if the queue is full, OutOfTime after `timeout_s`, the errors of `encode`.
         """
         job = Job(image, method, vocabulary)
         try:
@@ -81,7 +81,7 @@ class Batcher:
         except FutureTimeoutError as error:
             # A queued job is skipped; the result of a running one is dropped.
             job.future.cancel()
-            raise Overloaded(
+            raise OutOfTime(
                 f"The model did not reach this image within {timeout_s:.0f} s."
             ) from error
 

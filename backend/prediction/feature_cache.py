@@ -6,6 +6,7 @@ kept in Redis, for all workers. Images are stored by their source, and used for 
 """
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -16,13 +17,17 @@ import numpy as np
 import torch
 from cachetools import LRUCache
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from backend.log_once import WarnOnce
 from backend.metrics import Counts
 from backend.store.keys import features_key
 from backend.store.store import Store
 from model import DenseFeatures
+
+CHECKSUM_BYTES = 8  # before the features in the store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class FeatureCache:
             self._config.max_bytes, getsizeof=_n_bytes
         )
         self._lock = threading.Lock()
+        self._warn_once = WarnOnce(log)
 
     def recent_page(self, source: Hashable, space: str) -> Page | None:
         """The image last loaded from this source, if that and its features are in the cache."""
@@ -85,8 +91,8 @@ class FeatureCache:
             self.counts.add(misses=1)
             self._put(("features", digest, space), features)
             if ttl_s := self._config.store_ttl_s:
-                data = serialize_features(features)
-                self._store.set_many({features_key(digest, space): data}, ttl_s)
+                name = features_key(digest, space)
+                self._store.set_many({name: serialize_features(name, features)}, ttl_s)
         return features
 
     def size_bytes(self) -> int:
@@ -101,13 +107,15 @@ class FeatureCache:
             return features
         if not self._config.store_ttl_s:
             return None
-        (data,) = self._store.get_many([features_key(digest, space)])
+        name = features_key(digest, space)
+        (data,) = self._store.get_many([name])
         if data is None:
             return None
         try:
-            features = deserialize_features(data)
-        except (SafetensorError, KeyError, ValueError):
-            return None  # other data under this key
+            features = deserialize_features(name, data)
+        except ValueError as error:
+            self._warn_once(f"Features in the store are encoded again: {error}.")
+            return None
         self.counts.add(hits_store=1)
         self._put(key, features)
         return features
@@ -130,15 +138,23 @@ def _n_bytes(entry: CachedImage | DenseFeatures) -> int:
     return entry.patch_tokens.nbytes + entry.cls_token.nbytes
 
 
-def serialize_features(features: DenseFeatures) -> bytes:
-    """Safetensors bytes, without loss, so that predictions stay the same."""
+def serialize_features(key: str, features: DenseFeatures) -> bytes:
+    """A checksum over the key and what follows: safetensors, so that predictions stay the same."""
     tensors = {"patch_tokens": features.patch_tokens, "cls_token": features.cls_token}
     tensors["image_hw"] = torch.tensor(features.image_hw)
-    return save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    body = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    return _checksum(key, body) + body
 
 
-def deserialize_features(data: bytes) -> DenseFeatures:
-    """Raises ValueError, KeyError or SafetensorError for other data."""
-    tensors = load(data)
+def deserialize_features(key: str, data: bytes) -> DenseFeatures:
+    """Raises ValueError for bytes that `serialize_features` did not write for this key."""
+    checksum, body = data[:CHECKSUM_BYTES], data[CHECKSUM_BYTES:]
+    if checksum != _checksum(key, body):
+        raise ValueError(f"these {len(data)} bytes are not what was written")
+    tensors = load(body)
     height, width = tensors["image_hw"].tolist()
     return DenseFeatures(tensors["patch_tokens"], tensors["cls_token"], (height, width))
+
+
+def _checksum(key: str, body: bytes) -> bytes:
+    return hashlib.blake2b(key.encode() + b"\0" + body, digest_size=CHECKSUM_BYTES).digest()

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backend.errors import Overloaded
+from backend.errors import OutOfTime
 from backend.label_studio.controls import Control
 from backend.label_studio.smart_prompts import Prompt
 from backend.prediction.project_context import ProjectContext
@@ -26,9 +26,12 @@ class PredictRequest:
         return max(self.deadline_s - time.monotonic(), 0.0)
 
     def check_time(self) -> None:
-        """Raise Overloaded after the deadline."""
+        """Raise OutOfTime after the deadline."""
         if time.monotonic() > self.deadline_s:
-            raise Overloaded(
-                f"Not begun within {self.budget_s:g} s (PREDICT_BUDGET_S): "
-                "ask for this task again, or for fewer tasks at once."
-            )
+            raise self.out_of_time()
+
+    def out_of_time(self) -> OutOfTime:
+        return OutOfTime(
+            f"Not answered within {self.budget_s:g} s, the time for one request "
+            "(PREDICT_BUDGET_S): ask for this task again, or for fewer tasks at once."
+        )

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.errors import FirstpassError
+from backend.errors import Overloaded
 from backend.metrics import Metrics
 from backend.prediction.task_targets import PartFailure
-from model import ModelError
+from backend.recent_failures import RecentFailures, error_code
 
 PredictionItem = dict[str, Any]
 
@@ -69,32 +69,46 @@ def _region_ids(result: Any) -> list[str]:
 
 def _describe_error(task: Any, error: Exception, metrics: Metrics) -> dict[str, str]:
     """Code and message, counted; the log gets the details of an unexpected error."""
-    if isinstance(error, FirstpassError):
-        code, message = error.code, str(error)
-    elif isinstance(error, ModelError):
-        code, message = "model", str(error)
-    else:
-        code, message = "internal", "An unexpected error: the server's log has the details."
+    code, message = error_code(error), str(error)
+    if code == "internal":
+        message = "An unexpected error: the server's log has the details."
         log.error("task %s: unexpected error", task_id_of(task), exc_info=error)
     metrics.failures.labels(code).inc()
     return {"code": code, "message": message}
 
 
-def log_failures(tasks: Sequence[Any], prediction_items: Sequence[Mapping[str, Any]]) -> None:
-    """Log one line for each error code, with the first task and the number of others."""
-    kinds: dict[str, list[int]] = {}
-    for index, item in enumerate(prediction_items):
+def report_failures(
+    project: str,
+    tasks: Sequence[Any],
+    items: Sequence[Mapping[str, Any]],
+    failures: RecentFailures,
+) -> None:
+    """Note failed items, and those answered in part, for /ready; log a line for each error code."""
+    kinds: dict[tuple[str, bool], list[int]] = {}
+    for index, item in enumerate(items):
         if "error" in item:
-            kinds.setdefault(item["error"]["code"], []).append(index)
-    for code, indices in kinds.items():
-        first = indices[0]
-        others = f" (and {len(indices) - 1} more: {code})" if len(indices) > 1 else ""
-        log.warning(
-            "task %s: %s%s",
-            task_id_of(tasks[first]),
-            prediction_items[first]["error"]["message"],
-            others,
+            is_partial = item["model_version"].startswith(PARTIAL_PREFIX)
+            kinds.setdefault((item["error"]["code"], is_partial), []).append(index)
+    for (code, is_partial), indices in kinds.items():
+        task, message = task_id_of(tasks[indices[0]]), items[indices[0]]["error"]["message"]
+        failures.add(project, "predict", code, message, task=task, count=len(indices))
+        is_late = code == Overloaded.code and not is_partial
+        log.warning("%s", failure_line(project, task, message, len(indices), len(items), is_late))
+
+
+def failure_line(
+    project: str, task: Any, message: str, n_failed: int, n_tasks: int, is_late: bool
+) -> str:
+    """A sentence on the tasks of one request that failed for one reason; `task` is the first."""
+    if is_late and n_tasks > 1:
+        where = f"project {project}: " if project else ""
+        return (
+            f"{where}{n_failed} of {n_tasks} tasks were not answered, and are without predictions "
+            f"until Label Studio asks for them again: {message}"
         )
+    where = f"project {project}, task {task}" if project else f"task {task}"
+    others = f" ({n_failed - 1} more tasks failed likewise)" if n_failed > 1 else ""
+    return f"{where}: {message}{others}"
 
 
 def task_id_of(task: Any) -> Any:

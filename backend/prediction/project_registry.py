@@ -8,6 +8,7 @@ from cachetools import LRUCache
 
 from backend.errors import SettingsError
 from backend.label_studio.project_settings import ProjectSettings
+from backend.log_once import WarnOnce
 from backend.store.keys import project_config_key, project_settings_key
 from backend.store.store import Store
 
@@ -26,6 +27,7 @@ class ProjectRegistry:
         self._store = store
         self._local: LRUCache[str, tuple[ProjectSettings, str]] = LRUCache(MAX_LOCAL_PROJECTS)
         self._lock = threading.Lock()
+        self._warn_once = WarnOnce(log)
 
     def save(self, project: str, settings: ProjectSettings, config_digest: str = "") -> None:
         """Store settings; unchanged ones are not written, since /setup precedes each prediction."""
@@ -38,6 +40,14 @@ class ProjectRegistry:
         if self._store.get_many(list(values)) != list(values.values()):
             self._store.set_many(values)
 
+    def names(self) -> list[str]:
+        """All projects that were ever set up. Raises StoreError while the store is down."""
+        prefix = project_settings_key("").encode()
+        keys = self._store.run(
+            "list projects", lambda client: list(client.scan_iter(prefix + b"*", count=1000))
+        )
+        return sorted(key.removeprefix(prefix).decode(errors="replace") for key in keys)
+
     def settings_of(self, project: str) -> ProjectSettings:
         """The project's last settings; the defaults if there are none."""
         (kept,) = self._store.get_many([project_settings_key(project)])
@@ -46,7 +56,7 @@ class ProjectRegistry:
                 return ProjectSettings.from_extra_params(kept.decode())[0]
             except (SettingsError, UnicodeDecodeError) as error:
                 # Written by another release or program; the next /setup replaces it.
-                log.warning("kept settings of project %s cannot be used: %s", project, error)
+                self._warn_once(f"kept settings of project {project} cannot be used: {error}")
         return self._kept_here(project)[0]
 
     def config_digest_of(self, project: str) -> str:
@@ -55,7 +65,7 @@ class ProjectRegistry:
         if kept is not None:
             if re.fullmatch(rb"[0-9a-f]{16}|", kept):
                 return kept.decode()
-            log.warning("kept config digest of project %s cannot be used: %.40r", project, kept)
+            self._warn_once(f"kept config digest of project {project} cannot be used: {kept!r:.40}")
         return self._kept_here(project)[1]
 
     def set_up_here(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.errors import Overloaded, RequestError
+from backend.errors import OutOfTime, RequestError
 from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
 from backend.masks.regions import encode_regions
 from backend.memory.predicted_masks import PredictedMasks
@@ -54,6 +54,8 @@ class TaskPainter:
                 page = opened(target.image.uri, vocabulary)
                 painted.regions.extend(paint(page, target, vocabulary, prompts, request))
                 n_answered += 1
+            except OutOfTime:  # whatever it waited for
+                painted.failures.append(PartFailure(target.describe(), request.out_of_time()))
             except Exception as error:
                 painted.failures.append(PartFailure(target.describe(), error))
         if painted.failures and not n_answered:
@@ -124,13 +126,13 @@ class TaskPainter:
 
     @contextmanager
     def segment_slot(self, request: PredictRequest) -> Iterator[None]:
-        """Wait for a free slot. Raises Overloaded at the request's deadline.
+        """Wait for a free slot. Raises OutOfTime at the request's deadline.
 
         Refinement uses all cores, and memory for each class and pixel, so its parallelism is
         limited.
         """
         if not self.segment_slots.acquire(timeout=request.left_s):
-            raise Overloaded(f"The model did not reach this image within {request.budget_s:g} s.")
+            raise request.out_of_time()
         try:
             yield
         finally:

@@ -18,6 +18,7 @@ from redis.lock import Lock
 from torch import Tensor
 
 from backend.errors import StoreError
+from backend.log_once import WarnOnce
 from backend.metrics import Counts
 from backend.prediction.embed_codec import pack_row, unpack_row
 from backend.store.keys import text_embed_key, text_embed_prefix
@@ -55,6 +56,7 @@ class CachedTextEncoder:
         self._store = store
         self._config = config or TextCacheConfig()
         self._rows: LRUCache[str, Tensor] = LRUCache(self._config.max_rows)
+        self._warn_once = WarnOnce(log)
         self._rows_lock = threading.Lock()
         self._encoding_lock = threading.Lock()
 
@@ -96,7 +98,7 @@ class CachedTextEncoder:
             elif value is not None:
                 corrupt += 1
         if corrupt:
-            log.warning("%d text embeds in the store are invalid: encoded again.", corrupt)
+            self._warn_once("Text embeds in the store are damaged: they are encoded again.")
         self.counts.add(hits_store=len(rows), corrupt=corrupt)
         self._put(rows)
         return rows
@@ -140,6 +142,8 @@ class CachedTextEncoder:
         config = self._config
 
         def acquire(client: redis.Redis) -> Lock | None:
+            if client.pttl(name) == -1:  # a lock expires, so this is other data: waiting is in vain
+                client.delete(name)
             lock = client.lock(name, timeout=config.lock_s, sleep=config.poll_s)
             return lock if lock.acquire(blocking_timeout=config.wait_s) else None
 

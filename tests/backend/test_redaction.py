@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.redaction import redact_url
+from backend.redaction import redact_url, redact_urls
 from tests.support.annotations import PROJECT, rectangle
 from tests.support.fake_label_studio import jwt
 from tests.support.request_bodies import predict_body
@@ -40,6 +40,21 @@ TOKEN = jwt(token_type="refresh", exp=8102577163, iat=1795377163, jti=SECRET)
 )
 def test_a_url_is_shown_without_login_and_query(url, shown):
     assert redact_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no https://u:geheim@b.test/a.png?X-Amz-Signature=geheim there",
+         "no https://b.test/a.png there"),
+        ('{"url":"s3://k:geheim@b/a?versionId=geheim","secret":"geheim"}', '{"url":"s3://b/a'),
+        ("Max retries exceeded with url: /b/a.png?X-Amz-Signature=geheim (5 s)",
+         "Max retries exceeded with url: /b/a.png (5 s)"),
+        ("Is it there? see http://b.test.", "Is it there? see http://b.test."),
+    ],
+)  # fmt: skip
+def test_urls_in_a_text_are_shown_without_login_and_query(text, shown):
+    assert redact_urls(text) == shown
 
 
 IMAGES: list[Any] = [

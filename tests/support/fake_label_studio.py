@@ -3,9 +3,11 @@
 import base64
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 WHOAMI = "/api/current-user/whoami"
@@ -114,6 +116,8 @@ class FakeLabelStudio(WebServer):
         self.is_legacy_allowed = True
         self.valid_access: set[str] = set()
         self.exchanges = 0
+        self.backends: dict[int, dict[str, Any]] = {}  # by project, as `connect_backend` fills it
+        self.webhooks: dict[int, list[dict[str, Any]]] = {}
         self.open_paths = {"/api/version", "/health", "/api/token/refresh/"}
         self.pages["/api/version"] = as_json({"release": "1.23.2"})
         self.pages[WHOAMI] = as_json({"id": 1, "email": "admin@example.com"})
@@ -151,12 +155,29 @@ class FakeLabelStudio(WebServer):
 
 
 def connect_backend(
-    server: FakeLabelStudio, url: str, *, state: str = "CO", has_webhook: bool = True
+    server: FakeLabelStudio,
+    url: str,
+    *,
+    state: str = "CO",
+    has_webhook: bool = True,
+    project: int = 3,
+    webhook: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
-    """Give project 3 an ML backend and a webhook, as GET /api/ml/ and /api/webhooks/ show them."""
+    """Give a project an ML backend and a webhook, as GET /api/ml/ and /api/webhooks/ show them.
+
+    Called again it adds another project, or changes this one. `webhook`: fields of the webhook.
+    """
     readable_state = "Connected" if state == "CO" else "Disconnected"
-    row = {"id": 1, "state": state, "readable_state": readable_state, "url": url, "project": 3}
-    server.pages["/api/projects/"] = as_json({"results": [{"id": 3}]})
-    server.pages["/api/ml/?project=3"] = as_json([row])
-    webhooks = [{"id": 1, "project": 3, "url": f"{url}/webhook", "is_active": True}]
-    server.pages["/api/webhooks/"] = as_json(webhooks if has_webhook else [])
+    server.backends[project] = {
+        "id": project, "state": state, "readable_state": readable_state, "url": url,
+        "project": project,
+    }  # fmt: skip
+    row = {"id": project, "project": project, "url": f"{url}/webhook", "is_active": True}
+    server.webhooks[project] = [row | dict(webhook)] if has_webhook else []
+    numbers = [{"id": number} for number in server.backends]
+    server.pages["/api/projects/"] = as_json({"count": len(numbers), "results": numbers})
+    server.pages[f"/api/projects/{project}/"] = as_json({"id": project})
+    server.pages[f"/api/ml/?project={project}"] = as_json([server.backends[project]])
+    server.pages["/api/webhooks/"] = as_json(
+        [row for rows in server.webhooks.values() for row in rows]
+    )

@@ -65,9 +65,18 @@ class RunningService:
 
 
 def start_service(
-    folder: Path, checkpoint: "CheckpointConfig", **environment: str
+    folder: Path, checkpoint: "CheckpointConfig", by_gunicorn: bool = False, /, **environment: str
 ) -> RunningService:
+    """`by_gunicorn`: as an operator starts it with a command line of gunicorn."""
     port = free_port()
+    gunicorn = [
+        "gunicorn",
+        "--threads",
+        "8",
+        "--bind",
+        f"127.0.0.1:{port}",
+        "backend.wsgi:create()",
+    ]
     log = folder / "service.log"
     settings = {
         "PORT": str(port),
@@ -82,7 +91,7 @@ def start_service(
     }
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "backend", "serve"],
+            [sys.executable, "-m", *(gunicorn if by_gunicorn else ["backend", "serve"])],
             cwd=ROOT,
             env={**ours, **settings},
             stdout=output,

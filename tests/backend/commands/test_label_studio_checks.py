@@ -8,7 +8,9 @@ import pytest
 from backend.commands.installation import Check, Installation
 from backend.commands.label_studio_checks import check_label_studio
 from backend.label_studio.client import LabelStudio
-from tests.support.fake_label_studio import LEGACY, PERSONAL, WHOAMI, as_json, connect_backend
+from tests.support.fake_label_studio import LEGACY, PERSONAL, WHOAMI, as_json, connect_backend, jwt
+
+REVOKED = jwt(token_type="refresh", exp=8102577163, iat=1795377163, jti="another", user_id="1")
 
 
 def found_by(installation: Installation, name: str) -> Check:
@@ -44,10 +46,11 @@ def test_another_program_at_the_address_is_told(installation, studio):
     ("api_key", "ok", "kind", "remedy"),
     [
         (PERSONAL, True, "personal access token of admin@example.com", ""),
-        (None, None, "no token", "LABEL_STUDIO_API_KEY"),  # images on the web need none
-        (LEGACY, False, "legacy token", "legacy tokens are off"),
+        (None, None, "none given", "LABEL_STUDIO_API_KEY"),  # images on the web need none
+        (LEGACY, False, "legacy token, refused", "legacy tokens are off"),
+        (REVOKED, False, "personal access token, refused", "was revoked"),
         (PERSONAL.rpartition(".")[0], False, "without its end", "without its last part"),
-        ("hunter2", False, "no known kind", "neither"),
+        ("hunter2", False, "no known kind, refused", "neither"),
     ],
 )
 def test_the_token_is_named_and_tried(installation, studio, api_key, ok, kind, remedy):
@@ -64,6 +67,12 @@ def test_answers_of_another_api_are_a_finding_not_a_crash(installation, studio):
     found = found_by(installation, "Label Studio API")
     assert found.ok is False
     assert found.remedy == "update Label Studio"
+
+
+def test_projects_that_cannot_be_listed_do_not_make_the_token_a_refused_one(installation, studio):
+    studio.pages["/api/projects/"] = as_json({"detail": "a bug"}, 500)
+    assert found_by(installation, "token").ok is True
+    assert "500" in found_by(installation, "Label Studio API").remedy
 
 
 GUARD = ("ML_BLOCK_LOCAL_IP=false", "SSRF_PROTECTION_ENABLED=false", "USE_DEFAULT_BANNED_SUBNETS")

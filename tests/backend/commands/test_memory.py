@@ -5,10 +5,16 @@ import pytest
 
 from backend.commands.cli import main
 from backend.errors import SettingsError
+from backend.http.app import create_app
 from backend.memory.export_file import export_lessons, import_lessons, read_export
 from backend.memory.lesson_store import LessonStore, NewLesson
+from backend.store.keys import memory_key
 from backend.store.store import open_store
 from model import SegmentSettings, TaughtMask, Vocabulary
+from tests.support.fake_label_studio import LEGACY, as_json
+
+NOWHERE = "http://127.0.0.1:9"
+TOKEN = {"LABEL_STUDIO_API_KEY": LEGACY}
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +31,20 @@ def lessons(tiny_segmenter, photo) -> list[NewLesson]:
 
 
 @pytest.fixture
-def memory(tmp_path, lessons):
-    """A memory whose project 7.100 learned from three annotations, in two versions."""
+def data_store(tmp_path):
     store = open_store(None, tmp_path / "data")
-    memory = LessonStore(store, learn_every=2)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def memory(data_store, lessons):
+    """A memory whose project 7.100 learned from three annotations, in two versions."""
+    memory = LessonStore(data_store, learn_every=2)
     for n, lesson in enumerate(lessons):
         memory.teach("7.100", str(n), f"task {n}", n, [lesson])
     memory.train("7.100")
-    yield memory
-    store.close()
+    return memory
 
 
 @pytest.fixture
@@ -41,7 +52,11 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
 
-    def run(*arguments: str) -> tuple[int, str, str]:
+    def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
+        for name, value in (
+            {"LABEL_STUDIO_URL": NOWHERE, "LABEL_STUDIO_API_KEY": ""} | environment
+        ).items():
+            monkeypatch.setenv(name, value)
         code = main(["memory", *arguments])
         said = capsys.readouterr()
         return code, said.out, said.err
@@ -61,6 +76,16 @@ def test_show_lists_projects_labels_and_versions(run, memory):
     assert f"version {memory.index('7.100').versions[1].name}" in said
     assert "0 changed annotations wait" in said
     assert run("show", "8")[0] == 1
+
+
+def test_a_project_that_cannot_be_read_hides_no_other_one(run, memory, data_store):
+    memory.teach("8.100", "1", "t", 1, [])
+    data_store.set_many({memory_key("8.100", "index"): b"nonsense"})
+    code, said, _ = run("show")
+    assert code == 0
+    assert "7.100                    3 annotations" in said
+    assert "What project 8.100 learned cannot be read" in said
+    assert run("forget", "8")[1] == "project 8.100: forgotten\n"
 
 
 def test_a_file_brings_a_forgotten_project_back_as_it_was(run, memory, tmp_path):
@@ -105,6 +130,69 @@ def test_a_number_that_two_projects_have_must_be_told_apart(run, memory, lessons
     code, _, said = run("show", "7")
     assert code == 1
     assert "may be 7.100 or 7.200" in said
+
+
+@pytest.fixture
+def exported(memory, tmp_path):
+    path = tmp_path / "seven.safetensors"
+    export_lessons(memory, "7.100", path)
+    return path
+
+
+def test_a_file_teaches_the_project_that_was_set_up_under_this_number(
+    run, make_service, memory, exported, data_store
+):
+    """Label Studio names it 57.1795366020, and shows it as 57."""
+    service = make_service(is_loaded=False)
+    service.store = data_store
+    service.load_model()
+    client = create_app(service).test_client()
+    assert client.post("/setup", json={"project": "57.1795366020"}).status_code == 200
+    assert run("import", "57", str(exported))[0] == 0
+    assert len(memory.index("57.1795366020").annotations) == 3
+    assert memory.projects() == ["57.1795366020", "7.100"]
+
+
+def test_a_file_teaches_a_project_that_label_studio_alone_knows(run, memory, exported, studio):
+    studio.pages["/api/projects/57/"] = as_json(
+        {"id": 57, "created_at": "1970-01-01T00:05:00.123456Z"}
+    )
+    code, said, _ = run("import", "57", str(exported), **TOKEN, LABEL_STUDIO_URL=studio.url)
+    assert (code, said.partition(":")[0]) == (0, "project 57.300")
+    for verb in ("show", "forget"):
+        assert run(verb, "57")[1].startswith("project 57.300: ")
+
+
+def test_a_project_that_nobody_knows_is_refused(run, memory, exported, studio):
+    for variables, words in (
+        ({"LABEL_STUDIO_URL": studio.url, **TOKEN}, "has no project 57"),
+        ({"LABEL_STUDIO_URL": studio.url}, "no token is given"),
+        ({}, "connect the model to the project first"),
+    ):
+        code, _, said = run("import", "57", str(exported), **variables)
+        assert code == 1
+        assert words in said
+    assert "is no project" in run("import", "scratches", str(exported))[2]
+    assert memory.projects() == ["7.100"]
+
+
+def test_what_an_earlier_release_stored_under_the_number_alone_does_not_count_as_the_project(
+    run, memory, lessons, exported, studio
+):
+    memory.teach("57", "0", "t", 1, lessons[:1])
+    assert run("import", "57", str(exported))[0] == 1
+    studio.pages["/api/projects/57/"] = as_json({"id": 57, "created_at": "1970-01-01T00:05:00Z"})
+    said = run("import", "57", str(exported), **TOKEN, LABEL_STUDIO_URL=studio.url)[1]
+    assert said.startswith("project 57.300: 3 annotations")
+
+
+def test_of_two_projects_with_one_number_the_one_of_label_studio_is_meant(
+    run, memory, lessons, studio
+):
+    memory.teach("7.200", "0", "t", 1, lessons[:1])
+    studio.pages["/api/projects/7/"] = as_json({"id": 7, "created_at": "1970-01-01T00:03:20Z"})
+    code, said, _ = run("show", "7", **TOKEN, LABEL_STUDIO_URL=studio.url)
+    assert (code, said.partition(":")[0]) == (0, "project 7.200")
 
 
 @pytest.mark.parametrize("spoil", ["gone", "empty", "cut", "text", "another safetensors"])

@@ -7,6 +7,7 @@ import pytest
 from backend.errors import SettingsError
 from backend.http.app import create_app
 from backend.http.degradations import model_degradations
+from backend.recent_failures import RecentFailures
 from tests.support.request_bodies import predict_body
 
 
@@ -45,6 +46,30 @@ def test_ready_says_why_when_the_model_could_not_be_loaded(make_service):
     answer: Any = create_app(service).test_client().get("/ready")
     assert (answer.status_code, answer.json["status"]) == (503, "failed")
     assert "no such weights" in answer.json["message"]
+
+
+def test_ready_names_recent_failures_by_project_and_cause(client, photo_uri):
+    """Label Studio's own answer to its user is "Retrieved 2 predictions"."""
+    for project in ("5.100", "6.100", "6.100"):
+        body = predict_body(photo_uri, "data:,broken", "data:,broken") | {"project": project}
+        client.post("/predict", json=body)
+    found = client.get("/ready").json["failures"]
+    assert [(one["project"], one["count"]) for one in found] in (
+        [("6.100", 4), ("5.100", 2)], [("5.100", 2), ("6.100", 4)],
+    )  # fmt: skip
+    assert {(one["during"], one["code"], one["task"]) for one in found} == {
+        ("predict", "image_broken", 2)
+    }
+    assert "no image that can be read" in found[0]["message"]
+
+
+def test_what_ready_keeps_of_failures_is_bounded():
+    failures = RecentFailures()
+    for n in range(500):
+        failures.add(f"{n}.100", "predict", "image_broken", "x" * 5000)
+    found = failures.as_json()
+    assert len(found) == 100
+    assert len(found[0]["message"]) <= 500
 
 
 def test_metrics_count_requests_tasks_and_failures(client, photo_uri):

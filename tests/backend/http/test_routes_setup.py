@@ -1,5 +1,6 @@
 """/setup and /versions: a project's settings in, its model version out."""
 
+import base64
 import json
 import threading
 
@@ -29,6 +30,16 @@ def test_setup_takes_extra_params_as_object_text_or_nothing(client, params):
 def test_setup_takes_whatever_else_it_is_told(client, odd):
     body = {"project": odd, "schema": odd, "hostname": odd, "access_token": odd}
     assert client.post("/setup", json=body).status_code == 200
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_setup_says_of_nested_nonsense_that_it_is_none_of_its_params(client, depth):
+    nested = "[" * depth + "]" * depth
+    token = "e30." + base64.urlsafe_b64encode(nested.encode()).decode() + ".c2ln"
+    answer = client.post("/setup", json={"project": "7.1", "extra_params": nested})
+    assert answer.status_code == 400
+    assert answer.json["error"] == "settings"
+    assert client.post("/setup", json={"access_token": token}).status_code == 200
 
 
 def test_setup_names_keys_that_it_ignores(client):

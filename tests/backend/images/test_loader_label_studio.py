@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from backend.errors import (
+    ImageError,
     ImageForbidden,
     ImageNotFound,
 )
@@ -96,7 +97,7 @@ def test_cloud_uris_are_presigned_for_the_task_and_fetched_without_the_token(stu
 def test_a_cloud_uri_without_task_or_storage_says_what_is_missing(studio):
     with pytest.raises(ImageNotFound, match="has no id"):
         loader(studio)("s3://bucket/a.png")
-    with pytest.raises(ImageNotFound, match=r"connect its bucket.*Cloud Storage"):
+    with pytest.raises(ImageNotFound, match=r"bucket must be connected.*Cloud Storage"):
         loader(studio)("s3://bucket/a.png", task_id=1)
 
 
@@ -123,6 +124,77 @@ def test_a_user_outside_the_project_is_told_from_a_wrong_token(studio):
     studio.pages["/data/upload/1/a.png"] = Reply(status=403)
     with pytest.raises(ImageForbidden, match="a user who may open this project"):
         loader(studio)("/data/upload/1/a.png")
+
+
+# As in its views: a plain sentence under text/html, JSON of a framework, and an empty body.
+LOCAL_FILES_OFF = (
+    "Serving local files can be dangerous, so it's disabled by default. You can enable it with "
+    "LOCAL_FILES_SERVING_ENABLED environment variable"
+)
+HTML, JSON = {"Content-Type": "text/html; charset=utf-8"}, {"Content-Type": "application/json"}
+UNSPECIFIC = b'{"detail": "You do not have permission to perform this action."}'
+STORAGE_DOWN = b'{"error": "Storage stream failed", "detail": "<b>InvalidAccessKeyId</b>"}'
+
+
+@pytest.mark.parametrize(
+    ("path", "reply", "error", "words", "not_said"),
+    [
+        ("/data/local-files/?d=a.png", Reply(LOCAL_FILES_OFF.encode(), 403, HTML), ImageForbidden,
+         f"Label Studio says: {LOCAL_FILES_OFF}", "may open this project"),
+        ("/data/local-files/?d=a.png", Reply(b"", 404, HTML), ImageNotFound,
+         "a Local Files storage covers its folder", "still exists"),
+        ("/data/local-files/?d=a.png", Reply(b"", 403, HTML), ImageForbidden,
+         "a user who may open this project", "says"),
+        ("/data/upload/1/a.png", Reply(UNSPECIFIC, 403, JSON), ImageForbidden,
+         "403 Forbidden: use the token of a user who may open this project", "says"),
+        ("/tasks/1/resolve/?fileuri=YQ", Reply(STORAGE_DOWN, 424, JSON), ImageNotFound,
+         "Label Studio says: Storage stream failed: <b>InvalidAccessKeyId</b>", "still exists"),
+        ("/data/upload/1/a.png", Reply(b"<!DOCTYPE html><title>Oops</title>", 403, HTML),
+         ImageForbidden, "a user who may open this project", "Oops"),
+    ],
+)  # fmt: skip
+def test_what_label_studio_says_of_a_refusal_is_passed_on_and_nothing_guessed_beside_it(
+    studio, path, reply, error, words, not_said
+):
+    studio.pages[path.partition("?")[0]] = reply
+    with pytest.raises(error) as caught:
+        loader(studio)(path)
+    assert words in str(caught.value)
+    assert not_said not in str(caught.value)
+
+
+EXPIRED = (
+    b"<?xml version='1.0'?><Error><Code>SignatureDoesNotMatch</Code><Message>No &amp; no</Message>"
+    b"<AWSAccessKeyId>geheim</AWSAccessKeyId><StringToSign>geheim</StringToSign></Error>"
+)
+UPSTREAM = b'{"error": "No answer of https://k:geheim@bucket.test/a.png?X-Amz-Signature=geheim"}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (
+            Reply(EXPIRED, 403, {"Content-Type": "application/xml"}),
+            "SignatureDoesNotMatch: No & no",
+        ),
+        (Reply(UPSTREAM, 424, JSON), "No answer of https://bucket.test/a.png"),
+    ],
+)
+def test_secrets_in_what_a_server_says_are_not_passed_on(studio, reply, words):
+    studio.pages["/data/upload/1/a.png"] = reply
+    with pytest.raises(ImageError) as caught:
+        loader(studio)("/data/upload/1/a.png")
+    assert words in str(caught.value)
+    assert "geheim" not in str(caught.value)
+
+
+def test_what_label_studio_says_is_passed_on_as_one_short_line(studio):
+    noise = "line\n\x00\x1b[31m" * 5000
+    studio.pages["/data/local-files/"] = Reply(noise.encode(), 403, {"Content-Type": "text/plain"})
+    with pytest.raises(ImageForbidden) as caught:
+        loader(studio)("/data/local-files/?d=a.png")
+    assert len(str(caught.value)) < 450
+    assert str(caught.value).isprintable()
 
 
 def test_being_sent_to_the_login_page_asks_for_a_token(studio):

@@ -89,7 +89,7 @@ def test_a_refused_access_token_is_renewed_once_and_the_request_repeated(server)
 
 def test_a_token_that_stays_refused_is_not_renewed_for_ever(server):
     server.is_known = lambda authorization: False
-    with pytest.raises(LabelStudioError, match=r"refuses the token.*revoked"):
+    with pytest.raises(LabelStudioError, match=r"refuses the personal access token.*revoked"):
         LabelStudio(server.url, PERSONAL).get(WHOAMI)
     assert server.exchanges == 2
 
@@ -139,7 +139,7 @@ def test_a_refused_exchange_answers_for_a_while_then_is_tried_again(server):
 @pytest.mark.parametrize(
     ("api_key", "cure"),
     [
-        (None, "it needs a token.*LABEL_STUDIO_API_KEY"),
+        (None, "no token is given.*LABEL_STUDIO_API_KEY"),
         (LEGACY, "legacy tokens are off by default.*Access Token Settings"),
         (jwt(token_type="access", exp=2, iat=1), "lives five minutes"),
         (PERSONAL.rpartition(".")[0], "copied without its last part"),

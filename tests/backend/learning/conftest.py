@@ -33,7 +33,8 @@ def redelivering(store, tmp_path) -> EventQueue:
 @pytest.fixture
 def service(settings, tiny_segmenter, store, redelivering, tmp_path) -> Service:
     """One with a store of its own, whose worker's thread is not started."""
-    service = Service(settings.model_copy(update={"data_dir": tmp_path}))
+    changes = {"data_dir": tmp_path, "training_wait_s": 0.0}
+    service = Service(settings.model_copy(update=changes))
     service.store, service.segmenter, service.events = store, tiny_segmenter, redelivering
     service.projects.save(KEY, EVERY_PIXEL)
     return service

@@ -25,6 +25,8 @@ def test_a_damaged_region_is_left_out_with_one_line(learner, send, corrected, ma
         "annotation 1 of task 5 is learned from only in part: region 'odd': "
         "It is of an image of 9 x 9 pixels, but the task's has 64 x 48."
     ]
+    (failure,) = [one for one in learner.failures.as_json() if one["code"] == "request"]
+    assert failure["message"] == warnings_of(caplog)[0]
 
 
 def test_an_annotation_of_damaged_regions_alone_is_set_aside(learner, send, corrected, caplog):

@@ -75,3 +75,19 @@ def test_the_spool_is_lines_a_person_can_read(tmp_path):
     spool = Spool(tmp_path / "waiting.jsonl", 1000)
     spool.append(json.dumps({"n": 1}).encode())
     assert spool.path.read_text() == '\n0af73c42 {"n": 1}\n'
+
+
+def test_a_spool_of_damaged_records_alone_is_emptied_and_said_once(tmp_path, caplog):
+    spool = Spool(tmp_path / "waiting.jsonl", 1000)
+    spool.path.write_bytes(b"nonsense\n0af73c42 {cut\n")
+    for _ in range(3):
+        spool.drain(lambda record: pytest.fail(f"{record!r} was no record"))
+    assert len(caplog.messages) == 1
+    assert not spool
+
+
+def test_a_folder_in_the_place_of_the_spool_counts_as_empty(tmp_path):
+    spool = Spool(tmp_path / "waiting.jsonl", 1000)
+    spool.path.mkdir()
+    assert not spool
+    assert len(spool) == 0

@@ -34,7 +34,7 @@ def test_a_deleted_task_takes_its_annotations_with_it(learner, service, send, co
     send({"action": "TASKS_DELETED", "project": PROJECT, "tasks": [{"id": 5}]})
     assert taught(learner) == ["2"]
     assert list(learner.lessons.index(KEY).versions[0].annotations) == ["2"]
-    assert learner.predicted_masks.load(KEY, 5, MaskPlace("tag", "image", 0)) is None
+    assert learner.predicted_masks.load(KEY, 5, MaskPlace("tag", "image", 0), (48, 64)) is None
 
 
 def test_a_skipped_annotation_teaches_nothing_and_no_longer(learner, send, corrected):

@@ -192,7 +192,10 @@ def test_a_damaged_lesson_costs_itself_alone(store, project, lesson, space, capl
     assert ActiveVersions(store, memory).load(project, "newest", space).memories["tag"].counts == {
         "Cat": 1
     }
-    assert "a lesson is lost" in caplog.text
+    assert "1 of 2 lessons are missing or damaged" in caplog.text
+    teach(memory, project, "2", lesson("Dog"), updated_us=2)  # as Update does
+    counts = ActiveVersions(store, memory).load(project, "newest", space).memories["tag"].counts
+    assert counts == {"Cat": 1, "Dog": 1}
 
 
 def test_what_another_program_wrote_is_not_overwritten(store, project, lesson):

@@ -8,10 +8,11 @@ from backend.store.keys import predicted_masks_key
 from backend.store.store import open_store
 from model import Segmentation
 
+HW = (40, 60)
 PLACE = MaskPlace("tag", "image", 0)
 
 
-def found(n_classes: int, hw=(40, 60)) -> Segmentation:
+def found(n_classes: int, hw=HW) -> Segmentation:
     label_map = np.random.default_rng(0).integers(-1, n_classes, hw).astype(np.int16)
     names = tuple(f"Label {n}" for n in range(n_classes))
     return Segmentation(names, label_map, np.zeros(n_classes, np.float32))
@@ -21,7 +22,7 @@ def found(n_classes: int, hw=(40, 60)) -> Segmentation:
 def test_masks_come_back_as_they_were(store, n_classes):
     masks_store, segmentation = PredictedMasks(store), found(n_classes)
     masks_store.save("1.1", n_classes, PLACE, segmentation)
-    masks = masks_store.load("1.1", n_classes, PLACE)
+    masks = masks_store.load("1.1", n_classes, PLACE, HW)
     assert masks is not None
     for index, name in enumerate(segmentation.class_names):
         mask = segmentation.mask(index)
@@ -40,17 +41,17 @@ def test_places_are_told_apart_and_forgotten_with_their_task(store):
     for n, place in enumerate(places, 2):
         masks_store.save("1.1", 7, place, found(n))
     for n, place in enumerate(places, 2):
-        assert len(masks_store.load("1.1", 7, place) or ()) == n
-    assert masks_store.load("1.2", 7, places[0]) is None
-    assert masks_store.load("1.1", 8, places[0]) is None
-    assert masks_store.load("1.1", 7, MaskPlace("other", "left", 0)) is None
+        assert len(masks_store.load("1.1", 7, place, HW) or ()) == n
+    assert masks_store.load("1.2", 7, places[0], HW) is None
+    assert masks_store.load("1.1", 8, places[0], HW) is None
+    assert masks_store.load("1.1", 7, MaskPlace("other", "left", 0), HW) is None
     assert (
         0
         < store.run("look", lambda client: client.ttl(predicted_masks_key("1.1", 7)))
         <= 7 * 24 * 3600
     )
     masks_store.delete("1.1", [7])
-    assert masks_store.load("1.1", 7, places[0]) is None
+    assert masks_store.load("1.1", 7, places[0], HW) is None
 
 
 def test_names_of_any_characters_are_told_apart():
@@ -63,12 +64,17 @@ def test_what_is_not_ours_is_as_good_as_nothing(store, foreign):
     store.run(
         "spoil", lambda client: client.hset(predicted_masks_key("1.1", 9), PLACE.key, foreign)
     )
-    assert PredictedMasks(store).load("1.1", 9, PLACE) is None
+    assert PredictedMasks(store).load("1.1", 9, PLACE, HW) is None
+
+
+def test_a_prediction_of_an_image_that_was_replaced_is_not_compared_with(store):
+    PredictedMasks(store).save("1.1", 10, PLACE, found(2))
+    assert PredictedMasks(store).load("1.1", 10, PLACE, (60, 40)) is None
 
 
 def test_without_a_store_nothing_is_known_and_nothing_fails(tmp_path):
     gone = open_store("redis://127.0.0.1:9", tmp_path)
     masks_store = PredictedMasks(gone)
     masks_store.save("1.1", 1, PLACE, found(2))
-    assert masks_store.load("1.1", 1, PLACE) is None
+    assert masks_store.load("1.1", 1, PLACE, HW) is None
     gone.close()

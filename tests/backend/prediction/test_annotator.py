@@ -1,5 +1,6 @@
 """Tasks to predictions with the real parts; the model's weights are random, its masks arbitrary."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,12 @@ import numpy as np
 from backend.errors import ImageNotFound
 from backend.label_studio.project_settings import ProjectSettings
 from backend.masks.brush_rle import decode_mask
+from backend.prediction.batcher import Batcher
+from backend.prediction.feature_cache import FeatureCache
+from model import ModelError
 from tests.support.annotations import EVERY_PIXEL
 from tests.support.label_configs import CAT_DOG_CONFIG, IMAGE, brush_labels, config, labels
+from tests.support.logs import warnings_of
 from tests.support.predictions import predict_one, with_pages
 
 
@@ -146,10 +151,12 @@ def test_a_host_that_is_down_is_one_line_in_the_log(annotator, caplog):
         raise ImageNotFound(f"{uri} is gone")
 
     tasks = [{"id": n, "data": {"image": f"http://x/{n}"}} for n in range(20)]
-    predictions = with_pages(annotator, load_image=gone).predict(tasks, CAT_DOG_CONFIG, EVERY_PIXEL)
+    predictions = with_pages(annotator, load_image=gone).predict(
+        tasks, CAT_DOG_CONFIG, EVERY_PIXEL, project_id="4.100"
+    )
     assert all(p["error"]["code"] == "image_not_found" for p in predictions)
     assert [record.getMessage() for record in caplog.records] == [
-        "task 0: http://x/0 is gone (and 19 more: image_not_found)"
+        "project 4.100, task 0: http://x/0 is gone (19 more tasks failed likewise)"
     ]
 
 
@@ -165,11 +172,35 @@ def test_an_unexpected_failure_is_logged_with_its_place_and_told_without(annotat
     assert caplog.records[0].exc_info is not None
 
 
-def test_tasks_past_the_budget_are_left_for_the_next_time(annotator, photo_uri):
+def test_tasks_past_the_budget_are_left_for_the_next_time(annotator, photo_uri, caplog):
     tasks = [{"id": n, "data": {"image": photo_uri}} for n in range(4)]
     predictions = replace(annotator, budget_s=-1.0).predict(tasks, CAT_DOG_CONFIG, EVERY_PIXEL)
     assert [p["error"]["code"] for p in predictions] == ["overloaded"] * 4
     assert all("result" not in p for p in predictions)
+    (sentence,) = warnings_of(caplog)
+    assert "4 of 4 tasks were not answered" in sentence
+    assert "PREDICT_BUDGET_S" in sentence
+    assert "for fewer tasks at once" in sentence
+
+
+def test_an_image_that_the_model_did_not_reach_is_said_as_one_that_was_not_begun(
+    annotator, own_store, photo_uri, caplog
+):
+    """The time that was left for the image would read as a limit that nobody set."""
+    stuck = threading.Event()
+
+    def encode(*_, **__):
+        stuck.wait()
+        raise ModelError("too late")
+
+    tasks = [{"id": n, "data": {"image": photo_uri}} for n in range(3)]
+    busy = with_pages(annotator, encode=Batcher(encode), cache=FeatureCache(own_store))
+    predictions = replace(busy, budget_s=0.2).predict(tasks, CAT_DOG_CONFIG, EVERY_PIXEL)
+    stuck.set()
+    assert len({p["error"]["message"] for p in predictions}) == 1
+    (sentence,) = warnings_of(caplog)
+    assert "3 of 3 tasks were not answered" in sentence
+    assert "Not answered within 0.2 s" in sentence
 
 
 def test_an_emptied_context_opens_no_image(annotator):

@@ -107,22 +107,24 @@ FOREIGN = {
     "empty": b"",
     "text": b"nonsense",
     "zeros": b"\0" * 100,
-    "cut": serialize_features(Encoder()())[:-9],
+    "cut": serialize_features("a key", Encoder()())[:-9],
+    "of another key": serialize_features("a key", Encoder()()),
 }
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_is_not_ours_in_the_store_is_encoded_again(store, encode, name):
+def test_what_is_not_ours_in_the_store_is_encoded_again(store, encode, name, caplog):
     config, photo = FeatureCacheConfig(store_ttl_s=60), image(7)
     FeatureCache(store, config).get_or_encode("here", photo, name, encode)
     (key,) = store.run("look", lambda client: client.keys(features_key("*", name)))
+    caplog.clear()
     store.set_many({key.decode(): FOREIGN[name]})
     FeatureCache(store, config).get_or_encode("here", photo, name, encode)
     assert encode.calls == 2
+    assert "encoded again" in caplog.text
 
 
 def test_features_are_written_exactly():
     features = Encoder()()
-    assert torch.equal(
-        deserialize_features(serialize_features(features)).patch_tokens, features.patch_tokens
-    )
+    found = deserialize_features("a key", serialize_features("a key", features))
+    assert torch.equal(found.patch_tokens, features.patch_tokens)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from backend.errors import OutOfTime
 from tests.support.annotations import EVERY_PIXEL
 from tests.support.label_configs import CAT_DOG, IMAGE, brush_labels, config, labels
 from tests.support.logs import warnings_of
@@ -56,6 +57,27 @@ def test_a_page_that_fails_unexpectedly_is_logged_with_its_place(annotator, phot
     assert len(item["result"]) == 1
     assert "secret" not in str(item["error"])
     assert caplog.records[0].exc_info is not None
+
+
+def test_a_page_out_of_time_does_not_make_its_task_one_that_was_not_answered(
+    annotator, photo_uri, caplog
+):
+    load = annotator.painter.pages.load_image
+
+    def load_late(uri, **more):
+        if uri == "x":
+            raise OutOfTime("of this one step")
+        return load(uri, **more)
+
+    task = {"id": 5, "data": {"pages": ["x", photo_uri]}}
+    late = with_pages(annotator, load_image=load_late)
+    items = late.predict([task, task], PAGES, EVERY_PIXEL, project_id="4.200")
+    assert [item["error"]["code"] for item in items] == ["overloaded"] * 2
+    (sentence,) = warnings_of(caplog)
+    assert sentence.startswith("project 4.200, task 5: Answered in part. ")
+    assert "PREDICT_BUDGET_S" in sentence
+    (failure,) = [one for one in late.failures.as_json() if one["project"] == "4.200"]
+    assert (failure["count"], failure["message"]) == (2, items[0]["error"]["message"])
 
 
 def test_a_task_without_a_whole_page_has_no_result(annotator):

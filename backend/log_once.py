@@ -1,17 +1,16 @@
-"""Logs each warning once, since Label Studio repeats /setup before each prediction."""
+"""Logs each warning once, for what is found again at each request."""
 
 import logging
 from threading import Lock
 
 from cachetools import LRUCache
 
-log = logging.getLogger(__name__)
-
 
 class WarnOnce:
     """Called with a sentence, logs it unless it is among the last `max_remembered`."""
 
-    def __init__(self, max_remembered: int = 1000) -> None:
+    def __init__(self, log: logging.Logger, max_remembered: int = 1000) -> None:
+        self._log = log
         self._logged: LRUCache[str, bool] = LRUCache(max_remembered)
         self._lock = Lock()
 
@@ -20,4 +19,4 @@ class WarnOnce:
             if sentence in self._logged:
                 return
             self._logged[sentence] = True
-        log.warning("%s", sentence)
+        self._log.warning("%s", sentence)

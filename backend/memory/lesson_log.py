@@ -1,0 +1,74 @@
+"""What the log says of a project's lessons: a line for each change that a person may look for."""
+
+from collections.abc import Iterable, Sequence
+
+from backend.memory.lesson_index import LessonIndex, Version
+
+MAX_NAMES = 10  # of labels or ids in one line
+
+
+def taught_line(project: str, annotation: str, labels: Iterable[str], index: LessonIndex) -> str:
+    names = sorted(set(labels))
+    return (
+        f"project {project}, annotation {annotation}: learned {count(len(names), 'label')}"
+        f"{listed(names)}. {version_state(index)}"
+    )
+
+
+def known_line(project: str, annotation: str) -> str:
+    return (
+        f"project {project}, annotation {annotation}: nothing learned, since a later update or "
+        "its deletion came first."
+    )
+
+
+def skipped_line(project: str, annotation: str, had_lessons: bool) -> str:
+    what = "what it taught is taken out" if had_lessons else "it had taught nothing"
+    return f"project {project}, annotation {annotation}: skipped, and {what}."
+
+
+def deleted_line(
+    project: str, annotations: Sequence[str], tasks: Sequence[str], had_lessons: bool
+) -> str:
+    given = [
+        count(len(ids), kind) + listed(ids)
+        for kind, ids in (("annotation", annotations), ("task", tasks))
+        if ids
+    ]
+    what = "what they taught is out of every version" if had_lessons else "they had taught nothing"
+    return f"project {project}: {' and '.join(given)} deleted; {what}."
+
+
+def version_line(project: str, version: Version) -> str:
+    n_by_label: dict[str, int] = {}
+    for taught in version.annotations.values():
+        for label in {label for ref in taught.lessons for label in ref.labels}:
+            n_by_label[label] = n_by_label.get(label, 0) + 1
+    names = [f"{label} {n}" for label, n in sorted(n_by_label.items())]
+    return (
+        f"project {project}: version {version.name} made of "
+        f"{count(len(version.annotations), 'annotation')} with {count(len(names), 'label')}"
+        f"{listed(names)}."
+    )
+
+
+def unchanged_line(project: str, index: LessonIndex) -> str:
+    return f"project {project}: training makes no version, since nothing changed. " + (
+        version_state(index)
+    )
+
+
+def version_state(index: LessonIndex) -> str:
+    newest = f"Newest version {index.versions[-1].name}" if index.versions else "No version yet"
+    return f"{newest}, {count(index.changes, 'changed annotation')} since."
+
+
+def count(n: int, noun: str) -> str:
+    return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in parentheses, after a space; "" for none."""
+    if not names:
+        return ""
+    return f" ({', '.join(names[:MAX_NAMES])}{' …' if len(names) > MAX_NAMES else ''})"
