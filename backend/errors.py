@@ -3,7 +3,8 @@
 FirstpassError
 ├── SettingsError         a setting of the environment or of a project cannot be used
 ├── RequestError          the request is not what Label Studio sends
-│   └── LabelConfigError  the labeling config has no control that masks can be made for
+│   ├── LabelConfigError  the labeling config has no control that masks can be made for
+│   └── NoImage           the task's data has no image for a control
 ├── ImageError            the image of a task cannot be used
 │   ├── ImageNotFound     no such file, or the host does not answer
 │   ├── ImageForbidden    its host, folder or token is not allowed
@@ -34,6 +35,10 @@ class RequestError(FirstpassError):
 
 class LabelConfigError(RequestError):
     code = "label_config"
+
+
+class NoImage(RequestError):
+    pass
 
 
 class ImageError(FirstpassError):

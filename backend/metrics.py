@@ -48,7 +48,7 @@ class Metrics:
             "firstpass_requests", "Requests answered", ["route", "status"], registry=registry
         )
         self.tasks = Counter(
-            "firstpass_tasks", "Tasks answered: painted, empty or failed", ["outcome"],
+            "firstpass_tasks", "Tasks answered: painted, empty, partial or failed", ["outcome"],
             registry=registry,
         )  # fmt: skip
         self.failures = Counter(

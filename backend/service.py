@@ -14,6 +14,7 @@ from backend.concurrency import Concurrency
 from backend.images.loader import ImageConfig, ImageLoader
 from backend.label_studio.client import LabelStudio
 from backend.learning.event_queue import EventQueue
+from backend.learning.lesson_maker import LessonMaker
 from backend.learning.worker import LearningWorker
 from backend.memory.active_version import ActiveVersions
 from backend.memory.lesson_store import LessonStore
@@ -164,13 +165,16 @@ class Service:
     @cached_property
     def learning_worker(self) -> LearningWorker:
         return LearningWorker(
-            segmenter=self.segmenter,
-            resolve_context=self.resolve_context,
-            pages=self.pages,
+            make_lessons=LessonMaker(
+                segmenter=self.segmenter,
+                resolve_context=self.resolve_context,
+                pages=self.pages,
+                projects=self.projects,
+                metrics=self.metrics,
+                predicted_masks=self.predicted_masks,
+            ),
             queue=self.events,
             lessons=self.lessons,
-            projects=self.projects,
-            metrics=self.metrics,
             predicted_masks=self.predicted_masks,
             is_learning=self.is_learning,
         )

@@ -19,7 +19,8 @@ import orjson
 
 from backend.concurrency import Concurrency
 from backend.http.app import create_app
-from backend.label_studio.controls import labels_for, read_controls
+from backend.label_studio.controls import read_controls
+from backend.label_studio.task_data import labels_for
 from backend.masks.regions import encode_regions
 from backend.prediction.feature_cache import Page
 from backend.service import Service

@@ -12,6 +12,7 @@ from backend.http.app_state import app_state
 from backend.http.degradations import degradations, projects_with_lessons
 from backend.http.json_bodies import json_response, read_json_body
 from backend.label_studio.config_digest import config_digest
+from backend.label_studio.controls import check_config_of_setup
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import DELETIONS, is_handled
 from backend.prediction.annotator import Annotator
@@ -32,10 +33,15 @@ def health() -> Response:
 
 @routes.post("/setup")
 def setup() -> Response:
-    """Validate and store a project's settings; returns its model version."""
+    """Validate and store a project's settings; returns its model version.
+
+    Label Studio asks when a backend is connected, and before each prediction: its dialog, or later
+    its list of models, shows why a config or a setting is refused.
+    """
     body, service = read_json_body(), app_state().service
     project, label_config = str(body.get("project") or ""), str(body.get("schema") or "")
     settings, warnings = ProjectSettings.from_extra_params(body.get("extra_params"))
+    warnings += check_config_of_setup(body.get("schema"))
     service.label_studio.update_from_setup(body.get("hostname"), body.get("access_token"))
     annotator = wait_for_annotator(SETUP_TIMEOUT_S)
     version = annotator.version(settings, project, label_config)

@@ -54,6 +54,11 @@ def parse_xml(label_config: str) -> etree._Element:
         raise LabelConfigError(f"The labeling config is not valid XML: {error}") from error
 
 
+def is_empty_config(label_config: str) -> bool:
+    """Whether it has no object and no control yet, as `<View></View>`, a new project's config."""
+    return not any(element.get("name") for element in parse_xml(label_config).iter())
+
+
 def tag_of(element: etree._Element) -> str:
     """The tag in lower case, as Label Studio's editor ignores case."""
     return str(element.tag).lower()

@@ -13,19 +13,22 @@ from typing import Any
 
 from lxml import etree
 
-from backend.errors import LabelConfigError, RequestError
+from backend.errors import LabelConfigError
 from backend.label_studio.config_xml import (
     SMALLEST_CONFIG,
     check_config_text,
     format_tag,
+    is_empty_config,
     named_elements,
     parse_xml,
     shorten,
     tag_of,
     target_names,
 )
+from backend.label_studio.model_attributes import is_skipped, min_score_of
 
 LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # have labels and draw masks
+VARIABLE = re.compile(r"\$[\w.\[\]{}]+")  # of the task's data, in a value
 BRUSHES = ("brush", "magicwand")  # draw masks for a <Labels> on the same image; first preferred
 
 
@@ -39,17 +42,34 @@ class LabelSpec:
 
 
 @dataclass(frozen=True)
+class Repeater:
+    """<Repeater>: repeats what is in it for each item of a list of the task's data."""
+
+    on: str  # "$images"
+    index_flag: str = "{{idx}}"  # stands for the item's index in names and values
+
+
+@dataclass(frozen=True)
 class Control:
     kind: str  # "brushlabels", "bitmasklabels", "polygonlabels" or "labels+brush"
     from_name: str
     to_name: str  # the Image
     labels: tuple[LabelSpec, ...]
-    image_key: str  # of the task's data: "image", "page.url", "photos[0]"
+    image_value: str  # as written: "$image", "$page.url", "$photos[0]", "http://host/$file"
     is_value_list: bool = False  # the data has a list of images, the pages of the task
     brush_name: str | None = None  # labels+brush: the <Brush> or <MagicWand> beside the <Labels>
     brush_type: str | None = None  # "brush" or "magicwand"
     dynamic_key: str | None = None  # of the task's data: further labels
+    repeaters: tuple[Repeater, ...] = ()  # around it, outermost first; see `repeat_control`
+    min_score: float = 0.0  # regions of a lower score are left out of predictions
+    lesson_name: str = ""  # under which lessons are kept: the name in the config
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class LabelingConfig:
+    controls: tuple[Control, ...]  # that masks can be made for
+    faults: tuple[str, ...]  # why they cannot for others of these kinds
 
 
 def read_controls(label_config: str) -> tuple[Control, ...]:
@@ -57,11 +77,23 @@ def read_controls(label_config: str) -> tuple[Control, ...]:
 
     Raises LabelConfigError if there is none.
     """
-    return _read_controls(check_config_text(label_config))
+    return _read_config(check_config_text(label_config)).controls
+
+
+def check_config_of_setup(schema: Any) -> list[str]:
+    """A sentence for each control that could be painted but for its faults.
+
+    Raises LabelConfigError for a config in which nothing can be painted. A new project's is empty,
+    which is no error yet; nor is a /setup that brings none.
+    """
+    if not isinstance(schema, str) or not schema.strip() or is_empty_config(schema):
+        return []
+    faults = _read_config(check_config_text(schema)).faults
+    return [f"Nothing is painted for a control: {fault}." for fault in faults]
 
 
 @lru_cache(maxsize=128)
-def _read_controls(label_config: str) -> tuple[Control, ...]:
+def _read_config(label_config: str) -> LabelingConfig:
     root = parse_xml(label_config)
     images = {image.get("name"): image for image in named_elements(root, ("image",))}
     brushes = {
@@ -70,24 +102,29 @@ def _read_controls(label_config: str) -> tuple[Control, ...]:
         for brush in named_elements(root, (kind,))
         for name in target_names(brush)
     }
-    controls, reasons = [], []
+    controls: list[Control] = []
+    skipped, faults = [], []
     for element in named_elements(root, (*LABEL_CONTROLS, "labels")):
+        if is_skipped(element):
+            skipped.append(f"{format_tag(element)} is left to people by model_skip")
+            continue
         labels = _label_specs(element)
         for to_name in target_names(element):
             found = _read_control(element, labels, images.get(to_name), brushes.get(to_name))
             if isinstance(found, Control):
                 controls.append(found)
             else:
-                reasons.append(f'{format_tag(element)} for "{to_name}" {found}')
+                faults.append(f'{format_tag(element)} for "{to_name}" {found}')
     if not controls:
         tags = ", ".join(format_tag(element) for element in root.iter() if element.get("toName"))
+        # The first 300 characters stand in Label Studio's dialog.
         raise LabelConfigError(
-            f"The labeling config has nothing that we can paint: "
-            f"{shorten('; '.join(reasons) or tags or 'no control at all')}. Needed is a "
-            "BrushLabels, BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, "
-            f"on an Image. The smallest config that works:\n{SMALLEST_CONFIG}"
+            "The labeling config has nothing that Firstpass can paint. Add a BrushLabels, "
+            "BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, on an Image. "
+            f"It has: {shorten('; '.join(skipped + faults) or tags or 'no control at all')}. "
+            f"The smallest config that works:\n{SMALLEST_CONFIG}"
         )
-    return tuple(controls)
+    return LabelingConfig(tuple(controls), tuple(faults))
 
 
 def _read_control(
@@ -97,14 +134,15 @@ def _read_control(
     brush: etree._Element | None,
 ) -> Control | str:
     """The control, or the reason why no masks can be made for it."""
-    if any(tag_of(parent) == "repeater" for parent in element.iterancestors()):
-        return "is inside a Repeater: use <Image valueList> instead"
     if image is None:
         return "is not on an Image"
+    repeaters = _read_repeaters(element, image)
+    if isinstance(repeaters, str):
+        return repeaters
     is_value_list = bool(image.get("valueList"))
-    image_key = image.get("valueList" if is_value_list else "value", "")
-    if not re.fullmatch(r"\$[^$/]+", image_key):
-        return f'is on an Image whose value is "{image_key}": write it like $image'
+    image_value = image.get("valueList" if is_value_list else "value", "")
+    if not VARIABLE.search(image_value):
+        return f'is on an Image whose value is "{image_value}": write it like $image'
     needs_brush = tag_of(element) == "labels"
     if needs_brush and brush is None:
         return "has no Brush beside it"
@@ -116,20 +154,46 @@ def _read_control(
         from_name=element.get("name", ""),
         to_name=image.get("name", ""),
         labels=labels,
-        image_key=image_key[1:],
+        image_value=image_value,
         is_value_list=is_value_list,
         brush_name=brush.get("name") if needs_brush and brush is not None else None,
         brush_type=tag_of(brush) if needs_brush and brush is not None else None,
         dynamic_key=dynamic[1:] if dynamic.startswith("$") else None,
+        repeaters=repeaters,
+        lesson_name=element.get("name", ""),
+        min_score=min_score_of(element),
         attrs=dict(element.attrib),
     )
 
 
+def _read_repeaters(element: etree._Element, image: etree._Element) -> tuple[Repeater, ...] | str:
+    """The Repeaters around a control, outermost first, or why it cannot be repeated."""
+    around, around_image = _elements_around(element), _elements_around(image)
+    if around[: len(around_image)] != around_image:
+        return "is not in the Repeater of its Image"
+    repeaters = tuple(
+        Repeater(one.get("on", ""), one.get("indexFlag") or "{{idx}}") for one in around
+    )
+    for repeater in repeaters:
+        if not VARIABLE.fullmatch(repeater.on):
+            return f'is in a Repeater on "{repeater.on}": write it like $images'
+    for named, its in ((element, repeaters), (image, repeaters[: len(around_image)])):
+        for flag in (repeater.index_flag for repeater in its):
+            if flag not in named.get("name", ""):
+                return f'is repeated: put "{flag}" into the name of the {named.tag!s}'
+    return repeaters
+
+
+def _elements_around(element: etree._Element) -> list[etree._Element]:
+    """The <Repeater> elements that an element is in, outermost first."""
+    return [one for one in element.iterancestors() if tag_of(one) == "repeater"][::-1]
+
+
 def _label_specs(element: etree._Element) -> tuple[LabelSpec, ...]:
-    return _unique_labels(dict(e.attrib) for e in element.iter() if tag_of(e) == "label")
+    return unique_labels(dict(e.attrib) for e in element.iter() if tag_of(e) == "label")
 
 
-def _unique_labels(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, ...]:
+def unique_labels(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, ...]:
     labels: dict[str, LabelSpec] = {}
     for attrs in all_attrs:
         name = attrs.get("alias") or attrs.get("value") or ""
@@ -141,70 +205,3 @@ def _unique_labels(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, .
         hint = attrs.get("hint", "").strip()
         labels[name] = LabelSpec(name, value, hint, tuple(synonyms), attrs)
     return tuple(labels.values())
-
-
-def labels_for(control: Control, task_data: Mapping[str, Any]) -> tuple[LabelSpec, ...]:
-    """The control's labels for one task: those of the config, then dynamic ones of the task's data.
-
-    Dynamic labels are a list of words, or of objects with the attributes of <Label>.
-    Raises RequestError for anything else.
-    """
-    if control.dynamic_key is None:
-        return control.labels
-    items = _lookup_path(task_data, control.dynamic_key)
-    if items is None and control.labels:
-        return control.labels  # as Label Studio does for a task without dynamic labels
-    if not isinstance(items, list) or not all(isinstance(i, str | Mapping) for i in items):
-        raise RequestError(
-            f'The labels of "{control.from_name}" come from the task: its data needs a list of '
-            f'words or of {{"value": word}} under "{control.dynamic_key}", not '
-            f"{shorten(repr(items))}. It has the keys {_format_keys(task_data)}."
-        )
-    from_task = (
-        {"value": item}
-        if isinstance(item, str)
-        else {k: str(v) for k, v in item.items() if isinstance(v, str | int | float)}
-        for item in items
-    )
-    labels = _unique_labels([*(label.attrs for label in control.labels), *from_task])
-    if not labels:
-        raise RequestError(f'The task\'s list of labels "{control.dynamic_key}" is empty.')
-    return labels
-
-
-def image_uris(control: Control, task_data: Mapping[str, Any]) -> list[str]:
-    """URIs of the task's images: one, or a page each for an <Image valueList>.
-
-    Raises RequestError if the task's data has none.
-    """
-    found = _lookup_path(task_data, control.image_key)
-    if found is None:
-        # The key of files that were uploaded before the project had a config.
-        found = task_data.get("$undefined$")
-    uris = found if isinstance(found, list) and control.is_value_list else [found]
-    if not uris or not all(isinstance(uri, str) and uri for uri in uris):
-        needed = "a list of image addresses" if control.is_value_list else "an image address"
-        raise RequestError(
-            f'The task\'s data needs {needed} under "{control.image_key}" (the value of the Image '
-            f'"{control.to_name}"), not {shorten(repr(found))}. It has the keys '
-            f"{_format_keys(task_data)}."
-        )
-    return uris
-
-
-def _lookup_path(data: Any, path: str) -> Any:
-    """The value that Label Studio resolves $path to: of this very key, else by `.` and `[]`."""
-    if isinstance(data, Mapping) and path in data:
-        return data[path]
-    for part in re.findall(r"[^.\[\]]+", path):
-        if isinstance(data, Mapping):
-            data = data.get(part)
-        elif isinstance(data, list) and re.fullmatch(r"\d{1,9}", part) and int(part) < len(data):
-            data = data[int(part)]
-        else:
-            return None
-    return data
-
-
-def _format_keys(data: Mapping[str, Any]) -> str:
-    return shorten(", ".join(map(str, data))) or "(none)"

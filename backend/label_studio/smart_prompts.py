@@ -1,5 +1,6 @@
 """Reads the clicks and boxes of Label Studio's smart tools from the context of a /predict."""
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from backend.label_studio.controls import Control, LabelSpec
 from model import BoxPrompt, PointPrompt
 
 MAX_PROMPTS = 1000  # in one context; people make dozens
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,39 @@ class Prompt:
     shape: PointPrompt | BoxPrompt  # coordinates from 0 to 1
 
 
-def read_prompts(context: Mapping[str, Any] | None) -> tuple[Prompt, ...]:
-    """The prompts of a /predict context, oldest first; items of other kinds are skipped.
+def read_prompts(context: Mapping[str, Any] | None) -> tuple[Prompt, ...] | None:
+    """The prompts of a /predict context, oldest first; None without a context, as for a batch.
+
+    Items of other kinds are skipped. If there is nothing else, such as the text of a smart
+    TextArea, the prompts are empty: somebody asks for something, but not for every label.
 
     Key points restored from a draft lack "is_positive", and were positive.
     Raises RequestError for a prompt without coordinates or label.
     """
-    items = (context or {}).get("result") or ()
+    if context is None:
+        return None
+    items = context.get("result") or ()
     if not isinstance(items, Sequence) or not all(isinstance(item, Mapping) for item in items):
         raise RequestError('"result" of the context must be a list of objects.')
     if len(items) > MAX_PROMPTS:
         raise RequestError(f"The context has {len(items)} items; {MAX_PROMPTS} are the most.")
-    return tuple(read_prompt(item) for item in items if item.get("type") in PROMPT_READERS)
+    prompts = tuple(read_prompt(item) for item in items if is_prompt(item))
+    if items and not prompts:
+        kinds = ", ".join(sorted({str(item.get("type"))[:40] for item in items}))
+        log.warning(
+            "A smart tool sent %s, which is answered empty: only smart key points and rectangles "
+            "with a label are understood.",
+            kinds[:200],
+        )
+    return prompts
+
+
+def is_prompt(item: Mapping[str, Any]) -> bool:
+    """Whether it is a click or a box; of a <Labels> it may also be of a brush, or text."""
+    if item.get("type") != "labels":
+        return item.get("type") in PROMPT_READERS
+    value = item.get("value")
+    return isinstance(value, Mapping) and "x" in value and "radiusX" not in value
 
 
 def read_prompt(item: Mapping[str, Any]) -> Prompt:
@@ -77,8 +101,17 @@ def _read_box(item: Mapping[str, Any], value: Mapping[str, Any]) -> BoxPrompt:
     )
 
 
+def _read_labels(item: Mapping[str, Any], value: Mapping[str, Any]) -> PointPrompt | BoxPrompt:
+    """What a <KeyPoint> or <Rectangle> beside a <Labels> has drawn; a key point has no height."""
+    return (_read_box if "height" in value else _read_point)(item, value)
+
+
 Reader = Callable[[Mapping[str, Any], Mapping[str, Any]], PointPrompt | BoxPrompt]
-PROMPT_READERS: dict[str, Reader] = {"keypointlabels": _read_point, "rectanglelabels": _read_box}
+PROMPT_READERS: dict[str, Reader] = {
+    "keypointlabels": _read_point,
+    "rectanglelabels": _read_box,
+    "labels": _read_labels,
+}
 
 
 def _fraction(percent: Any) -> float:

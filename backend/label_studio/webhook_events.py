@@ -1,5 +1,6 @@
 """Label Studio's webhook events: which ones are handled, their required keys, their annotations."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ REQUIRED_KEYS: dict[str, tuple[str, ...]] = {
     "START_TRAINING": (),
 }
 
+log = logging.getLogger(__name__)
 
 DELETIONS = ("ANNOTATIONS_DELETED", "TASKS_DELETED")
 
@@ -64,35 +66,51 @@ def project_key(project: Mapping[str, Any]) -> str:
         return str(project["id"])
 
 
-def read_annotations(event: Mapping[str, Any]) -> list[Annotation]:
-    """The annotations of an ANNOTATION(S)_CREATED or _UPDATED. Raises RequestError."""
-    annotations, tasks = _as_list(event["annotation"]), _as_list(event["task"])
+def raw_annotations(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The annotations of an ANNOTATION(S)_CREATED or _UPDATED, as they were sent."""
+    return _as_list(event["annotation"])
+
+
+def read_annotation(raw: Mapping[str, Any], event: Mapping[str, Any]) -> Annotation:
+    """One of an event's `raw_annotations`, with the data of its task. Raises RequestError.
+
+    Items of its result that are no objects are skipped.
+    """
+    task = _task_of(raw, event)
+    if task is None or not isinstance(task.get("data"), Mapping):
+        raise RequestError(f"Annotation {raw['id']} comes without its task's data.")
+    result = raw.get("result") or []
+    if not isinstance(result, list):
+        raise RequestError(f'"result" of annotation {raw["id"]} must be a list of objects.')
+    regions = tuple(item for item in result if isinstance(item, Mapping))
+    if len(regions) < len(result):
+        log.warning("annotation %s: %d items are no objects", raw["id"], len(result) - len(regions))
+    try:
+        updated_us = parse_time_us(raw["updated_at"])
+    except (KeyError, ValueError) as error:
+        raise RequestError(f'Annotation {raw["id"]} needs "updated_at", a time.') from error
+    return Annotation(
+        id=str(raw["id"]),
+        task_id=str(task["id"]),
+        task_data=task["data"],
+        result=regions,
+        updated_us=updated_us,
+        was_cancelled=bool(raw.get("was_cancelled")),
+        from_prediction=raw.get("parent_prediction") is not None,
+        is_bulk=isinstance(event["annotation"], list),
+    )
+
+
+def describe_annotation(raw: Mapping[str, Any], event: Mapping[str, Any]) -> str:
+    """For the log: "annotation 7 of task 5"."""
+    task = _task_of(raw, event)
+    return f"annotation {raw['id']}" + (f" of task {task['id']}" if task else "")
+
+
+def _task_of(raw: Mapping[str, Any], event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    tasks = _as_list(event["task"])
     by_id = {str(task["id"]): task for task in tasks}
-    found = []
-    for one in annotations:
-        task = tasks[0] if len(tasks) == 1 else by_id.get(str(one.get("task")))
-        if task is None or not isinstance(task.get("data"), Mapping):
-            raise RequestError(f"Annotation {one['id']} comes without its task's data.")
-        result = one.get("result") or []
-        if not isinstance(result, list) or not all(isinstance(item, Mapping) for item in result):
-            raise RequestError(f'"result" of annotation {one["id"]} must be a list of objects.')
-        try:
-            updated_us = parse_time_us(one["updated_at"])
-        except (KeyError, ValueError) as error:
-            raise RequestError(f'Annotation {one["id"]} needs "updated_at", a time.') from error
-        found.append(
-            Annotation(
-                id=str(one["id"]),
-                task_id=str(task["id"]),
-                task_data=task["data"],
-                result=tuple(result),
-                updated_us=updated_us,
-                was_cancelled=bool(one.get("was_cancelled")),
-                from_prediction=one.get("parent_prediction") is not None,
-                is_bulk=isinstance(event["annotation"], list),
-            )
-        )
-    return found
+    return tasks[0] if len(tasks) == 1 else by_id.get(str(raw.get("task")))
 
 
 def parse_time_us(text: Any) -> int:

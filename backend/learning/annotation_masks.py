@@ -1,6 +1,7 @@
 """The masks of one image in an annotation, by label, as training targets."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from backend.label_studio.webhook_events import Annotation
 from backend.masks.regions import decode_region
 from model import TaughtMask
 
+Masks = dict[str, NDArray[np.bool_]]  # (H, W) by label
+
 # Keys of a region's value that hold its labels.
 LABEL_KEYS = (
     "brushlabels", "bitmasklabels", "polygonlabels", "labels", "rectanglelabels", "ellipselabels",
@@ -21,50 +24,93 @@ COARSE_KEYS = ("width", "radiusX")  # of rectangles and ellipses, which also cov
 WEAK_WEIGHT = 0.3  # of coarse regions and of bulk annotations that nobody checked; a heuristic
 
 
-def taught_masks(
+@dataclass
+class LabeledRegions:
+    """The regions of an annotation on one image, joined by label."""
+
+    drawn: Masks = field(default_factory=dict)
+    coarse: Masks = field(default_factory=dict)
+    is_unchanged: dict[str, list[bool]] = field(default_factory=dict)  # each still as predicted?
+    damaged: dict[str, str] = field(default_factory=dict)  # label -> why a region is left out
+
+    def add(self, label: str, mask: NDArray[np.bool_], item: Mapping[str, Any]) -> None:
+        masks = self.drawn if _has_any(item["value"], DRAWN_KEYS) else self.coarse
+        masks[label] = masks[label] | mask if label in masks else mask
+        self.is_unchanged.setdefault(label, []).append(item.get("origin") == "prediction")
+
+
+def labeled_regions(
     annotation: Annotation,
     control: Control,
     labels: Sequence[LabelSpec],
     page: int,
     image_hw: tuple[int, int],
-    predicted: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> LabeledRegions:
+    """The regions on one page of the control's image; damaged ones cost no other.
+
+    Regions of every control on the image count, if their label is one of `labels`.
+    """
+    regions = LabeledRegions()
+    for item in annotation.result:
+        if not _is_on_page(item, control, page) or "keypointlabels" in item["value"]:
+            continue
+        found = _label_words(item["value"], labels)
+        if not found or not _has_any(item["value"], (*DRAWN_KEYS, *COARSE_KEYS)):
+            continue
+        try:
+            mask = _decode_mask(item, image_hw)
+        except RequestError as error:
+            regions.damaged |= dict.fromkeys(found, f"region {item.get('id')!r:.40}: {error}")
+            continue
+        for label in found:
+            regions.add(label, mask, item)
+    return regions
+
+
+def taught_masks(
+    annotation: Annotation, regions: LabeledRegions, predicted: Masks | None = None
 ) -> list[TaughtMask] | None:
-    """Masks (H, W) by label for one image; None if the annotation has no information on it.
+    """What the regions on one image teach; None if the annotation has no information on it.
 
     `predicted`: the earlier prediction's masks by label, if they are known. A predicted label
-    without any region left gets an empty mask, since its prediction was wrong. Regions of every
-    control on the image count, if their label is one of `labels`. Raises RequestError for an
-    invalid region.
+    without any region left gets an empty mask, since its prediction was wrong. A label of a
+    damaged region is not compared with its prediction, and never taken for deleted.
     """
-    drawn: dict[str, NDArray[np.bool_]] = {}
-    coarse: dict[str, NDArray[np.bool_]] = {}
-    is_unchanged: dict[str, list[bool]] = {}  # label -> for each region: still as predicted?
-    for item in annotation.result:
-        if not _is_on_page(item, control, page):
-            continue
-        value = item["value"]
-        is_drawn = any(key in value for key in DRAWN_KEYS)
-        if "keypointlabels" in value or not (is_drawn or any(key in value for key in COARSE_KEYS)):
-            continue
-        masks = drawn if is_drawn else coarse
-        for label in _label_words(value, labels):
-            mask = _decode_mask(item, image_hw)
-            masks[label] = masks[label] | mask if label in masks else mask
-            is_unchanged.setdefault(label, []).append(item.get("origin") == "prediction")
-    if not drawn and not coarse and not annotation.from_prediction and annotation.result:
-        return None  # only results of other kinds, such as choices
-    baseline = predicted or {label: drawn[label] for label in drawn if all(is_unchanged[label])}
+    drawn, coarse = regions.drawn, regions.coarse
+    if not drawn and not coarse:
+        is_about_others = not annotation.from_prediction and annotation.result  # such as choices
+        if regions.damaged or is_about_others:
+            return None
     weight = WEAK_WEIGHT if annotation.is_bulk else 1.0
     found = [(label, mask, weight) for label, mask in drawn.items()]
     found += [
         (label, mask, WEAK_WEIGHT * weight) for label, mask in coarse.items() if label not in drawn
     ]
+    baseline: Masks = predicted or {
+        label: drawn[label] for label in drawn if all(regions.is_unchanged[label])
+    }
     if predicted is not None:
-        empty = np.zeros(image_hw, dtype=bool)
-        deleted = [label for label in predicted if label not in drawn and label not in coarse]
-        found += [(label, empty, weight) for label in deleted]
-        baseline = {label: predicted.get(label, empty) for label, _, _ in found}
-    return [TaughtMask(label, mask, baseline.get(label), weight) for label, mask, weight in found]
+        known = {*drawn, *coarse, *regions.damaged}
+        empty = [(label, np.zeros_like(mask)) for label, mask in predicted.items()]
+        found += [(label, mask, weight) for label, mask in empty if label not in known]
+        baseline = {
+            label: predicted[label] if label in predicted else np.zeros_like(mask)
+            for label, mask, _ in found
+        }
+    return [
+        TaughtMask(label, mask, None if label in regions.damaged else baseline.get(label), weight)
+        for label, mask, weight in found
+    ]
+
+
+def has_information(annotation: Annotation, control: Control, page: int) -> bool:
+    """Whether the annotation may say something of this page, so that its image is needed."""
+    says_what_is_absent = annotation.from_prediction or not annotation.result
+    return says_what_is_absent or any(_is_on_page(one, control, page) for one in annotation.result)
+
+
+def _has_any(value: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    return any(key in value for key in keys)
 
 
 def _is_on_page(item: Mapping[str, Any], control: Control, page: int) -> bool:
@@ -89,7 +135,7 @@ def _decode_mask(item: Mapping[str, Any], image_hw: tuple[int, int]) -> NDArray[
     mask = decode_region(item)
     if mask.shape != image_hw:
         raise RequestError(
-            f"Region {item.get('id')!r} is of an image of {mask.shape[1]} x {mask.shape[0]} "
+            f"It is of an image of {mask.shape[1]} x {mask.shape[0]} "
             f"pixels, but the task's has {image_hw[1]} x {image_hw[0]}."
         )
     return mask

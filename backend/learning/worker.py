@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import FirstpassError, RequestError, StoreError
-from backend.label_studio.controls import image_uris, labels_for, read_controls
-from backend.label_studio.webhook_events import Annotation, project_key, read_annotations
-from backend.learning.annotation_masks import taught_masks
+from backend.label_studio.webhook_events import (
+    Annotation,
+    describe_annotation,
+    project_key,
+    raw_annotations,
+    read_annotation,
+)
 from backend.learning.event_queue import EventQueue, QueuedEvent
-from backend.memory.lesson_store import LessonStore, NewLesson
+from backend.learning.lesson_maker import LessonMaker
+from backend.memory.lesson_store import LessonStore
 from backend.memory.predicted_masks import PredictedMasks
-from backend.metrics import Counts, Metrics
-from backend.prediction.label_vocabulary import vocabulary_of
-from backend.prediction.page_loader import PageLoader
-from backend.prediction.predict_request import MaskTarget
-from backend.prediction.project_context import ContextResolver, ProjectContext
-from backend.prediction.project_registry import ProjectRegistry
-from model import ModelError, Segmenter
+from backend.metrics import Counts
+from model import ModelError
 
 MAX_DELIVERIES = 3  # at the third an event is dropped: it failed, or crashed its worker, twice
 
@@ -42,16 +42,11 @@ def new_counts() -> Counts:
 
 @dataclass
 class LearningWorker:
-    segmenter: Segmenter
-    resolve_context: ContextResolver
-    pages: PageLoader
+    make_lessons: LessonMaker
     queue: EventQueue
     lessons: LessonStore
-    projects: ProjectRegistry
-    metrics: Metrics
     predicted_masks: PredictedMasks | None = None
     is_learning: bool = True  # False: only deletions are processed
-    image_budget_s: float = 90.0  # for one image to wait for the model
     poll_s: float = 1.0  # between reads of the queue, which other workers fill as well
     counts: Counts = field(default_factory=new_counts)
 
@@ -91,7 +86,7 @@ class LearningWorker:
         action = str(queued.event.get("action"))
         what = f"{action} of {describe_event(queued.event)}"
         try:
-            if queued.deliveries - self._store_failures.get(queued.id, 0) >= MAX_DELIVERIES:
+            if self._tries(queued) >= MAX_DELIVERIES:
                 raise RequestError(
                     f"It failed {queued.deliveries - 1} times, for the reasons in the log. When "
                     "they are gone, press Update on the annotation to have it learned."
@@ -121,11 +116,11 @@ class LearningWorker:
         if not self.is_learning:
             return
         transient_error: FirstpassError | None = None
-        for annotation in read_annotations(queued.event):
+        for raw in raw_annotations(queued.event):
             try:
-                self.learn_annotation(annotation, queued)
+                self.learn_annotation(read_annotation(raw, queued.event), queued)
             except (RequestError, ModelError) as error:
-                what = f"annotation {annotation.id} of task {annotation.task_id}"
+                what = describe_annotation(raw, queued.event)
                 self._report_failure(f"{what} is set aside", error, set_aside=1)
             except FirstpassError as error:
                 transient_error = error
@@ -138,52 +133,10 @@ class LearningWorker:
         if annotation.was_cancelled:
             self.lessons.cancel(project_key(project), *revision)
         elif not self.lessons.is_known(project_key(project), *revision):
-            lessons = self.make_lessons(annotation, project)
+            is_last_try = self._tries(queued) >= MAX_DELIVERIES - 1
+            lessons = self.make_lessons(annotation, project, is_last_try=is_last_try)
             self.lessons.teach(project_key(project), *revision, lessons, queued_as=queued.id)
             self.counts.add(lessons=len(lessons))
-
-    def make_lessons(self, annotation: Annotation, project: Mapping[str, Any]) -> list[NewLesson]:
-        """A lesson for each control and page on which the annotation has information."""
-        key = project_key(project)
-        context = self.resolve_context(key, self.projects.settings_of(key))
-        login, password = project.get("task_data_login"), project.get("task_data_password")
-        auth = (str(login), str(password or "")) if login else None
-        task_id = int(annotation.task_id) if annotation.task_id.isdigit() else annotation.task_id
-        found = []
-        for control in read_controls(str(project.get("label_config") or "")):
-            labels = labels_for(control, annotation.task_data)
-            for page, uri in enumerate(image_uris(control, annotation.task_data)):
-                target = MaskTarget(task_id, control, labels, page)
-                lesson = self.make_lesson(annotation, target, uri, context, auth)
-                found += [lesson] if lesson else []
-        return found
-
-    def make_lesson(
-        self,
-        annotation: Annotation,
-        target: MaskTarget,
-        uri: str,
-        context: ProjectContext,
-        auth: tuple[str, str] | None,
-    ) -> NewLesson | None:
-        vocabulary = vocabulary_of(target.labels, context.settings)
-        loaded = self.pages.load(
-            uri, context, vocabulary,
-            task_id=target.task_id, auth=auth, timeout_s=self.image_budget_s,
-        )  # fmt: skip
-        control, page, predicted_masks = target.control, target.page, None
-        if self.predicted_masks is not None:
-            predicted_masks = self.predicted_masks.load(
-                context.id, target.task_id, control.from_name, page
-            )
-        taught = taught_masks(
-            annotation, control, target.labels, page, loaded.features.image_hw, predicted_masks
-        )
-        if taught is None:
-            return None
-        with self.metrics.stage("learn"):
-            lesson = self.segmenter.learn(loaded.features, taught, vocabulary, context.method)
-        return NewLesson(control.from_name, page, lesson)
 
     def forget_annotations(self, queued: QueuedEvent) -> None:
         ids = [str(one["id"]) for one in queued.event["annotations"]]
@@ -201,6 +154,10 @@ class LearningWorker:
 
     def ignore(self, _queued: QueuedEvent) -> None:
         """For PROJECT_UPDATED and other events without masks."""
+
+    def _tries(self, queued: QueuedEvent) -> int:
+        """Deliveries so far, this one included, but for those that the store failed."""
+        return queued.deliveries - self._store_failures.get(queued.id, 0)
 
     def _finish(self, queued: QueuedEvent) -> None:
         self.queue.acknowledge([queued.id])

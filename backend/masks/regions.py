@@ -129,13 +129,11 @@ def decode_region(item: Mapping[str, Any]) -> NDArray[np.bool_]:
 
 
 def _image_hw(item: Mapping[str, Any]) -> tuple[int, int]:
-    height_px, width_px = item.get("original_height"), item.get("original_width")
-    if not (
-        isinstance(height_px, int) and isinstance(width_px, int) and min(height_px, width_px) > 0
-    ):
+    height_px, width_px = map(_whole_px, (item.get("original_height"), item.get("original_width")))
+    if height_px is None or width_px is None:
         raise RequestError(
             "A region needs original_width and original_height in whole pixels, not "
-            f"{width_px!r:.40} and {height_px!r:.40}"
+            f"{item.get('original_width')!r:.40} and {item.get('original_height')!r:.40}"
         )
     if height_px * width_px > MAX_MASK_PIXELS:
         raise RequestError(
@@ -143,6 +141,12 @@ def _image_hw(item: Mapping[str, Any]) -> tuple[int, int]:
             f"{MAX_MASK_PIXELS} pixels at most"
         )
     return height_px, width_px
+
+
+def _whole_px(raw: Any) -> int | None:
+    """A length in whole pixels, 320.0 as well as 320; None for anything else."""
+    is_number = isinstance(raw, int | float) and not isinstance(raw, bool) and math.isfinite(raw)
+    return int(raw) if is_number and raw >= 1 and raw == int(raw) else None
 
 
 def _decode_rle(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:

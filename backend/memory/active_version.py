@@ -26,7 +26,7 @@ class LoadedVersion:
     """A version's predictors for one feature space."""
 
     name: str = ""  # "" for no version
-    memories: Mapping[str, Memory] = field(default_factory=dict)  # by from_name of the control
+    memories: Mapping[str, Memory] = field(default_factory=dict)  # by lesson_name of the control
 
 
 class ActiveVersions:

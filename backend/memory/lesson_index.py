@@ -20,7 +20,7 @@ FORMAT = 1
 class LessonRef:
     """One lesson of an annotation, for one control and one page of the task."""
 
-    control: str  # from_name
+    control: str  # its name in the config
     page: int
     digest: str  # of the lesson's bytes, which are stored under it
     space: str  # of the features that the lesson was made of

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NewLesson:
-    """A lesson of an annotation, for one control (its from_name) and one page."""
+    """A lesson of an annotation, for one control (its name in the config) and one page."""
 
     control: str
     page: int

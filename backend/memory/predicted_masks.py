@@ -5,6 +5,7 @@ Stored is one compressed label map an image, some kB, for a week; the store may 
 """
 
 import contextlib
+import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,14 +24,28 @@ TTL_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
+class MaskPlace:
+    """Where masks of a task are: one control may be on several images, each of several pages."""
+
+    from_name: str
+    to_name: str
+    page: int
+
+    @property
+    def key(self) -> str:
+        """Unlike for unlike places, whatever characters the names have."""
+        return json.dumps([self.from_name, self.to_name, self.page])
+
+
+@dataclass(frozen=True)
 class PredictedMasks:
     store: Store
     ttl_s: int = TTL_S
 
     def save(
-        self, project: str, task: object, control: str, page: int, segmentation: Segmentation
+        self, project: str, task: object, place: MaskPlace, segmentation: Segmentation
     ) -> None:
-        """Store the label map of one page of a task; does nothing while the store is down."""
+        """Store the label map of one place of a task; does nothing while the store is down."""
         n_classes, label_map = len(segmentation.class_names), segmentation.label_map
         dtype = np.uint8 if n_classes < 255 else np.uint16
         header = {
@@ -44,7 +59,7 @@ class PredictedMasks:
 
         def write(client: redis.Redis) -> None:
             pipeline = client.pipeline(transaction=False)
-            pipeline.hset(key, f"{control}:{page}", value)
+            pipeline.hset(key, place.key, value)
             pipeline.expire(key, self.ttl_s)
             execute_pipeline(pipeline)
 
@@ -52,12 +67,14 @@ class PredictedMasks:
             self.store.run("store predicted masks", write)
 
     def load(
-        self, project: str, task: object, control: str, page: int
+        self, project: str, task: object, place: MaskPlace
     ) -> dict[str, NDArray[np.bool_]] | None:
         """Masks (H, W) bool by predicted label; None if there is no stored prediction."""
-        key, name = predicted_masks_key(project, task), f"{control}:{page}"
+        key = predicted_masks_key(project, task)
         try:
-            value = self.store.run("read predicted masks", lambda client: client.hget(key, name))
+            value = self.store.run(
+                "read predicted masks", lambda client: client.hget(key, place.key)
+            )
         except StoreError:
             return None
         if not isinstance(value, bytes):

@@ -21,6 +21,7 @@ from backend.prediction.prediction_items import (
     PredictionItem,
     error_item,
     log_failures,
+    partial_item,
     prediction_item,
 )
 from backend.prediction.project_context import ContextResolver, ProjectContext
@@ -49,14 +50,13 @@ class Annotator:
         """One prediction for each task, in order; that of a failed task has no "result".
 
         Label Studio skips such an item and asks again later, while it would store an empty "result"
-        as "predicted, nothing found". `context` has the prompts of smart tools.
+        as "predicted, nothing found". A task of which a part failed has what could be made and an
+        "error". `context` has the prompts of smart tools.
         """
         deadline_s = time.monotonic() + self.budget_s
         project = self.resolve_context(project_id, settings)
         active = self.active_version(project)
         version = project.model_version(active.name, config_digest(label_config))
-        if context is not None and not context.get("result"):
-            return [prediction_item([], version) for _ in tasks]  # all prompts were removed
 
         def make_request() -> PredictRequest:
             return PredictRequest(
@@ -81,14 +81,18 @@ class Annotator:
             request = make_request()
         except Exception as error:
             return [error_item(task, error, version, self.metrics) for task in tasks]
+        if request.prompts == ():  # all were removed, or are of kinds that are not understood
+            return [prediction_item([], version) for _ in tasks]
 
         def predict_task(task: Any) -> PredictionItem:
             try:
-                regions = self.painter.paint(task, request)
+                painted = self.painter.paint(task, request)
             except Exception as error:
                 return error_item(task, error, version, self.metrics)
-            self.metrics.tasks.labels("painted" if regions else "empty").inc()
-            return prediction_item(regions, version)
+            if painted.failures:
+                return partial_item(task, painted, version, self.metrics)
+            self.metrics.tasks.labels("painted" if painted.regions else "empty").inc()
+            return prediction_item(painted.regions, version)
 
         if len(tasks) == 1:
             return [predict_task(tasks[0])]

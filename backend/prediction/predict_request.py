@@ -1,13 +1,11 @@
-"""A /predict with all settings resolved, and the target of one prediction in a task."""
+"""A /predict with all settings resolved."""
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from backend.errors import Overloaded
-from backend.label_studio.controls import Control, LabelSpec
+from backend.label_studio.controls import Control
 from backend.label_studio.smart_prompts import Prompt
 from backend.prediction.project_context import ProjectContext
 from model import Memory
@@ -17,8 +15,8 @@ from model import Memory
 class PredictRequest:
     project: ProjectContext
     controls: tuple[Control, ...]
-    prompts: tuple[Prompt, ...]  # clicks and boxes of a smart tool; empty: segment every label
-    memories: Mapping[str, Memory]  # predictors from lessons, by from_name of the control
+    prompts: tuple[Prompt, ...] | None  # clicks and boxes of a smart tool; None: every label
+    memories: Mapping[str, Memory]  # predictors from lessons, by lesson_name of the control
     auth: tuple[str, str] | None  # user and password of the project's image host
     deadline_s: float  # on time.monotonic()
     budget_s: float  # from the start of the request to the deadline
@@ -34,22 +32,3 @@ class PredictRequest:
                 f"Not begun within {self.budget_s:g} s (PREDICT_BUDGET_S): "
                 "ask for this task again, or for fewer tasks at once."
             )
-
-
-@dataclass(frozen=True)
-class MaskTarget:
-    """What a mask is for: a control with its labels, on one page of a task."""
-
-    task_id: Any
-    control: Control
-    labels: Sequence[LabelSpec]
-    page: int
-
-    def region_id(self, *what: str) -> str:
-        """10 hex digits, equal for equal target and `what`: the label, and the id of a prompt."""
-        name = "|".join([f"{self.task_id}|{self.control.from_name}|{self.page}", *what])
-        return hashlib.sha256(name.encode()).hexdigest()[:10]
-
-    @property
-    def item_index(self) -> int | None:
-        return self.page if self.control.is_value_list else None

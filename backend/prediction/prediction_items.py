@@ -2,15 +2,25 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import FirstpassError
 from backend.metrics import Metrics
+from backend.prediction.task_targets import PartFailure
 from model import ModelError
 
 PredictionItem = dict[str, Any]
 
+PARTIAL_PREFIX = "partial-"  # of the version of an item that lacks a part of its task
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PaintedTask:
+    regions: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[PartFailure] = field(default_factory=list)  # of pages, images and controls
 
 
 def prediction_item(regions: Sequence[Mapping[str, Any]], version: str) -> PredictionItem:
@@ -19,6 +29,46 @@ def prediction_item(regions: Sequence[Mapping[str, Any]], version: str) -> Predi
 
 def error_item(task: Any, error: Exception, version: str, metrics: Metrics) -> PredictionItem:
     """An item without "result", counted in the metrics. Its message contains no internals."""
+    metrics.tasks.labels("failed").inc()
+    return {"error": _describe_error(task, error, metrics), "model_version": version}
+
+
+def partial_item(task: Any, painted: PaintedTask, version: str, metrics: Metrics) -> PredictionItem:
+    """An item with the regions that could be made, and with the error of what could not.
+
+    Its version is another one, so that Label Studio, which asks for tasks without a prediction of
+    the current version, asks again as for a failed task. If it has these regions already, the item
+    has no "result", for Label Studio would store them once more each time.
+    """
+    metrics.tasks.labels("partial").inc()
+    item = prediction_item(painted.regions, PARTIAL_PREFIX + version)
+    errors = [_describe_error(task, failure.error, metrics) for failure in painted.failures]
+    message = f"{painted.failures[0].where}: {errors[0]['message']}"
+    others = f" (and {len(errors) - 1} more of this task)" if len(errors) > 1 else ""
+    item["error"] = {"code": errors[0]["code"], "message": f"Answered in part. {message}{others}"}
+    if _has_prediction_like(task, item):
+        del item["result"], item["score"]
+    return item
+
+
+def _has_prediction_like(task: Mapping[str, Any], item: PredictionItem) -> bool:
+    """Whether Label Studio sent a prediction of this version with these regions with the task."""
+    known = task.get("predictions")
+    return any(
+        isinstance(one, Mapping)
+        and one.get("model_version") == item["model_version"]
+        and _region_ids(one.get("result")) == _region_ids(item["result"])
+        for one in (known if isinstance(known, list) else [])
+    )
+
+
+def _region_ids(result: Any) -> list[str]:
+    items = result if isinstance(result, list) else []
+    return sorted(str(item.get("id")) for item in items if isinstance(item, Mapping))
+
+
+def _describe_error(task: Any, error: Exception, metrics: Metrics) -> dict[str, str]:
+    """Code and message, counted; the log gets the details of an unexpected error."""
     if isinstance(error, FirstpassError):
         code, message = error.code, str(error)
     elif isinstance(error, ModelError):
@@ -26,9 +76,8 @@ def error_item(task: Any, error: Exception, version: str, metrics: Metrics) -> P
     else:
         code, message = "internal", "An unexpected error: the server's log has the details."
         log.error("task %s: unexpected error", task_id_of(task), exc_info=error)
-    metrics.tasks.labels("failed").inc()
     metrics.failures.labels(code).inc()
-    return {"error": {"code": code, "message": message}, "model_version": version}
+    return {"code": code, "message": message}
 
 
 def log_failures(tasks: Sequence[Any], prediction_items: Sequence[Mapping[str, Any]]) -> None:

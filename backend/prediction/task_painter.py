@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from threading import Semaphore
 from typing import Any
 
 import numpy as np
 
 from backend.errors import Overloaded, RequestError
-from backend.label_studio.controls import image_uris, labels_for
 from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
 from backend.masks.regions import encode_regions
 from backend.memory.predicted_masks import PredictedMasks
@@ -17,7 +16,9 @@ from backend.metrics import Metrics
 from backend.prediction.feature_cache import Page
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
-from backend.prediction.predict_request import MaskTarget, PredictRequest
+from backend.prediction.predict_request import PredictRequest
+from backend.prediction.prediction_items import PaintedTask
+from backend.prediction.task_targets import MaskTarget, PartFailure, read_targets
 from model import Segmenter, Vocabulary
 
 Region = dict[str, Any]
@@ -31,38 +32,33 @@ class TaskPainter:
     segment_slots: Semaphore
     predicted_masks: PredictedMasks | None  # None: predictions are not stored for learning
 
-    def paint(self, task: Any, request: PredictRequest) -> list[Region]:
-        """The regions of one task. Raises FirstpassError or ModelError."""
+    def paint(self, task: Any, request: PredictRequest) -> PaintedTask:
+        """The regions of one task, and which controls and pages failed; one costs no other.
+
+        Raises the first error if all of them failed.
+        """
         request.check_time()
         if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
             raise RequestError('A task must be an object with an object "data".')
-        opened: dict[tuple[str, Vocabulary | None], Page] = {}
-        regions: list[Region] = []
-        for control in request.controls:
-            labels = labels_for(control, task["data"])
-            vocabulary = vocabulary_of(labels, request.project.settings)
-            for index, uri in enumerate(image_uris(control, task["data"])):
-                prompts = prompts_of_control(control, index, request.prompts)
-                if request.prompts and not prompts:
-                    continue
-                key = uri, vocabulary if request.project.method.encoder.reads_text else None
-                if key not in opened:
-                    opened[key] = self.open_page(uri, vocabulary, task.get("id"), request)
-                target = MaskTarget(task.get("id"), control, labels, index)
-                paint = self.answer_prompts if prompts else self.paint_labels
-                regions += paint(opened[key], target, vocabulary, prompts, request)
-        return regions
-
-    def open_page(
-        self, uri: str, vocabulary: Vocabulary, task_id: Any, request: PredictRequest
-    ) -> Page:
-        """The page with its image freshly loaded; for a click, from the cache if it is there."""
-        source = {"task_id": task_id, "auth": request.auth}
-        if request.prompts and (
-            page := self.pages.recent(uri, request.project, vocabulary, **source)
-        ):
-            return page
-        return self.pages.load(uri, request.project, vocabulary, **source, timeout_s=request.left_s)
+        targets, failures = read_targets(request.controls, task.get("id"), task["data"])
+        painted = PaintedTask(failures=failures)
+        opened = OpenedPages(self.pages, request, task.get("id"))
+        n_answered = 0
+        for target in targets:
+            prompts = prompts_of_control(target.control, target.image.page, request.prompts or ())
+            if request.prompts is not None and not prompts:
+                continue
+            vocabulary = vocabulary_of(target.labels, request.project.settings)
+            paint = self.answer_prompts if prompts else self.paint_labels
+            try:
+                page = opened(target.image.uri, vocabulary)
+                painted.regions.extend(paint(page, target, vocabulary, prompts, request))
+                n_answered += 1
+            except Exception as error:
+                painted.failures.append(PartFailure(target.describe(), error))
+        if painted.failures and not n_answered:
+            raise painted.failures[0].error
+        return painted
 
     def paint_labels(
         self,
@@ -73,25 +69,29 @@ class TaskPainter:
         request: PredictRequest,
     ) -> list[Region]:
         """Regions for each label found in the image."""
-        project, memory = request.project, request.memories.get(target.control.from_name)
+        project, memory = request.project, request.memories.get(target.control.lesson_name)
         with self.segment_slot(request), self.metrics.stage("segment"):
             found = self.segmenter.segment(
                 page.features, page.image, vocabulary, project.method, memory
             )
         with self.metrics.stage("regions"):
             regions: list[Region] = []
+            shown = []
             for index, _, mask, score in found.non_empty():
-                if np.count_nonzero(mask) < max(project.settings.min_region_px, 1):
+                is_small = np.count_nonzero(mask) < max(project.settings.min_region_px, 1)
+                if is_small or score < target.control.min_score:
                     continue
+                shown.append(index)
                 label = target.labels[index]
                 regions += encode_regions(
                     target.control, label, mask, float(score),
                     region_id=target.region_id(label.name), item_index=target.item_index,
                 )  # fmt: skip
         if self.predicted_masks is not None:
-            self.predicted_masks.save(
-                project.id, target.task_id, target.control.from_name, target.page, found
-            )
+            # A label that was left out has not been deleted by the person who does not see it.
+            label_map = np.where(np.isin(found.label_map, shown), found.label_map, -1)
+            seen = replace(found, label_map=label_map)
+            self.predicted_masks.save(project.id, target.task_id, target.place, seen)
         return regions
 
     def answer_prompts(
@@ -109,7 +109,7 @@ class TaskPainter:
         index = index_of_label(prompts[-1], target.labels)
         if index is None:
             return []
-        memory = request.memories.get(target.control.from_name)
+        memory = request.memories.get(target.control.lesson_name)
         with self.metrics.stage("click"):
             mask, score = self.segmenter.answer_prompts(
                 page.features, page.image, [prompt.shape for prompt in prompts],
@@ -135,3 +135,39 @@ class TaskPainter:
             yield
         finally:
             self.segment_slots.release()
+
+
+@dataclass(frozen=True)
+class OpenedPages:
+    """Opens each page of a task once, whatever the number of controls on it."""
+
+    pages: PageLoader
+    request: PredictRequest
+    task_id: Any
+    _opened: dict[tuple[str, Vocabulary | None], Page | Exception] = field(default_factory=dict)
+
+    def __call__(self, uri: str, vocabulary: Vocabulary) -> Page:
+        """The page with its image freshly loaded; for a click, from the cache if it is there.
+
+        Raises what opening it raised the first time.
+        """
+        reads_text = self.request.project.method.encoder.reads_text
+        key = uri, vocabulary if reads_text else None
+        if key not in self._opened:
+            try:
+                self._opened[key] = self._open(uri, vocabulary)
+            except Exception as error:
+                self._opened[key] = error
+        page = self._opened[key]
+        if isinstance(page, Exception):
+            raise page
+        return page
+
+    def _open(self, uri: str, vocabulary: Vocabulary) -> Page:
+        request, source = self.request, {"task_id": self.task_id, "auth": self.request.auth}
+        if request.prompts and (
+            page := self.pages.recent(uri, request.project, vocabulary, **source)
+        ):
+            return page
+        request.check_time()
+        return self.pages.load(uri, request.project, vocabulary, **source, timeout_s=request.left_s)

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from backend.http.app import create_app
-from tests.support.label_configs import CAT_ALIAS_DOG_CONFIG
+from tests.support.label_configs import CAT_ALIAS_DOG_CONFIG, CAT_DOG, IMAGE, brush_labels, config
 from tests.support.request_bodies import predict_body
 
 
@@ -52,6 +52,58 @@ def test_what_a_project_set_up_is_used_and_named_by_its_predictions(client, phot
         versions[method] = answer.json["results"][0]["model_version"]
     assert "/clip/" in versions["clip"]
     assert "/firstpass/" in versions["firstpass"]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        '<RectangleLabels name="r" toName="image"><Label value="Cat"/></RectangleLabels>',
+        '<Choices name="c" toName="image"><Choice value="Cat"/></Choices>',
+        '<EllipseLabels name="e" toName="image"><Label value="Cat"/></EllipseLabels>',
+        '<VectorLabels name="v" toName="image"><Label value="Cat"/></VectorLabels>',
+        f'<KeyPointLabels name="k" toName="image" smart="true">{CAT_DOG}</KeyPointLabels>',
+        '<Brush name="b" toName="image"/>',
+        f'<Labels name="l" toName="image">{CAT_DOG}</Labels><Polygon name="p" toName="image"/>',
+        f'<Labels name="l" toName="image">{CAT_DOG}</Labels><Rectangle name="p" toName="image"/>',
+        "",
+    ],
+)
+def test_a_config_that_is_never_predicted_is_refused_where_label_studio_shows_it(client, tags):
+    answer = client.post("/setup", json={"project": "7.1", "schema": config(IMAGE, tags)})
+    assert answer.status_code == 400
+    assert answer.json["error"] == "label_config"
+    assert "Add a BrushLabels, BitmaskLabels or PolygonLabels, or a Labels with a" in answer.status
+    assert "on an Image. It has: " in answer.status
+
+
+def test_an_attribute_for_models_with_a_wrong_value_is_refused(client):
+    schema = config(IMAGE, brush_labels(attributes='model_score_threshold="high"'))
+    answer = client.post("/setup", json={"project": "7.1", "schema": schema})
+    assert answer.status_code == 400
+    assert 'model_score_threshold="high" of <BrushLabels name="tag"> must be' in answer.status
+
+
+@pytest.mark.parametrize("schema", ["<View/>", "<View></View>", " <View>\n</View>", "", None])
+def test_the_empty_config_of_a_new_project_is_no_error(client, schema):
+    assert client.post("/setup", json={"project": "7.1", "schema": schema}).status_code == 200
+
+
+def test_a_control_that_is_left_out_beside_others_is_named(client):
+    tags = IMAGE, brush_labels(), brush_labels(name="typo", to_name="imgae")
+    left_to_people = brush_labels(name="people", attributes='model_skip="true"')
+    boxes = f'<RectangleLabels name="r" toName="image">{CAT_DOG}</RectangleLabels>'
+    schema = config(*tags, left_to_people, boxes)
+    answer = client.post("/setup", json={"project": "7.1", "schema": schema})
+    (warning,) = answer.json["warnings"]
+    assert '<BrushLabels name="typo"> for "imgae" is not on an Image.' in warning
+
+
+def test_a_config_is_refused_when_it_is_edited_and_taken_when_it_is_mended(client):
+    """Label Studio posts /setup again before the next prediction."""
+    only_boxes = config(IMAGE, '<RectangleLabels name="r" toName="image"/>')
+    schemas = [CAT_ALIAS_DOG_CONFIG, only_boxes, "<View", CAT_ALIAS_DOG_CONFIG]
+    answers = [client.post("/setup", json={"project": "7.1", "schema": one}) for one in schemas]
+    assert [answer.status_code for answer in answers] == [200, 400, 400, 200]
 
 
 def test_setup_answers_503_while_the_model_loads(loading, monkeypatch):

@@ -18,12 +18,19 @@ from tests.support.label_configs import (
 from tests.support.recorded import recorded_body
 
 
+def repeater(after: str, *, image: str, tag: str, on: str) -> str:
+    """A <Repeater> with an <Image> and, if `tag` names one, a <BrushLabels> on it."""
+    inside = f'<Image name="{image}" value="$p[{{{{idx}}}}]"/>'
+    inside += brush_labels(name=tag, to_name=image) if tag else ""
+    return f'<Repeater on="{on}">{inside}</Repeater>{after}'
+
+
 def test_the_recorded_config_is_read_with_alias_hint_and_synonyms():
     schema = recorded_body("setup_extra_params")["schema"]
     (control,) = read_controls(schema)
     cat, dog = control.labels
     assert (control.kind, control.from_name, control.to_name) == ("brushlabels", "tag", "image")
-    assert (control.image_key, control.is_value_list) == ("image", False)
+    assert (control.image_value, control.is_value_list) == ("$image", False)
     assert control.attrs["smart"] == "true"
     assert (cat.name, cat.value, cat.hint, cat.synonyms) == ("a cat", "Cat", "furry", ("kitten",))
     assert cat.attrs["background"] == "#FF0000"
@@ -75,9 +82,9 @@ def test_several_controls_on_several_images_keep_their_order():
             '<RectangleLabels name="rect" toName="left"><Label value="Car"/></RectangleLabels>',
         )
     )
-    assert [(c.from_name, c.to_name, c.image_key) for c in found] == [
-        ("late", "right", "photos.right"),
-        ("poly", "left", "photos.left"),
+    assert [(c.from_name, c.to_name, c.image_value) for c in found] == [
+        ("late", "right", "$photos.right"),
+        ("poly", "left", "$photos.left"),
     ]
 
 
@@ -88,9 +95,9 @@ def test_a_control_for_two_images_is_one_control_each():
             f'<BrushLabels name="tag" toName="a, b">{CAT_DOG}</BrushLabels>',
         )
     )
-    assert [(c.from_name, c.to_name, c.image_key) for c in found] == [
-        ("tag", "a", "a"),
-        ("tag", "b", "b"),
+    assert [(c.from_name, c.to_name, c.image_value) for c in found] == [
+        ("tag", "a", "$a"),
+        ("tag", "b", "$b"),
     ]
 
 
@@ -123,10 +130,20 @@ def test_reading_a_config_again_costs_no_parsing():
         (IMAGE + f'<Labels name="l" toName="image">{CAT_DOG}</Labels>', "has no Brush beside it"),
         ('<Image name="image" value="http://x/a.png"/>' + brush_labels(), "write it like .image"),
         (
-            '<Repeater on="$p" indexFlag="{{i}}"><Image name="image" value="$p[{{i}}]"/>'
-            + brush_labels()
-            + "</Repeater>",
-            "is inside a Repeater",
+            repeater("", image="i_{{idx}}", tag="t", on="$p"),
+            'put "{{idx}}" into the name of the Br',
+        ),
+        (
+            repeater("", image="i", tag="t_{{idx}}", on="$p"),
+            'put "{{idx}}" into the name of the Im',
+        ),
+        (
+            repeater("", image="i_{{idx}}", tag="t_{{idx}}", on="p"),
+            'is in a Repeater on "p": write',
+        ),
+        (
+            repeater(brush_labels(to_name="i_{{idx}}"), image="i_{{idx}}", tag="", on="$p"),
+            "is not in the Repeater of its Image",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Labels of a control, of the config and of the task; Label Studio's parser is the reference."""
+"""Labels of a control in the config; Label Studio's parser is the reference."""
 
 from xml.sax.saxutils import quoteattr
 
@@ -7,11 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from label_studio_sdk._extensions.label_studio_tools.core.label_config import parse_config
 
-from backend.errors import LabelConfigError, RequestError
-from backend.label_studio.controls import (
-    labels_for,
-    read_controls,
-)
+from backend.errors import LabelConfigError
+from backend.label_studio.controls import read_controls
 from tests.support.label_configs import (
     CAT_DOG,
     IMAGE,
@@ -84,55 +81,3 @@ def test_any_words_are_read_as_by_label_studio(all_attrs):
             read_controls(text)
     else:
         assert label_names(read_controls(text)[0].labels) == expected
-
-
-def test_dynamic_labels_come_from_the_task_after_those_of_the_config():
-    control = only_control(brush_labels('<Label value="Other"/>', 'value="$opts.animals"'))
-    assert (control.dynamic_key, label_names(control.labels)) == ("opts.animals", ["Other"])
-    task_data = {
-        "opts": {
-            "animals": [
-                "Cat",
-                {
-                    "value": "Dog",
-                    "alias": "d",
-                    "background": "#0f0",
-                    "hint": "barks",
-                    "children": [],
-                },
-                "Cat",
-                {"value": "Rank", "alias": 7},
-            ]
-        }
-    }
-    labels = labels_for(control, task_data)
-    assert label_names(labels) == ["Other", "Cat", "d", "7"]
-    assert (labels[2].value, labels[2].hint, labels[2].attrs["background"]) == (
-        "Dog",
-        "barks",
-        "#0f0",
-    )
-
-
-def test_static_labels_need_no_task():
-    control = only_control(brush_labels())
-    assert labels_for(control, {}) is control.labels
-
-
-def test_a_task_without_dynamic_labels_has_those_of_the_config():
-    control = only_control(brush_labels('<Label value="Other"/>', 'value="$opts"'))
-    assert label_names(labels_for(control, {"image": "x"})) == ["Other"]
-
-
-@pytest.mark.parametrize("opts", [None, "Cat", [["Cat"]], {"value": "Cat"}, [None]])
-def test_dynamic_labels_of_another_form_are_named(opts):
-    control = only_control(brush_labels("", 'value="$opts"'))
-    with pytest.raises(RequestError, match=r'"tag" come from the task.*under "opts".*keys image'):
-        labels_for(control, {"image": "x", **({} if opts is None else {"opts": opts})})
-
-
-@pytest.mark.parametrize("opts", [[], [""], [{"background": "red"}]])
-def test_an_empty_list_of_dynamic_labels_is_named(opts):
-    control = only_control(brush_labels("", 'value="$opts"'))
-    with pytest.raises(RequestError, match='list of labels "opts" is empty'):
-        labels_for(control, {"opts": opts})

@@ -1,11 +1,18 @@
 """Clicks and boxes as Label Studio's page sends them."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import RequestError
-from backend.label_studio.smart_prompts import index_of_label, prompts_of_control, read_prompts
+from backend.label_studio.smart_prompts import (
+    PROMPT_READERS,
+    index_of_label,
+    prompts_of_control,
+    read_prompts,
+)
 from model import BoxPrompt, PointPrompt
 from tests.support.label_configs import brush_labels, only_control
 from tests.support.recorded import recorded_body
@@ -16,12 +23,18 @@ def recorded_context(name: str):
     return recorded_body(name)["params"]["context"]
 
 
-def prompts_of(*items: dict):
-    return read_prompts({"result": list(items)})
+def prompts_in(context: dict) -> Any:
+    prompts = read_prompts(context)
+    assert prompts is not None
+    return prompts
+
+
+def prompts_of(*items: dict) -> Any:
+    return prompts_in({"result": list(items)})
 
 
 def test_a_recorded_click_is_read_where_it_was():
-    (prompt,) = read_prompts(recorded_context("predict_ui_keypoint_positive"))
+    (prompt,) = prompts_in(recorded_context("predict_ui_keypoint_positive"))
     assert (prompt.label, prompt.to_name, prompt.page) == ("Dog", "image", 0)
     assert isinstance(prompt.shape, PointPrompt)
     assert (prompt.shape.x, prompt.shape.y) == pytest.approx((0.6762, 0.5293), abs=1e-4)
@@ -29,13 +42,13 @@ def test_a_recorded_click_is_read_where_it_was():
 
 
 def test_an_old_click_without_its_sign_was_positive():
-    prompts = read_prompts(recorded_context("predict_ui_keypoint_negative_plus_draft"))
+    prompts = prompts_in(recorded_context("predict_ui_keypoint_negative_plus_draft"))
     points = [prompt.shape for prompt in prompts if isinstance(prompt.shape, PointPrompt)]
     assert [point.is_positive for point in points] == [True, False]
 
 
 def test_a_recorded_box_is_read_with_its_corners():
-    (prompt,) = read_prompts(recorded_context("predict_ui_rectangle"))
+    (prompt,) = prompts_in(recorded_context("predict_ui_rectangle"))
     assert isinstance(prompt.shape, BoxPrompt)
     assert prompt.shape.box_xyxy == pytest.approx((0.42368, 0.16325, 0.53349, 0.57321), abs=1e-4)
 
@@ -49,13 +62,36 @@ def test_a_turned_box_is_read_as_the_upright_one_around_it():
     assert prompt.shape.box_xyxy == pytest.approx((0.45, 0.2, 0.5, 0.6))
 
 
-@pytest.mark.parametrize("context", [None, {}, {"result": []}, {"result": None}])
-def test_no_context_has_no_prompts(context):
+def test_without_a_context_nobody_prompts():
+    assert read_prompts(None) is None
+
+
+@pytest.mark.parametrize("context", [{}, {"result": []}, {"result": None}])
+def test_a_context_without_items_has_no_prompts(context):
     assert read_prompts(context) == ()
 
 
-def test_kinds_that_we_do_not_know_are_passed_over():
+def test_a_context_of_other_kinds_alone_has_no_prompts_and_is_logged(caplog):
     assert prompts_of({"type": "brushlabels", "value": {}}, {"type": "textarea"}) == ()
+    assert "A smart tool sent brushlabels, textarea, which is answered empty" in caplog.text
+
+
+def test_prompts_of_a_labels_are_read_by_what_was_drawn():
+    point, rectangle = click(20, 30), box(10, 20, 30, 40)
+    for item, key in ((point, "keypointlabels"), (rectangle, "rectanglelabels")):
+        item["value"]["labels"] = item["value"].pop(key)
+        item["type"] = "labels"
+    one, two = prompts_of(point, rectangle)
+    assert isinstance(one.shape, PointPrompt)
+    assert two.shape.box_xyxy == pytest.approx((0.1, 0.2, 0.4, 0.6))
+    stroke = {"type": "labels", "value": {"format": "rle", "rle": [0], "labels": ["Cat"]}}
+    ellipse = {"type": "labels", "value": {"x": 1, "y": 1, "radiusX": 2, "labels": ["Cat"]}}
+    assert prompts_of(stroke, ellipse) == ()
+
+
+def test_kinds_that_we_do_not_know_are_passed_over_beside_a_click(caplog):
+    assert len(prompts_of({"type": "textarea"}, click(1, 1))) == 1
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(
@@ -82,7 +118,7 @@ JSON = st.recursive(
 KEYS = ("x", "y", "width", "height", "rotation", "keypointlabels", "rectanglelabels", "labels")
 VALUES = st.none() | JSON | st.dictionaries(st.sampled_from(KEYS), JSON)
 ITEMS = st.fixed_dictionaries(
-    {"type": st.sampled_from(["keypointlabels", "rectanglelabels", "brush"]), "value": VALUES},
+    {"type": st.sampled_from([*PROMPT_READERS, "brush"]), "value": VALUES},
     optional={
         "item_index": JSON, "is_positive": JSON, "original_width": JSON, "original_height": JSON
     },
@@ -95,7 +131,7 @@ def test_whatever_comes_is_read_or_refused_in_words(items):
         prompts = read_prompts({"result": items})
     except RequestError:
         return
-    for prompt in prompts:
+    for prompt in prompts or ():
         shape = prompt.shape
         shares = shape.box_xyxy if isinstance(shape, BoxPrompt) else (shape.x, shape.y)
         assert all(0 <= share <= 1 for share in shares)

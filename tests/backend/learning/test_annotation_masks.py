@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 
 from backend.errors import RequestError
 from backend.label_studio.controls import read_controls
-from backend.label_studio.webhook_events import (
-    is_handled,
-    parse_time_us,
-    project_key,
-    read_annotations,
-)
-from backend.learning.annotation_masks import WEAK_WEIGHT, taught_masks
+from backend.label_studio.webhook_events import is_handled, raw_annotations, read_annotation
+from backend.learning.annotation_masks import WEAK_WEIGHT, labeled_regions, taught_masks
 from backend.masks.regions import encode_regions
 from tests.support.annotations import rectangle
 from tests.support.recorded import recorded_body
@@ -27,11 +22,6 @@ CONFIG = """<View><Image name="image" value="$image"/>
 <RectangleLabels name="rect" toName="image" smart="true"><Label value="Dog"/></RectangleLabels>
 </View>"""
 (CONTROL,) = read_controls(CONFIG)
-
-
-def event_of(name: str) -> dict[str, Any]:
-    event: dict[str, Any] = recorded_body(f"webhook_{name}")
-    return event
 
 
 def square(top: int, left: int, size=10) -> np.ndarray:
@@ -53,58 +43,17 @@ def annotation(*result: dict, bulk=False, parent=None):
     }  # fmt: skip
     task = {"id": 5, "data": {"image": "x"}}
     event = {"annotation": [one] if bulk else one, "task": [task] if bulk else task}
-    return read_annotations(event)[0]
+    return read_annotation(raw_annotations(event)[0], event)
+
+
+def regions_on(one, page=0, image_hw=HW):
+    return labeled_regions(one, CONTROL, CONTROL.labels, page, image_hw)
 
 
 def taught(*result: dict, predicted=None, **more):
-    found = taught_masks(annotation(*result, **more), CONTROL, CONTROL.labels, 0, HW, predicted)
+    one = annotation(*result, **more)
+    found = taught_masks(one, regions_on(one), predicted)
     return None if found is None else {one.label: one for one in found}
-
-
-# --- what events show
-
-
-def test_the_project_is_named_as_setup_and_predict_name_it():
-    body = recorded_body("setup_extra_params")
-    assert project_key(event_of("ANNOTATION_CREATED")["project"]) == body["project"]
-    assert project_key({"id": 3}) == project_key({"id": 3, "created_at": "soon"}) == "3"
-
-
-def test_recorded_annotations_are_read_whole():
-    (one,) = read_annotations(event_of("ui_submit_prediction_changed"))
-    assert (one.id, one.task_id, len(one.result)) == ("7", "313", 3)
-    assert one.from_prediction
-    assert not one.was_cancelled
-    assert not one.is_bulk
-    (skipped,) = read_annotations(event_of("ANNOTATION_CREATED_skipped"))
-    assert skipped.was_cancelled
-    (bulk,) = read_annotations(event_of("ANNOTATIONS_CREATED_bulk"))
-    assert bulk.is_bulk
-    assert bulk.task_data == {"image": "s3://bucket/key.png"}
-
-
-def test_bulk_annotations_find_their_own_tasks():
-    event = event_of("ANNOTATIONS_CREATED_bulk")
-    event["annotation"].append(event["annotation"][0] | {"id": 9, "task": 77})
-    event["task"].append(event["task"][0] | {"id": 77, "data": {"image": "other"}})
-    assert [one.task_data["image"] for one in read_annotations(event)] == [
-        "s3://bucket/key.png",
-        "other",
-    ]
-    event["annotation"][1]["task"] = 78
-    with pytest.raises(RequestError, match="without its task"):
-        read_annotations(event)
-
-
-def test_times_are_exact_and_need_a_zone():
-    assert parse_time_us("1970-01-01T00:00:01.000002Z") == 1_000_002
-    assert parse_time_us("1970-01-01T01:00:00+01:00") == 0
-    for bad in (None, 5, "", "2026", "2026-11-22T16:48:49"):
-        with pytest.raises(ValueError, match=r".+"):
-            parse_time_us(bad)
-
-
-# --- masks
 
 
 def test_masks_of_a_label_join_whether_named_by_alias_or_word():
@@ -166,14 +115,56 @@ def test_prompts_left_in_an_annotation_are_no_masks():
 
 def test_pages_are_told_apart():
     one = annotation(region(0, square(0, 0), item_index=1))
-    assert taught_masks(one, CONTROL, CONTROL.labels, 0, HW) is None
-    found = taught_masks(one, CONTROL, CONTROL.labels, 1, HW) or []
+    assert taught_masks(one, regions_on(one, page=0)) is None
+    found = taught_masks(one, regions_on(one, page=1)) or []
     assert [mask.label for mask in found] == ["Cat"]
 
 
-def test_a_region_of_another_size_is_refused():
-    with pytest.raises(RequestError, match="64 x 48 pixels, but the task's has 10 x 10"):
-        taught_masks(annotation(region(0, square(0, 0))), CONTROL, CONTROL.labels, 0, (10, 10))
+# --- damaged regions
+
+
+def polygon(points: object, label="Cat") -> dict:
+    value = {"points": points, "closed": True, "polygonlabels": [label]}
+    size = {"original_width": 64, "original_height": 48}
+    return {"type": "polygonlabels", "to_name": "image", "id": "p", "value": value, **size}
+
+
+DAMAGED = [
+    polygon([]),
+    polygon([[0, 0], [50, 50]]),
+    polygon([[0, 0], [None, 50], [50, 50]]),
+    polygon(None),
+    polygon([[0, 0], [50, 0], [50, 50]]) | {"original_width": 65},
+    polygon([[0, 0], [50, 0], [50, 50]]) | {"original_width": None},
+    region(0, np.ones((9, 9), bool)),
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_damaged_region_costs_no_other_and_is_named(damaged):
+    one = annotation(damaged, region(1, square(0, 0)), polygon([[0, 0], [50, 0], [50, 50]]))
+    regions = regions_on(one)
+    assert {mask.label for mask in taught_masks(one, regions) or []} == {"Cat", "Dog"}
+    assert regions.damaged["Cat"].startswith(f"region {damaged['id']!r}: ")
+
+
+def test_a_label_of_a_damaged_region_is_neither_deleted_nor_compared():
+    predicted = {"Cat": square(0, 0), "Dog": square(30, 30)}
+    only_damaged = taught(polygon([]), region(1, square(30, 30)), predicted=predicted, parent=3)
+    assert list(only_damaged) == ["Dog"]
+    beside = taught(polygon([]), region(0, square(0, 0)), predicted=predicted, parent=3)
+    assert beside["Cat"].predicted is None
+    assert not beside["Dog"].mask.any()
+
+
+def test_damaged_regions_alone_say_nothing():
+    assert taught(polygon([])) is None
+    assert taught(polygon([]), predicted={"Dog": square(0, 0)}, parent=3) is None
+
+
+def test_sizes_are_numbers_whether_whole_or_with_a_point():
+    item = region(0, square(0, 0), original_width=64.0, original_height=48.0)
+    assert taught(item)["Cat"].mask.sum() == 100
 
 
 JSON = st.recursive(
@@ -192,17 +183,28 @@ ITEM = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@given(result=st.lists(ITEM | JSON, max_size=4), at=st.integers(0, 4))
+def test_no_garbage_costs_the_regions_beside_it(result, at):
+    good = square(5, 7)
+    event: dict[str, Any] = recorded_body("webhook_ANNOTATION_CREATED")
+    event["annotation"]["result"] = [*result[:at], region(1, good), *result[at:]]
+    one = read_annotation(event["annotation"], event)
+    (dog,) = (mask for mask in taught_masks(one, regions_on(one)) or [] if mask.label == "Dog")
+    assert dog.mask[good].all()
+
+
 @given(
     result=st.lists(ITEM, max_size=3) | JSON,
     other=st.dictionaries(st.sampled_from(["updated_at", "was_cancelled", "task", "id"]), JSON),
 )
 def test_whatever_an_event_holds_is_read_or_refused_in_words(result, other):
-    event = event_of("ANNOTATION_CREATED")
+    event: dict[str, Any] = recorded_body("webhook_ANNOTATION_CREATED")
     event["annotation"] |= {"result": result, **other}
     try:
         assert is_handled(event)
-        for one in read_annotations(event):
-            for mask in taught_masks(one, CONTROL, CONTROL.labels, 0, HW) or []:
+        for raw in raw_annotations(event):
+            one = read_annotation(raw, event)
+            for mask in taught_masks(one, regions_on(one)) or []:
                 assert mask.mask.shape == HW
     except RequestError:
         pass

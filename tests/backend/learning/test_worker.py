@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from tests.support.annotations import CONFIG, EVERY_PIXEL, KEY, TRAIN, deletion, region, taught
+from tests.support.annotations import (
+    CONFIG,
+    EVERY_PIXEL,
+    KEY,
+    PROJECT,
+    TRAIN,
+    deletion,
+    region,
+    taught,
+)
 from tests.support.counting import counted
 from tests.support.waiting import wait_until
 
@@ -51,6 +60,37 @@ def test_what_was_shown_tells_right_from_wrong(learner, service, send, corrected
     (ref,) = learner.lessons.index(KEY).annotations["1"].lessons
     lesson = learner.lessons.lessons(KEY, [ref])[ref.digest]
     assert lesson.was_wrong.any()
+
+
+def test_one_control_on_two_images_learns_from_each_with_what_was_shown_there(
+    learner, service, send, corrected, photo_uri, png_uri, mask
+):
+    config = CONFIG.replace('toName="image"', 'toName="image,other"').replace(
+        "<BrushLabels", '<Image name="other" value="$other"/><BrushLabels'
+    )
+    small = np.full((32, 40, 3), 90, np.uint8)  # of another size than the first image
+    data = {"image": photo_uri, "other": png_uri(small)}
+    tasks = [{"id": 5, "data": data}]
+    service.annotator.predict(tasks, config, EVERY_PIXEL, project_id=KEY)
+    drawn = np.ones((32, 40), bool)
+    result = [region("c", mask), region("Dog", drawn, to_name="other")]
+    event = corrected(result=result) | {"project": PROJECT | {"label_config": config}}
+    send(event | {"task": {"id": 5, "data": data}})
+    refs = learner.lessons.index(KEY).annotations["1"].lessons
+    lessons = [learner.lessons.lessons(KEY, [ref])[ref.digest] for ref in refs]
+    assert [lesson.was_wrong.any() for lesson in lessons] == [True, True]
+
+
+def test_a_label_that_was_left_out_of_the_prediction_was_not_deleted(
+    learner, service, send, corrected, photo_uri
+):
+    config = CONFIG.replace("<BrushLabels", '<BrushLabels model_score_threshold="1"')
+    tasks = [{"id": 5, "data": {"image": photo_uri}}]
+    (item,) = service.annotator.predict(tasks, config, EVERY_PIXEL, project_id=KEY)
+    assert item["result"] == []
+    send(corrected(result=[], parent_prediction=3))
+    (ref,) = learner.lessons.index(KEY).annotations["1"].lessons
+    assert not learner.lessons.lessons(KEY, [ref])[ref.digest].was_wrong.any()
 
 
 def test_an_empty_annotation_teaches_that_nothing_is_there(learner, send, corrected):

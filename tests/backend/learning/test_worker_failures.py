@@ -40,14 +40,14 @@ def test_an_image_that_cannot_be_had_is_tried_twice_and_then_set_aside(
 
 
 def test_a_host_that_is_back_in_time_is_learned_from(learner, send, corrected):
-    load, failures = learner.pages.load_image, iter([True])
+    load, failures = learner.make_lessons.pages.load_image, iter([True])
 
     def shaky(uri, **more):
         if next(failures, False):
             raise ImageNotFound("the host does not answer")
         return load(uri, **more)
 
-    learner.pages = replace(learner.pages, load_image=shaky)
+    learner.make_lessons.pages = replace(learner.make_lessons.pages, load_image=shaky)
     send(corrected())
     assert taught(learner) == ["1"]
 
@@ -70,7 +70,9 @@ def test_every_recorded_event_is_worked_off(learner, send, name, photo, monkeypa
     event = recorded_body(name)
     size = (300, 400) if event["project"]["id"] == 4 else (48, 64)
     image = np.full((*size, 3), 90, dtype=np.uint8)
-    learner.pages = replace(learner.pages, load_image=lambda _uri, **_: image)
+    learner.make_lessons.pages = replace(
+        learner.make_lessons.pages, load_image=lambda _uri, **_: image
+    )
     send(event)
     assert learner.queue.size() == 0
     assert learner.counts["failures"] == 0

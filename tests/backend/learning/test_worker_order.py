@@ -2,6 +2,7 @@
 
 import pytest
 
+from backend.memory.predicted_masks import MaskPlace
 from tests.support.annotations import CONFIG, EVERY_PIXEL, KEY, PROJECT, TRAIN, deletion, taught
 
 
@@ -33,7 +34,7 @@ def test_a_deleted_task_takes_its_annotations_with_it(learner, service, send, co
     send({"action": "TASKS_DELETED", "project": PROJECT, "tasks": [{"id": 5}]})
     assert taught(learner) == ["2"]
     assert list(learner.lessons.index(KEY).versions[0].annotations) == ["2"]
-    assert learner.predicted_masks.load(KEY, 5, "tag", 0) is None
+    assert learner.predicted_masks.load(KEY, 5, MaskPlace("tag", "image", 0)) is None
 
 
 def test_a_skipped_annotation_teaches_nothing_and_no_longer(learner, send, corrected):

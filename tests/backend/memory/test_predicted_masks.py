@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from backend.memory.predicted_masks import PredictedMasks
+from backend.memory.predicted_masks import MaskPlace, PredictedMasks
 from backend.store.keys import predicted_masks_key
 from backend.store.store import open_store
 from model import Segmentation
+
+PLACE = MaskPlace("tag", "image", 0)
 
 
 def found(n_classes: int, hw=(40, 60)) -> Segmentation:
@@ -18,8 +20,8 @@ def found(n_classes: int, hw=(40, 60)) -> Segmentation:
 @pytest.mark.parametrize("n_classes", [1, 5, 300])
 def test_masks_come_back_as_they_were(store, n_classes):
     masks_store, segmentation = PredictedMasks(store), found(n_classes)
-    masks_store.save("1.1", n_classes, "tag", 0, segmentation)
-    masks = masks_store.load("1.1", n_classes, "tag", 0)
+    masks_store.save("1.1", n_classes, PLACE, segmentation)
+    masks = masks_store.load("1.1", n_classes, PLACE)
     assert masks is not None
     for index, name in enumerate(segmentation.class_names):
         mask = segmentation.mask(index)
@@ -30,30 +32,43 @@ def test_masks_come_back_as_they_were(store, n_classes):
 
 def test_places_are_told_apart_and_forgotten_with_their_task(store):
     masks_store = PredictedMasks(store)
-    masks_store.save("1.1", 7, "tag", 0, found(2))
-    masks_store.save("1.1", 7, "tag", 1, found(3))
-    assert len(masks_store.load("1.1", 7, "tag", 0) or ()) == 2
-    assert len(masks_store.load("1.1", 7, "tag", 1) or ()) == 3
-    for place in (("1.2", 7, "tag", 0), ("1.1", 8, "tag", 0), ("1.1", 7, "other", 0)):
-        assert masks_store.load(*place) is None
+    places = [
+        MaskPlace("tag", "left", 0),
+        MaskPlace("tag", "left", 1),
+        MaskPlace("tag", "right", 0),
+    ]
+    for n, place in enumerate(places, 2):
+        masks_store.save("1.1", 7, place, found(n))
+    for n, place in enumerate(places, 2):
+        assert len(masks_store.load("1.1", 7, place) or ()) == n
+    assert masks_store.load("1.2", 7, places[0]) is None
+    assert masks_store.load("1.1", 8, places[0]) is None
+    assert masks_store.load("1.1", 7, MaskPlace("other", "left", 0)) is None
     assert (
         0
         < store.run("look", lambda client: client.ttl(predicted_masks_key("1.1", 7)))
         <= 7 * 24 * 3600
     )
     masks_store.delete("1.1", [7])
-    assert masks_store.load("1.1", 7, "tag", 0) is None
+    assert masks_store.load("1.1", 7, places[0]) is None
+
+
+def test_names_of_any_characters_are_told_apart():
+    alike = [MaskPlace("a:b", "c", 0), MaskPlace("a", "b:c", 0), MaskPlace('a", "b', "c", 0)]
+    assert len({place.key for place in alike}) == len(alike)
 
 
 @pytest.mark.parametrize("foreign", [b"", b"x", b"{}\nx", b'{"dtype": "uint8", "hw": [9, 9]}\nx'])
 def test_what_is_not_ours_is_as_good_as_nothing(store, foreign):
-    store.run("spoil", lambda client: client.hset(predicted_masks_key("1.1", 9), "tag:0", foreign))
-    assert PredictedMasks(store).load("1.1", 9, "tag", 0) is None
+    store.run(
+        "spoil", lambda client: client.hset(predicted_masks_key("1.1", 9), PLACE.key, foreign)
+    )
+    assert PredictedMasks(store).load("1.1", 9, PLACE) is None
 
 
 def test_without_a_store_nothing_is_known_and_nothing_fails(tmp_path):
     gone = open_store("redis://127.0.0.1:9", tmp_path)
     masks_store = PredictedMasks(gone)
-    masks_store.save("1.1", 1, "tag", 0, found(2))
-    assert masks_store.load("1.1", 1, "tag", 0) is None
+    masks_store.save("1.1", 1, PLACE, found(2))
+    assert masks_store.load("1.1", 1, PLACE) is None
     gone.close()

@@ -50,6 +50,15 @@ def test_region_ids_differ_between_tasks_controls_and_labels(annotator, photo_ur
     assert all(len(region["id"]) == 10 for region in regions)
 
 
+def test_one_control_on_two_images_has_regions_of_its_own_on_each(annotator, photo_uri):
+    images = '<Image name="left" value="$l"/><Image name="right" value="$r"/>'
+    label_config = config(images, brush_labels(labels("Cat"), to_name="left,right"))
+    data = {"l": photo_uri, "r": photo_uri}
+    regions = predict_one(annotator, label_config, data)["result"]
+    assert [region["to_name"] for region in regions] == ["left", "right"]
+    assert len({region["id"] for region in regions}) == 2  # the editor joins regions of one id
+
+
 def test_controls_on_one_image_share_its_features(encodes, photo_uri):
     annotator, sizes = encodes
     label_config = config(
@@ -93,6 +102,14 @@ def test_labels_may_come_from_the_task(annotator, photo_uri):
 def test_masks_under_the_projects_size_are_left_out(annotator, photo_uri):
     settings = EVERY_PIXEL.model_copy(update={"min_region_px": 48 * 64 + 1})
     assert predict_one(annotator, CAT_DOG_CONFIG, {"image": photo_uri}, settings)["result"] == []
+
+
+def test_regions_under_the_controls_score_are_left_out_and_the_others_stay(annotator, photo_uri):
+    whole = predict_one(annotator, CAT_DOG_CONFIG, {"image": photo_uri})["result"]
+    low, high = sorted(region["score"] for region in whole)
+    between = brush_labels(attributes=f'model_score_threshold="{(low + high) / 2}"')
+    rest = predict_one(annotator, config(IMAGE, between), {"image": photo_uri})["result"]
+    assert rest == [region for region in whole if region["score"] == high]
 
 
 def test_what_one_task_lacks_costs_the_others_nothing(annotator, photo_uri):

@@ -69,6 +69,12 @@ def test_a_prompt_for_a_label_that_no_control_paints_is_answered_empty(annotator
     assert ask(annotator, {"image": photo_uri}, click(50, 40, label="Zebra")) == []
 
 
+@pytest.mark.parametrize("kind", ["textarea", "brushlabels", "choices", None])
+def test_a_context_of_nothing_that_is_understood_is_answered_empty(annotator, photo_uri, kind):
+    prompt = {"type": kind, "to_name": "image", "value": {"text": ["a cat"]}}
+    assert ask(annotator, {"image": photo_uri}, prompt) == []
+
+
 @pytest.mark.parametrize("tag", ["BrushLabels", "BitmaskLabels", "PolygonLabels", "Labels"])
 def test_prompts_are_answered_in_the_controls_own_kind(annotator, photo_uri, tag):
     stroke = '<Brush name="brush" toName="image"/>' if tag == "Labels" else ""
