@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+import redis
 from pydantic import AfterValidator, BeforeValidator
 
 from backend.validation import Accepts
@@ -23,10 +24,41 @@ def full_match(pattern: str) -> AfterValidator:
 
 def check_http_url(text: str) -> str:
     """An http(s) URL without its final slash. Raises ValueError."""
-    parts = urlsplit(text)
+    parts = split_url(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(text)
     return text.rstrip("/")
+
+
+def check_redis_url(text: str) -> str:
+    """A URL that redis-py reads as it is meant. Raises ValueError.
+
+    redis-py itself ignores a fragment, and a path that is no number of a database.
+    """
+    parts = split_url(text)
+    if parts.scheme not in ("redis", "rediss", "unix") or parts.fragment:
+        raise ValueError(text)
+    if parts.scheme != "unix" and not re.fullmatch(r"/?\d*", parts.path):
+        raise ValueError(text)
+    try:
+        # Makes the connection's object, which refuses unknown options, and connects to nothing.
+        redis.ConnectionPool.from_url(text).make_connection()
+    except TypeError as error:
+        raise ValueError(text) from error
+    return text
+
+
+def split_url(text: str) -> SplitResult:
+    """The parts of a URL. Raises ValueError if it is none.
+
+    Also for an @ behind the host: a login whose password contains / ? or # as they are is cut
+    there, and a piece of the password would be taken for the host.
+    """
+    parts = urlsplit(text)
+    parts.port  # noqa: B018, raises ValueError
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError(text)
+    return parts
 
 
 def split_at_commas(text: Any) -> Any:
@@ -47,8 +79,11 @@ HttpUrl = Annotated[
 ]
 RedisUrl = Annotated[
     str,
-    full_match(r"(redis|rediss|unix)://.+"),
-    Accepts("a URL such as redis://localhost:6379/0"),
+    AfterValidator(check_redis_url),
+    Accepts(
+        "a URL such as redis://localhost:6379/0 or redis://:password@host:6379/0, the special "
+        "characters of its password percent-encoded (%23 for #, %40 for @, %2F for /)"
+    ),
 ]
 Hosts = Annotated[
     tuple[str, ...],

@@ -14,7 +14,7 @@ from platformdirs import user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.errors import SettingsError
-from backend.setting_types import Device, Folder, Hosts, HttpUrl, LowerCase, RedisUrl
+from backend.setting_types import Device, Folder, Hosts, HttpUrl, LowerCase, RedisUrl, split_url
 from backend.validation import invalid_field_of
 
 
@@ -172,7 +172,7 @@ class Settings(BaseModel):
             settings = cls.model_validate(texts)
         except ValidationError as error:
             invalid = invalid_field_of(error.errors()[0], cls)
-            is_secret = not cls.model_fields[invalid.field].repr
+            is_secret = not cls.model_fields[invalid.field].repr or "@" in texts[invalid.field]
             given = "its value" if is_secret else repr(texts[invalid.field])
             raise SettingsError(
                 f"{variable_of[invalid.field]}: {given} cannot be used. It takes {invalid.accepts}."
@@ -181,7 +181,23 @@ class Settings(BaseModel):
             raise SettingsError(
                 "BASIC_AUTH_USER and BASIC_AUTH_PASS go together: set both, or neither."
             )
+        check_proxies(environ)
         return settings
+
+
+def check_proxies(environ: Mapping[str, str]) -> None:
+    """Raise SettingsError for a proxy that HTTP libraries would misread, and then quote."""
+    for name in environ:
+        if name.upper() in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            text = environ[name].strip()
+            try:
+                split_url(text if "://" in text else f"//{text}")
+            except ValueError:
+                raise SettingsError(
+                    f"{name}: its value cannot be used. It takes a URL such as "
+                    "http://user:password@proxy:3128, the special characters of its password "
+                    "percent-encoded (%23 for #, %40 for @, %2F for /)."
+                ) from None
 
 
 def names_of(field: str) -> tuple[str, ...]:

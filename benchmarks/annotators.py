@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.datasets import Confusion, MeasuringSet
@@ -27,9 +28,9 @@ class Studied:
     """One image, and what is predicted before any correction."""
 
     features: DenseFeatures
-    image: np.ndarray
-    truth: np.ndarray  # (H, W), at the image's size
-    small_truth: np.ndarray  # at CELLS_A_PATCH a patch
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint8]  # (H, W), at the image's size
+    small_truth: NDArray[np.uint8]  # at CELLS_A_PATCH a patch
     text_probs: Tensor  # (K + 1, h, w) float16, without memory
 
 
@@ -55,13 +56,13 @@ class Project:
         (features,) = self.segmenter.encode([sample.image], self.method)
         grid_hw = features.patch_tokens.shape[1:]
         size = grid_hw[1] * CELLS_A_PATCH, grid_hw[0] * CELLS_A_PATCH
-        small = cv2.resize(sample.truth, size, interpolation=cv2.INTER_NEAREST)
+        small = cv2.resize(sample.truth, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
         text_probs = self.probs(features, sample.image)
         features = replace(features, patch_tokens=features.patch_tokens.half())
         return Studied(features, sample.image, sample.truth, small, text_probs.half())
 
     def probs(
-        self, features: DenseFeatures, image: np.ndarray, memory: Memory | None = None
+        self, features: DenseFeatures, image: NDArray[np.uint8], memory: Memory | None = None
     ) -> Tensor:
         features = replace(features, patch_tokens=features.patch_tokens.float())
         return self.segmenter.patch_probs(features, image, self.vocabulary, self.method, memory)
@@ -112,7 +113,7 @@ class Project:
         self.learn_s.append(time.perf_counter() - started_s)
         return lesson
 
-    def decide(self, probs: Tensor) -> np.ndarray:
+    def decide(self, probs: Tensor) -> NDArray[np.int64]:
         """Class numbers of the vocabulary (h, w) at CELLS_A_PATCH, K for none of them."""
         return larger(probs).argmax(dim=0).numpy()
 
@@ -138,7 +139,7 @@ class Project:
             confusion.add(self.studied[index].small_truth, answer)
         return confusion.miou
 
-    def classes(self, decided: np.ndarray) -> np.ndarray:
+    def classes(self, decided: NDArray[np.int64]) -> NDArray[np.int64]:
         """The set's own class numbers; unlabeled is its background, or no class at all."""
         none = 0 if self.shift else len(self.names)
         return np.where(decided == len(self.vocabulary.classes), none, decided + self.shift)

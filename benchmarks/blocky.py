@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.datasets import IGNORE, Sample
@@ -48,7 +49,7 @@ def blocky_probs(
     return logits.softmax(dim=0)
 
 
-def class_shares(truth: np.ndarray, n_classes: int, grid_hw: tuple[int, int]) -> Tensor:
+def class_shares(truth: NDArray[np.uint8], n_classes: int, grid_hw: tuple[int, int]) -> Tensor:
     """The share of each class (K, h, w) in each patch; unlabeled pixels count for none."""
     height_px, width_px = truth.shape
     rows = np.arange(height_px) * grid_hw[0] // height_px

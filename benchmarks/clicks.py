@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from skimage.segmentation import random_walker
 
 from benchmarks.datasets import IGNORE, MeasuringSet, add_data_arguments, chosen_sets
@@ -38,14 +39,14 @@ BETA = 130  # of the random walker, skimage's own
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    image: np.ndarray  # (H, W, 3)
-    truth: np.ndarray  # (H, W) bool
-    ignored: np.ndarray  # (H, W) bool
+    image: NDArray[np.uint8]  # (H, W, 3)
+    truth: NDArray[np.bool_]  # (H, W) bool
+    ignored: NDArray[np.bool_]  # (H, W) bool
     label: int  # index into the vocabulary
     features: DenseFeatures
 
 
-Method = Callable[[Thing, Sequence[PointPrompt]], np.ndarray]
+Method = Callable[[Thing, Sequence[PointPrompt]], NDArray[np.bool_]]
 
 
 def main() -> None:
@@ -93,11 +94,11 @@ def things_of(segmenter: Segmenter, data: MeasuringSet, count: int) -> Iterator[
         if parts:
             label, part = parts[generator.integers(len(parts))]
             (features,) = segmenter.encode([sample.image], METHOD)
-            image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
             yield Thing(image, part, truth == IGNORE, label, features)
 
 
-def parts_of(mask: np.ndarray, smallest: float) -> list[np.ndarray]:
+def parts_of(mask: NDArray[np.bool_], smallest: float) -> list[NDArray[np.bool_]]:
     count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     return [parts == i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= smallest]
 
@@ -118,7 +119,7 @@ def simulate(method: Method, thing: Thing) -> list[float]:
     return ious
 
 
-def next_click(mask: np.ndarray, thing: Thing) -> PointPrompt | None:
+def next_click(mask: NDArray[np.bool_], thing: Thing) -> PointPrompt | None:
     """In the middle of the largest error: at its pixel that lies farthest from its rim."""
     wrong = ((mask ^ thing.truth) & ~thing.ignored).astype(np.uint8)
     _, parts, stats, _ = cv2.connectedComponentsWithStats(wrong, connectivity=4)
@@ -131,7 +132,7 @@ def next_click(mask: np.ndarray, thing: Thing) -> PointPrompt | None:
     return PointPrompt((x + 0.5) / width, (y + 0.5) / height, bool(thing.truth[y, x]))
 
 
-def clicks_to(runs: np.ndarray, iou: float) -> float:
+def clicks_to(runs: NDArray[np.float64], iou: float) -> float:
     """Mean number of clicks until the IoU is reached; MAX_CLICKS where it never is."""
     reached = runs >= iou
     return float(np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, runs.shape[1]).mean())
@@ -140,7 +141,7 @@ def clicks_to(runs: np.ndarray, iou: float) -> float:
 def firstpass(segmenter: Segmenter, data: MeasuringSet) -> Method:
     vocabulary = vocabulary_of(data, "plain")
 
-    def method(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
+    def method(thing: Thing, prompts: Sequence[PointPrompt]) -> NDArray[np.bool_]:
         return segmenter.answer_prompts(
             thing.features, thing.image, prompts, vocabulary, thing.label, METHOD
         )[0]
@@ -148,7 +149,7 @@ def firstpass(segmenter: Segmenter, data: MeasuringSet) -> Method:
     return method
 
 
-def grab_cut(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
+def grab_cut(thing: Thing, prompts: Sequence[PointPrompt]) -> NDArray[np.bool_]:
     """OpenCV's GrabCut: sure discs at the clicks, a larger disc that may be the thing."""
     height, width = thing.truth.shape
     marks = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
@@ -160,10 +161,10 @@ def grab_cut(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
     behind, thing_model = np.zeros((1, 65)), np.zeros((1, 65))
     bgr = cv2.cvtColor(thing.image, cv2.COLOR_RGB2BGR)
     cv2.grabCut(bgr, marks, (0, 0, 0, 0), behind, thing_model, 3, cv2.GC_INIT_WITH_MASK)
-    return (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
+    return np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
-def walk_colors(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
+def walk_colors(thing: Thing, prompts: Sequence[PointPrompt]) -> NDArray[np.bool_]:
     """scikit-image's random walker: discs at the clicks, and the image's rim is not the thing."""
     marks = np.zeros(thing.truth.shape, np.uint8)
     marks[[0, -1]] = 2
@@ -175,10 +176,11 @@ def walk_colors(thing: Thing, prompts: Sequence[PointPrompt]) -> np.ndarray:
         labels = random_walker(
             thing.image / 255, marks.astype(int), beta=BETA, mode="cg_j", channel_axis=2, tol=1e-2
         )
-    return labels == 1
+    mask: NDArray[np.bool_] = labels == 1
+    return mask
 
 
-def stamp(marks: np.ndarray, click: PointPrompt, radius: float, value: int) -> None:
+def stamp(marks: NDArray[np.uint8], click: PointPrompt, radius: float, value: int) -> None:
     height, width = marks.shape
     center = min(width - 1, int(click.x * width)), min(height - 1, int(click.y * height))
     cv2.circle(marks, center, max(1, round(radius * max(height, width))), value, -1)
@@ -199,7 +201,9 @@ def show(methods: dict[str, Method], things: Sequence[Thing], folder: Path) -> N
         cv2.imwrite(str(folder / f"{number:02}.jpg"), np.hstack(panels)[..., ::-1])
 
 
-def outlined(image: np.ndarray, mask: np.ndarray, prompts: Sequence[PointPrompt]) -> np.ndarray:
+def outlined(
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], prompts: Sequence[PointPrompt]
+) -> NDArray[np.uint8]:
     panel = image.copy()
     panel[mask] = panel[mask] // 2 + np.array([127, 0, 0], np.uint8)
     for click in prompts:

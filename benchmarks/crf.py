@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.crf_peers import HAS_PYDENSECRF, pydensecrf, truncated
@@ -77,7 +78,7 @@ def refiner_labels(name: str) -> Labeller:
 
 
 def peer(
-    refine: Callable[[Tensor, np.ndarray, CrfConfig], Tensor], probs: Tensor, image: Tensor
+    refine: Callable[[Tensor, NDArray[np.uint8], CrfConfig], Tensor], probs: Tensor, image: Tensor
 ) -> Tensor:
     """A peer's labels (H, W), of the same classes that ours keeps, from the same unary."""
     kept = classes_above(probs, ABSENT_PROB)

@@ -8,6 +8,7 @@ import importlib.util
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.refine.crf import CrfConfig
@@ -15,7 +16,7 @@ from model.refine.crf import CrfConfig
 HAS_PYDENSECRF = importlib.util.find_spec("pydensecrf") is not None
 
 
-def pydensecrf(unary: Tensor, image: np.ndarray, config: CrfConfig) -> Tensor:
+def pydensecrf(unary: Tensor, image: NDArray[np.uint8], config: CrfConfig) -> Tensor:
     """Krähenbühl's own code (`pip install pydensecrf2`): a permutohedral lattice at full size."""
     import pydensecrf.densecrf as dcrf
 
@@ -36,7 +37,9 @@ def pydensecrf(unary: Tensor, image: np.ndarray, config: CrfConfig) -> Tensor:
     return torch.from_numpy(probs).view(classes, height_px, width_px)
 
 
-def truncated(unary: Tensor, image: np.ndarray, config: CrfConfig, reach_px: int = 5) -> Tensor:
+def truncated(
+    unary: Tensor, image: NDArray[np.uint8], config: CrfConfig, reach_px: int = 5
+) -> Tensor:
     """The same kernels cut to (2 reach + 1)² pixels, as ConvCRF (2018) does: window by window."""
     mean_side_px = (unary.shape[1] * unary.shape[2]) ** 0.5
     rgb = torch.from_numpy(image).permute(2, 0, 1).float() / config.appearance_rgb_std

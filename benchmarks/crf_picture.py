@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import skimage.data
+from numpy.typing import NDArray
 
 from benchmarks.measuring import add_checkpoint_arguments, load_segmenter
 from model import ClassPrompt, Segmenter, SegmentSettings, Vocabulary
@@ -44,7 +45,7 @@ def scene_column(
     words: tuple[str, ...],
     crop: tuple[int, int, int],
     refiner: str,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Before above after, (2 tiles, 1 tile, 3) with a white gap below and to the right."""
     image = getattr(skimage.data, photo)()
     vocabulary = Vocabulary(tuple(ClassPrompt(word) for word in words))
@@ -57,14 +58,15 @@ def scene_column(
     return np.concatenate(tiles)
 
 
-def tile(image: np.ndarray, label_map: np.ndarray, crop: tuple[int, int, int]) -> np.ndarray:
+def tile(
+    image: NDArray[np.uint8], label_map: NDArray[np.int16], crop: tuple[int, int, int]
+) -> NDArray[np.uint8]:
     """The crop with a tint and an outline for each mask."""
     top, left, side_px = crop
-    shown: np.ndarray = image[top : top + side_px, left : left + side_px].astype(np.float32)
-    labels = label_map[top : top + side_px, left : left + side_px]
+    part = slice(top, top + side_px), slice(left, left + side_px)
     size = (TILE_PX, TILE_PX)
-    shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
-    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+    shown = cv2.resize(image[part].astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    labels = cv2.resize(label_map[part], size, interpolation=cv2.INTER_NEAREST)
     for index, color in enumerate(COLORS_RGB):
         mask = (labels == index).astype(np.uint8)
         shown[mask > 0] = 0.6 * shown[mask > 0] + 0.4 * np.array(color)

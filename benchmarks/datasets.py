@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 IGNORE = 255
@@ -29,8 +31,8 @@ WHAT_IS_NEEDED = (
 @dataclass(frozen=True)
 class Sample:
     stem: str
-    image: np.ndarray  # (H, W, 3) uint8 RGB
-    truth: np.ndarray  # (H, W) uint8: class index, 255 = ignore
+    image: NDArray[np.uint8]  # (H, W, 3) uint8 RGB
+    truth: NDArray[np.uint8]  # (H, W) uint8: class index, 255 = ignore
 
 
 @dataclass(frozen=True)
@@ -135,14 +137,14 @@ class Confusion:
     def __init__(self, n_classes: int) -> None:
         self.counts = np.zeros((n_classes, n_classes), dtype=np.int64)
 
-    def add(self, truth: np.ndarray, answer: np.ndarray) -> None:
+    def add(self, truth: NDArray[np.uint8], answer: NDArray[np.integer[Any]]) -> None:
         """Both (H, W) class indices; truth may hold 255, answer must not."""
         known = truth != IGNORE
         pairs = truth[known].astype(np.int64) * len(self.counts) + answer[known]
         self.counts += np.bincount(pairs, minlength=self.counts.size).reshape(self.counts.shape)
 
     @property
-    def iou(self) -> np.ndarray:
+    def iou(self) -> NDArray[np.float64]:
         """(K,) in 0..1; NaN for classes that the truth never shows."""
         hits = np.diag(self.counts).astype(float)
         union = self.counts.sum(0) + self.counts.sum(1) - hits

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.datasets import IGNORE
@@ -17,21 +18,22 @@ WEIGHT_DECAY = 1e-4
 STEPS = 60
 
 
-def majority(truth: np.ndarray, grid_hw: tuple[int, int]) -> np.ndarray:
+def majority(truth: NDArray[np.uint8], grid_hw: tuple[int, int]) -> NDArray[np.int64]:
     """The commonest class (h * w,) of each patch of truth (H, W)."""
     rows, columns = (
         np.arange(side) * count // side for side, count in zip(truth.shape, grid_hw, strict=True)
     )
     patch = (rows[:, None] * grid_hw[1] + columns).ravel()  # of each pixel
     pairs = np.bincount(patch * 256 + truth.ravel(), minlength=grid_hw[0] * grid_hw[1] * 256)
-    return pairs.reshape(-1, 256).argmax(axis=1)
+    classes: NDArray[np.int64] = pairs.reshape(-1, 256).argmax(axis=1)
+    return classes
 
 
 class LinearProbe:
     """Fitted to features (E, h, w) and truths (h * w,); gives probs (K, h, w)."""
 
     def __init__(
-        self, features: Sequence[Tensor], truths: Sequence[np.ndarray], n_classes: int
+        self, features: Sequence[Tensor], truths: Sequence[NDArray[np.int64]], n_classes: int
     ) -> None:
         points = torch.cat([self._points(tokens) for tokens in features])
         classes = torch.from_numpy(np.concatenate(truths)).long()

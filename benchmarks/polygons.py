@@ -17,6 +17,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.masks.outlines import mask_outlines
 from backend.masks.polygons import DEFAULT, mask_to_polygons, polygon_to_mask
@@ -26,15 +27,15 @@ HEIGHT_PX, WIDTH_PX = 768, 1024
 SPECK_PX = max(DEFAULT.speck_px, DEFAULT.speck_area * HEIGHT_PX * WIDTH_PX)
 LINE_DEGREES = (0, 3, 10, 22.5, 30, 45, 60, 75, 88, 90)
 
-Tracer = Callable[[np.ndarray], list[np.ndarray]]
+Tracer = Callable[[NDArray[np.bool_]], list[NDArray[np.float64]]]
 
 
-def of_labels(edges: str) -> list[np.ndarray]:
+def of_labels(edges: str) -> list[NDArray[np.bool_]]:
     labels = LABEL_MAPS[edges](HEIGHT_PX, WIDTH_PX, np.random.default_rng(0))
     return [labels == label for label in range(N_LABELS)]
 
 
-def small_ellipses() -> list[np.ndarray]:
+def small_ellipses() -> list[NDArray[np.bool_]]:
     rng, masks = np.random.default_rng(0), []
     for _ in range(10):
         canvas = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
@@ -47,7 +48,7 @@ def small_ellipses() -> list[np.ndarray]:
     return masks
 
 
-def lines(width_px: int) -> list[np.ndarray]:
+def lines(width_px: int) -> list[NDArray[np.bool_]]:
     masks, center = [], np.array([WIDTH_PX, HEIGHT_PX]) / 2
     for degrees in LINE_DEGREES:
         canvas = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
@@ -58,27 +59,27 @@ def lines(width_px: int) -> list[np.ndarray]:
     return masks
 
 
-MASKS: dict[str, Callable[[], list[np.ndarray]]] = {
+MASKS: dict[str, Callable[[], list[NDArray[np.bool_]]]] = {
     **{edges: lambda edges=edges: of_labels(edges) for edges in LABEL_MAPS},  # type: ignore[misc]
     "small ellipses": small_ellipses,
     **{f"lines of {n} px": lambda n=n: lines(n) for n in (1, 2, 3)},  # type: ignore[misc]
 }
 
 
-def trace_ours(mask: np.ndarray) -> list[np.ndarray]:
+def trace_ours(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     outlines = mask_outlines(mask, SPECK_PX)
     return [ring.half_px / 2 for part in outlines for ring in (part, *part.holes)]
 
 
-def trace_opencv(mask: np.ndarray) -> list[np.ndarray]:
+def trace_opencv(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """Corners of pixels, from contours through the centers of pixels of half the size."""
     doubled = np.repeat(np.repeat(mask.view(np.uint8), 2, axis=0), 2, axis=1)
     contours, _ = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    rings = [(contour[:, 0] + 1) // 2 for contour in contours]
+    rings = [((contour[:, 0] + 1) // 2).astype(np.float64) for contour in contours]
     return [ring for ring in rings if cv2.contourArea(ring.astype(np.int32)) >= SPECK_PX]
 
 
-def trace_rasterio(mask: np.ndarray) -> list[np.ndarray]:
+def trace_rasterio(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     shapes = importlib.import_module("rasterio.features").shapes
     rings = [
         np.array(ring)
@@ -93,17 +94,19 @@ if importlib.util.find_spec("rasterio"):
     TRACERS["rasterio"] = trace_rasterio
 
 
-def baseline_polygons(mask: np.ndarray) -> list[np.ndarray]:
+def baseline_polygons(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """Corners simplified by 1 pixel, or 0.12 of area over perimeter where that is less."""
     polygons = []
     for ring in trace_opencv(mask):
-        ring = ring.astype(np.int32)
-        tolerance_px = min(1.0, 0.12 * cv2.contourArea(ring) / cv2.arcLength(ring, closed=True))
-        polygons.append(cv2.approxPolyDP(ring, tolerance_px, closed=True)[:, 0])
+        corners = ring.astype(np.int32)
+        perimeter_px = cv2.arcLength(corners, closed=True)
+        tolerance_px = min(1.0, 0.12 * cv2.contourArea(corners) / perimeter_px)
+        simplified = cv2.approxPolyDP(corners, tolerance_px, closed=True)[:, 0]
+        polygons.append(simplified.astype(np.float64))
     return polygons
 
 
-def best_ms(trace: Tracer, masks: list[np.ndarray], repeats: int) -> float:
+def best_ms(trace: Tracer, masks: list[NDArray[np.bool_]], repeats: int) -> float:
     times = []
     for _ in range(repeats):
         started = time.process_time()
@@ -113,7 +116,7 @@ def best_ms(trace: Tracer, masks: list[np.ndarray], repeats: int) -> float:
     return min(times) * 1000
 
 
-def iou(polygons: list[np.ndarray], mask: np.ndarray) -> float:
+def iou(polygons: list[NDArray[np.float64]], mask: NDArray[np.bool_]) -> float:
     filled = np.zeros_like(mask)
     for polygon in polygons:
         filled ^= polygon_to_mask(polygon, height_px=HEIGHT_PX, width_px=WIDTH_PX)

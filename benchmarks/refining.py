@@ -3,9 +3,11 @@
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.blocky import blocky_probs
@@ -26,7 +28,7 @@ class Score:
         self.confusion = Confusion(n_classes + 1)  # the last: background, where it is no class
         self.boundary: list[float] = []
 
-    def add(self, truth: np.ndarray, answer: np.ndarray) -> None:
+    def add(self, truth: NDArray[np.uint8], answer: NDArray[np.integer[Any]]) -> None:
         self.confusion.add(truth, answer)
         self.boundary.append(boundary_f(truth, answer))
 

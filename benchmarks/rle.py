@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import orjson
 from label_studio_sdk.converter import brush
+from numpy.typing import NDArray
 
 from backend.label_studio.controls import Control, LabelSpec
 from backend.masks.brush_rle import decode_mask, encode_mask
@@ -39,21 +40,24 @@ def best_ms(call: Callable[[], object], budget_s: float = 2.0, most: int = 7) ->
     return min(times) * 1000
 
 
-def ellipse(height_px: int, width_px: int) -> np.ndarray:
+def ellipse(height_px: int, width_px: int) -> NDArray[np.bool_]:
     y, x = np.mgrid[:height_px, :width_px]
-    return ((x / width_px - 0.5) / 0.35) ** 2 + ((y / height_px - 0.5) / 0.35) ** 2 < 1
+    distance = ((x / width_px - 0.5) / 0.35) ** 2 + ((y / height_px - 0.5) / 0.35) ** 2
+    inside: NDArray[np.bool_] = distance < 1
+    return inside
 
 
-def blobs(height_px: int, width_px: int) -> np.ndarray:
+def blobs(height_px: int, width_px: int) -> NDArray[np.bool_]:
     y, x = np.mgrid[:height_px, :width_px]
-    return np.sin(x / width_px * 25) * np.sin(y / height_px * 25) > 0.4
+    inside: NDArray[np.bool_] = np.sin(x / width_px * 25) * np.sin(y / height_px * 25) > 0.4
+    return inside
 
 
-def with_noise(mask: np.ndarray, share: float) -> np.ndarray:
+def with_noise(mask: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
     return mask ^ (np.random.default_rng(0).random(mask.shape) < share)
 
 
-def cases(quick: bool) -> dict[str, np.ndarray]:
+def cases(quick: bool) -> dict[str, NDArray[np.bool_]]:
     sizes = [(768, 1024)] if quick else [(768, 1024), (3000, 4000)]
     masks = {}
     for height_px, width_px in sizes:
@@ -64,11 +68,12 @@ def cases(quick: bool) -> dict[str, np.ndarray]:
     return masks
 
 
-def sdk_encode(mask: np.ndarray) -> list[int]:
-    return brush.mask2rle(mask.astype(np.uint8) * 255)
+def sdk_encode(mask: NDArray[np.bool_]) -> list[int]:
+    rle: list[int] = brush.mask2rle(mask.astype(np.uint8) * 255)
+    return rle
 
 
-def alpha_mask(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def alpha_mask(values: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return values.reshape(*shape, 4)[:, :, 3] > 127
 
 
@@ -78,7 +83,7 @@ class Timing:
     decode_ms: float
 
 
-def time_sdk(mask: np.ndarray, rle: list[int]) -> Timing:
+def time_sdk(mask: NDArray[np.bool_], rle: list[int]) -> Timing:
     if sdk_encode(mask) != rle:
         raise AssertionError("encode_mask and the SDK differ")
     return Timing(
@@ -87,12 +92,12 @@ def time_sdk(mask: np.ndarray, rle: list[int]) -> Timing:
     )
 
 
-def time_rust(rust: ModuleType, mask: np.ndarray, rle: list[int]) -> Timing:
+def time_rust(rust: ModuleType, mask: NDArray[np.bool_], rle: list[int]) -> Timing:
     def encode() -> list[int]:
         rgba = np.repeat(mask.ravel().astype(np.uint8) * np.uint8(255), 4)
         return list(rust.encode_rle(rgba.tobytes(), 8, [3, 4, 8, 16]))
 
-    def decode() -> np.ndarray:
+    def decode() -> NDArray[np.bool_]:
         values = np.asarray(rust.decode_rle(bytes(rle), False), np.uint8)
         return alpha_mask(values, mask.shape)
 
@@ -101,10 +106,10 @@ def time_rust(rust: ModuleType, mask: np.ndarray, rle: list[int]) -> Timing:
     return Timing(best_ms(encode), best_ms(decode))
 
 
-def time_ours(mask: np.ndarray, rle: list[int]) -> Timing:
+def time_ours(mask: NDArray[np.bool_], rle: list[int]) -> Timing:
     height_px, width_px = mask.shape
 
-    def decode() -> np.ndarray:
+    def decode() -> NDArray[np.bool_]:
         return decode_mask(rle, height_px=height_px, width_px=width_px)
 
     if not np.array_equal(decode(), mask):
@@ -112,14 +117,15 @@ def time_ours(mask: np.ndarray, rle: list[int]) -> Timing:
     return Timing(best_ms(lambda: encode_mask(mask)), best_ms(decode))
 
 
-def ten_classes(height_px: int, width_px: int) -> np.ndarray:
+def ten_classes(height_px: int, width_px: int) -> NDArray[np.bool_]:
     """Masks (10, H, W) that share out the image, with edges as smooth as a refiner leaves them."""
     noise = np.random.default_rng(0).standard_normal((10, height_px, width_px), dtype=np.float32)
     fields = [cv2.GaussianBlur(field, (0, 0), height_px / 30) for field in noise]
-    return np.argmax(fields, axis=0) == np.arange(10)[:, None, None]
+    masks: NDArray[np.bool_] = np.argmax(fields, axis=0) == np.arange(10)[:, None, None]
+    return masks
 
 
-def print_regions(masks: np.ndarray) -> None:
+def print_regions(masks: NDArray[np.bool_]) -> None:
     print(f"\n{'ten labels, 1024x768':22}{'regions, ms':>12}{'JSON, ms':>10}{'items':>7}{'kB':>7}")
     for kind in ENCODERS:
         control = Control(kind, "tag", "image", (), "image", brush_name="b", brush_type="brush")

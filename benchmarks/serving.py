@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from backend.concurrency import Concurrency
 from backend.http.app import create_app
@@ -83,7 +84,7 @@ def stages_of(found: Segmentation, label_config: str) -> dict[str, Callable[[], 
 class CannedPages:
     """Stands for loading and encoding: each page is there already."""
 
-    def __init__(self, image: np.ndarray) -> None:
+    def __init__(self, image: NDArray[np.uint8]) -> None:
         self.page = Page(image, cast(Any, None))
 
     def load(self, *_: Any, **__: Any) -> Page:
@@ -91,7 +92,7 @@ class CannedPages:
 
 
 def request_of(
-    found: Segmentation, label_config: str, image: np.ndarray, settings: Settings
+    found: Segmentation, label_config: str, image: NDArray[np.uint8], settings: Settings
 ) -> Callable[[], Any]:
     service = Service(settings.model_copy(update={"learn": "off"}))
     service.segmenter = cast(Any, CannedSegmenter(found))
@@ -108,7 +109,8 @@ def request_of(
     )
 
     def ask() -> bytes:
-        return client.post("/predict", data=body).data
+        answer: bytes = client.post("/predict", data=body).data
+        return answer
 
     (prediction,) = orjson.loads(ask())["results"]
     assert len(prediction["result"]) >= N_LABELS, prediction  # a failure shall not be timed

@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from skimage.data import astronaut
 
@@ -59,7 +60,7 @@ def main() -> None:
     print_whole(segmenter, image, arguments.rounds)
 
 
-def print_whole(segmenter: Segmenter, image: np.ndarray, rounds: int) -> None:
+def print_whole(segmenter: Segmenter, image: NDArray[np.uint8], rounds: int) -> None:
     """What a whole image takes, texts embedded before."""
     method = METHODS["firstpass"]
     features = segmenter.encode([image], method)[0]
@@ -88,7 +89,7 @@ def in_turns(
 
 
 @torch.inference_mode()
-def plain_windows(encoder: ImageEncoder, image: np.ndarray, windows: WindowConfig) -> None:
+def plain_windows(encoder: ImageEncoder, image: NDArray[np.uint8], windows: WindowConfig) -> None:
     """The windows through open_clip's tower as it is."""
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (encoder.mean, encoder.std))
     plan = plan_windows((image.shape[0], image.shape[1]), windows, encoder.patch_px)

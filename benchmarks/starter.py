@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.datasets import (
@@ -105,7 +106,9 @@ def print_neighbors(segmenter: Segmenter) -> None:
         print(f"{word}: " + ", ".join(f"{NEIGHBORS[i]} {row[i]:.2f}" for i in best))
 
 
-def class_answers(segmenter: Segmenter, images: list[np.ndarray], names: list[str]) -> list[int]:
+def class_answers(
+    segmenter: Segmenter, images: list[NDArray[np.uint8]], names: list[str]
+) -> list[int]:
     """Index of the name that the class token of each image is nearest to."""
     text_embeds = segmenter.encode_text(names)
     features = segmenter.encode_image(images, CLASSIFY, METHODS["clip"].encoder)

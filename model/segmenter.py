@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.encoder.image_encoder import ImageEncoder
@@ -37,14 +38,14 @@ class Segmentation:
     """At most one class a pixel, at full resolution."""
 
     class_names: tuple[str, ...]  # K, the vocabulary's order
-    label_map: np.ndarray  # (H, W) int16: class index, -1 for none
-    scores: np.ndarray  # (K,) float32 in 0..1: mean prob inside the mask; 0 where empty
+    label_map: NDArray[np.int16]  # (H, W) int16: class index, -1 for none
+    scores: NDArray[np.float32]  # (K,) float32 in 0..1: mean prob inside the mask; 0 where empty
 
-    def mask(self, index: int) -> np.ndarray:
+    def mask(self, index: int) -> NDArray[np.bool_]:
         """Where class `index` is, (H, W) bool."""
-        return self.label_map == index
+        return np.equal(self.label_map, index)
 
-    def non_empty(self) -> Iterator[tuple[int, str, np.ndarray, float]]:
+    def non_empty(self) -> Iterator[tuple[int, str, NDArray[np.bool_], float]]:
         """(index, name, mask (H, W), score) of each class that is in the image."""
         for index in np.flatnonzero(self.scores):
             score = float(self.scores[index])
@@ -60,7 +61,7 @@ class Segmenter:
 
     def __call__(
         self,
-        images: Sequence[np.ndarray],
+        images: Sequence[NDArray[np.uint8]],
         vocabulary: Vocabulary | Sequence[Vocabulary],
         settings: SegmentSettings = SegmentSettings(),
     ) -> list[Segmentation]:
@@ -74,7 +75,7 @@ class Segmenter:
 
     def encode(
         self,
-        images: Sequence[np.ndarray],
+        images: Sequence[NDArray[np.uint8]],
         method: MethodConfig,
         vocabulary: Vocabulary | Sequence[Vocabulary] | None = None,
     ) -> list[DenseFeatures]:
@@ -94,7 +95,7 @@ class Segmenter:
     def segment(
         self,
         features: DenseFeatures,
-        image: np.ndarray,
+        image: NDArray[np.uint8],
         vocabulary: Vocabulary,
         method: MethodConfig,
         memory: Memory | None = None,
@@ -119,7 +120,7 @@ class Segmenter:
     def patch_probs(
         self,
         features: DenseFeatures,
-        image: np.ndarray,
+        image: NDArray[np.uint8],
         vocabulary: Vocabulary,
         method: MethodConfig,
         memory: Memory | None = None,
@@ -152,13 +153,13 @@ class Segmenter:
     def answer_prompts(
         self,
         features: DenseFeatures,
-        image: np.ndarray,
+        image: NDArray[np.uint8],
         prompts: Sequence[PointPrompt | BoxPrompt],
         vocabulary: Vocabulary,
         label_index: int,
         method: MethodConfig,
         memory: Memory | None = None,
-    ) -> tuple[np.ndarray, float]:
+    ) -> tuple[NDArray[np.bool_], float]:
         """The mask (H, W) bool of what clicks and boxes point at, and its score 0..1."""
         probs = self.patch_probs(features, image, vocabulary, method, memory)
         tokens = features.tokens_like(probs)
@@ -188,7 +189,7 @@ class Segmenter:
         return memory if memory is not None and memory.space == self.space(method) else Memory()
 
 
-def _planes(image: np.ndarray) -> Tensor:
+def _planes(image: NDArray[np.uint8]) -> Tensor:
     """RGB (3, H, W) of an image (H, W, 3)."""
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 

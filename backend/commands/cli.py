@@ -87,10 +87,16 @@ def run_serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 def run_predict(settings: Settings, options: argparse.Namespace) -> int:
     # Imported here, since --help and gunicorn's first process must not load torch.
+    from backend.commands.fonts import Fonts
+    from backend.commands.output_files import check_folder, check_picture, file_stems, save_picture
     from backend.commands.overlay import draw_overlay
     from backend.commands.predict import save_masks, segment_photo
     from backend.service import Service
 
+    if options.out:
+        check_picture(options.out)
+    if options.masks:
+        check_folder(options.masks, "--masks")
     chosen = {name: getattr(options, name) for name in ("method", "refiner")}
     settings = settings.model_copy(update={name: value for name, value in chosen.items() if value})
     names = [name.strip() for name in options.labels.split(",") if name.strip()]
@@ -103,11 +109,21 @@ def run_predict(settings: Settings, options: argparse.Namespace) -> int:
     if missing:
         print(f"  not found: {', '.join(missing)}")
     if options.out:
-        draw_overlay(image, layers).save(options.out)
+        fonts = Fonts()
+        save_picture(draw_overlay(image, layers, fonts), options.out)
         print(f"picture: {options.out}")
+        if spelled := fonts.unspelled(layer.name for layer in layers):
+            print(
+                f"  in its legend {', '.join(spelled)} is spelled in ASCII: no font of this "
+                "machine has all its letters. Install one, such as fonts-noto-cjk."
+            )
     if options.masks:
-        save_masks(layers, options.masks)
+        stems = file_stems(names)
+        save_masks(layers, options.masks, stems)
         print(f"masks: {options.masks}")
+        for layer in layers:
+            if stems[layer.name] != layer.name:
+                print(f"  {layer.name}: {stems[layer.name]}.png")
     return 0
 
 

@@ -14,6 +14,7 @@ from backend.errors import LabelStudioError
 from backend.images.ssrf import is_public
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.tokens import TOKEN_KINDS
+from backend.redaction import redact_url
 
 MAX_PROJECTS = 20  # listed; enough to find one that is connected
 GUARDED_SINCE_VERSION = (1, 23, 1)  # from here on Label Studio refuses private addresses
@@ -33,11 +34,11 @@ def check_label_studio(installation: Installation) -> Iterator[Check]:
     studio = installation.label_studio
     try:
         release = str(studio.get_json("/api/version")["release"])
-        yield Check("Label Studio", True, f"{release} at {studio.url}")
+        yield Check("Label Studio", True, f"{release} at {studio.shown_url}")
     except (LabelStudioError, LookupError, TypeError) as error:
         is_own_container = installation.is_container and is_on_this_machine(studio)
         remedy = CONTAINER_REMEDY if is_own_container else str(error)
-        yield Check("Label Studio", False, f"none at {studio.url}", remedy)
+        yield Check("Label Studio", False, f"none at {studio.shown_url}", remedy)
         yield from check_networking(installation, is_answered=False, is_connected=False)
         return
 
@@ -83,9 +84,10 @@ def check_connection(
         yield Check("connection", None, found, remedy)
         return
     for row in backends:
-        found = f"{row['url']} in project {row['project']}"
+        url = redact_url(row["url"])
+        found = f"{url} in project {row['project']}"
         if row["state"] != "CO":
-            remedy = f"start this backend, and check that Label Studio reaches {row['url']}"
+            remedy = f"start this backend, and check that Label Studio reaches {url}"
             yield Check("connection", False, f"{found}: {row['readable_state']}", remedy)
         elif f"{row['url'].rstrip('/')}/webhook" not in webhook_urls:
             remedy = f"{GUARD_REMEDY}, then remove the model from the project and connect it again"

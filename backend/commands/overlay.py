@@ -9,9 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from backend.commands.fonts import Fonts
+
 MASK_OPACITY = 0.5
 BACKGROUND_RGB, TEXT_RGB, MUTED_TEXT_RGB = (255, 255, 255), (32, 33, 36), (122, 126, 133)
-GOLDEN_RATIO = 0.618034  # step in hue, so that neighbors in the palette differ most
+GOLDEN_RATIO = 0.618034  # step in hue, so that neighbors differ most
+
+# Found by taking the color that is farthest, in CIELAB, from those taken before, among colors of
+# medium lightness (35 to 88) and a chroma above 40: any two of the first ten are 53 apart,
+# of all twenty 35.
+PALETTE = (
+    (0, 204, 238), (238, 51, 51), (238, 221, 119), (34, 34, 255), (0, 255, 0),
+    (255, 0, 255), (136, 85, 34), (255, 153, 255), (0, 102, 34), (0, 85, 170),
+    (0, 238, 153), (153, 34, 85), (255, 153, 0), (119, 187, 0), (255, 153, 153),
+    (136, 34, 170), (255, 0, 170), (34, 102, 255), (68, 187, 153), (153, 170, 255),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -19,47 +31,54 @@ class Layer:
     name: str
     mask: NDArray[np.bool_]  # (H, W)
     score: float  # 0..1
+    rgb: tuple[int, int, int]
 
 
-def draw_overlay(image: NDArray[np.uint8], layers: Sequence[Layer]) -> Image.Image:
+def draw_overlay(
+    image: NDArray[np.uint8], layers: Sequence[Layer], fonts: Fonts | None = None
+) -> Image.Image:
     """The RGB uint8 image (H, W, 3) with tinted, outlined masks, and a legend to its right."""
     height, width = image.shape[:2]
     picture = image.astype(np.float32)
     line_px = max(round(max(height, width) / 400), 1)
-    for index, layer in enumerate(layers):
+    for layer in layers:
         picture[layer.mask] *= 1 - MASK_OPACITY
-        picture[layer.mask] += MASK_OPACITY * np.array(color_of(index), dtype=np.float32)
-    for index, layer in enumerate(layers):
+        picture[layer.mask] += MASK_OPACITY * np.array(layer.rgb, dtype=np.float32)
+    for layer in layers:
         outlines, _ = cv2.findContours(
             layer.mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
         )
-        cv2.drawContours(picture, outlines, -1, color_of(index), line_px, cv2.LINE_AA)
+        cv2.drawContours(picture, outlines, -1, layer.rgb, line_px, cv2.LINE_AA)
     painted = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
 
-    legend = draw_legend(layers, height, font_px=int(np.clip(height / 26, 13, 64)))
+    font_px = int(np.clip(height / 26, 13, 64))
+    legend = draw_legend(layers, height, font_px=font_px, fonts=fonts or Fonts())
     canvas = Image.new("RGB", (width + legend.width, max(height, legend.height)), BACKGROUND_RGB)
     canvas.paste(painted, (0, 0))
     canvas.paste(legend, (width, 0))
     return canvas
 
 
-def draw_legend(layers: Sequence[Layer], height_px: int, *, font_px: int) -> Image.Image:
+def draw_legend(
+    layers: Sequence[Layer], height_px: int, *, font_px: int, fonts: Fonts
+) -> Image.Image:
     """One row for each layer, by descending score: color, name, score, share of the image."""
-    font, small = ImageFont.load_default(font_px), ImageFont.load_default(font_px * 0.72)
-    order = sorted(range(len(layers)), key=lambda index: -layers[index].score)
-    rows = [(color_of(index), *caption(layers[index])) for index in order]
+    small = ImageFont.load_default(font_px * 0.72)
+    by_score = sorted(layers, key=lambda layer: -layer.score)
+    rows = [(layer.rgb, *caption(layer)) for layer in by_score]
     if not rows:
         rows = [(BACKGROUND_RGB, "nothing found", "no label is in this picture")]
+    named = [(color, *fonts.fit(name, font_px), about) for color, name, about in rows]
 
     row_px, pad_px = round(font_px * 2.4), round(font_px * 0.8)
     text_px = max(
-        max(font.getlength(name) for _, name, _ in rows),
-        max(small.getlength(about) for _, _, about in rows),
+        max(font.getlength(name) for _, name, font, _ in named),
+        max(small.getlength(about) for *_, about in named),
     )
     size = (round(text_px) + font_px + 3 * pad_px, max(height_px, row_px * len(rows) + 2 * pad_px))
     legend = Image.new("RGB", size, BACKGROUND_RGB)
     draw = ImageDraw.Draw(legend)
-    for row, (color, name, about) in enumerate(rows):
+    for row, (color, name, font, about) in enumerate(named):
         top = pad_px + row * row_px
         draw.rounded_rectangle((pad_px, top, pad_px + font_px, top + font_px), font_px // 4, color)
         draw.text((2 * pad_px + font_px, top - font_px * 0.15), name, TEXT_RGB, font)
@@ -73,7 +92,9 @@ def caption(layer: Layer) -> tuple[str, str]:
 
 
 def color_of(index: int) -> tuple[int, int, int]:
-    """RGB of the n-th layer, with alternating brightness."""
+    """RGB of the n-th label: of the palette, then by hue, with alternating brightness."""
+    if index < len(PALETTE):
+        return PALETTE[index]
     red, green, blue = colorsys.hsv_to_rgb(
         (0.02 + index * GOLDEN_RATIO) % 1.0, 0.85 if index % 2 else 0.7, 0.8 if index % 2 else 0.97
     )

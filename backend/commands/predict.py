@@ -1,13 +1,14 @@
 """`python -m backend predict`: segments one photo from the disk, without Label Studio."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backend.commands.overlay import Layer
+from backend.commands.output_files import save_picture
+from backend.commands.overlay import Layer, color_of
 from backend.errors import ImageError, ImageNotFound, SettingsError
 from backend.images.decode import decode_image
 from backend.service import Service
@@ -33,7 +34,11 @@ def segment_photo(
         raise SettingsError(str(error)) from error
     finally:
         service.store.close()
-    return image, [Layer(name, mask, float(score)) for _, name, mask, score in found.non_empty()]
+    return image, [
+        # By the label's place, so that it has the same color in every photo.
+        Layer(name, mask, float(score), color_of(index))
+        for index, name, mask, score in found.non_empty()
+    ]
 
 
 def read_photo(photo: Path) -> NDArray[np.uint8]:
@@ -47,9 +52,7 @@ def read_photo(photo: Path) -> NDArray[np.uint8]:
         raise type(error)(f"{photo}: {error}") from error
 
 
-def save_masks(layers: Sequence[Layer], folder: Path) -> None:
-    """Write one black and white PNG for each layer, named by its label."""
-    folder.mkdir(parents=True, exist_ok=True)
+def save_masks(layers: Sequence[Layer], folder: Path, stems: Mapping[str, str]) -> None:
+    """Write one black and white PNG for each layer. `stems`: file names by label."""
     for layer in layers:
-        name = "".join(sign if sign.isalnum() or sign in "-_ " else "_" for sign in layer.name)
-        Image.fromarray(layer.mask).save(folder / f"{name}.png")
+        save_picture(Image.fromarray(layer.mask), folder / f"{stems[layer.name]}.png")

@@ -78,8 +78,11 @@ def check_address_is_free(settings: Settings) -> None:
 
 
 def set_up_logging(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
-    )
-    for name in ("urllib3", "PIL", "filelock", "open_clip"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    """Log at this level; from libraries only what is a warning or worse.
+
+    Below that, HTTP libraries write every URL with its query, which may hold a signature.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger().setLevel("ERROR" if level == "error" else "WARNING")
+    for name in ("backend", "model"):
+        logging.getLogger(name).setLevel(level.upper())

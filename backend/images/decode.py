@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backend.errors import ImageBroken, ImageError, ImageTooLarge
+from backend.images.file_end import complete_in_many_ways
 
 # Pillow's pixel limit is a global of the process; `max_pixels` below is checked instead.
 Image.MAX_IMAGE_PIXELS = None
@@ -39,16 +40,7 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
     Raises ImageTooLarge above `max_pixels`, ImageBroken for bytes that are not a whole image.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=_available_formats()) as image:
-            width_px, height_px = image.size
-            if width_px * height_px > max_pixels:
-                raise ImageTooLarge(
-                    f"The image has {width_px} x {height_px} pixels, {max_pixels / 1e6:g} million "
-                    "are allowed: shrink it, or raise IMAGE_MAX_MPX."
-                )
-            image.load()
-            orientation = _orientation(image)
-            rgb = _to_rgb(image)
+        return _decode_whole(data, max_pixels)
     except ImageError:
         raise
     except MemoryError as error:
@@ -59,13 +51,58 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
     except UnidentifiedImageError as error:
         raise ImageBroken(_describe_non_image(data, content_type)) from error
     except Exception as error:  # Pillow's decoders raise many types for damaged data
+        if (restored := _decode_without_end(data, max_pixels)) is not None:
+            return restored
+        rows = (
+            f"; about {error.share:.0%} of its rows are there"
+            if isinstance(error, _Partial)
+            else ""
+        )
         raise ImageBroken(
-            f"The image breaks off or is damaged ({_describe_bytes(data, content_type)}; the "
+            f"The image breaks off or is damaged ({_describe_bytes(data, content_type)}{rows}; the "
             f"decoder says: {str(error) or type(error).__name__}): open and save it again, or "
             "re-upload it."
         ) from error
+
+
+class _Partial(Exception):
+    """A decoder failed after some rows."""
+
+    def __init__(self, reason: str, share: float) -> None:
+        super().__init__(reason)
+        self.share = share  # of the rows, 0 to 1
+
+
+def _decode_whole(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(data), formats=_available_formats()) as image:
+        width_px, height_px = image.size
+        if width_px * height_px > max_pixels:
+            raise ImageTooLarge(
+                f"The image has {width_px} x {height_px} pixels, {max_pixels / 1e6:g} million "
+                "are allowed: shrink it, or raise IMAGE_MAX_MPX."
+            )
+        try:
+            image.load()
+        except OSError as error:
+            box = image.im.getbbox() if image.im else None  # of what is not black
+            if box is None or box[3] > 0.95 * height_px:  # or interlaced: some of all rows
+                raise
+            raise _Partial(str(error), box[3] / height_px) from error
+        orientation = _orientation(image)
+        rgb = _to_rgb(image)
     transform = EXIF_TRANSFORMS.get(orientation)
     return np.ascontiguousarray(transform(rgb) if transform else rgb)
+
+
+def _decode_without_end(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
+    """The pixels of a file that lacks only its end marker; None for any other."""
+    try:
+        completed = (_decode_whole(one, max_pixels) for one in complete_in_many_ways(data))
+        image = next(completed, None)
+        is_whole = image is not None and all(np.array_equal(image, other) for other in completed)
+    except Exception:  # the caller raises the error of the file as it is
+        return None
+    return image if is_whole else None
 
 
 def _available_formats() -> list[str]:

@@ -18,6 +18,7 @@ from backend.images.ssrf import PublicOnlyAdapter, check_host, is_allowed_host
 from backend.label_studio.client import LabelStudio, keep_headers
 from backend.label_studio.tokens import REMEDIES
 from backend.label_studio.url_origin import may_share_credentials, origin
+from backend.redaction import redact_url
 
 MAX_REQUESTS = 6  # for one image: the first and five redirects
 CHUNK_BYTES = 1 << 16
@@ -142,12 +143,6 @@ def too_large(name: str, max_bytes: int) -> ImageTooLarge:
     )
 
 
-def redact_url(url: str) -> str:
-    """The URL for messages and logs: without password and query, at most 200 characters."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
-
-
 class _Session(requests.Session):
     """A session that keeps connections but no cookies, so that threads can share it."""
 
@@ -167,8 +162,11 @@ def normalize_url(url: str, base: str = "") -> str:
     try:
         ready = requests.Request("GET", urljoin(base, url.strip())).prepare().url or ""
         origin(ready)
-    except (requests.RequestException, ValueError) as error:
-        raise ImageBroken(f"{url[:100]!r} is no URL that can be asked: {error}.") from error
+    except (requests.RequestException, ValueError) as error:  # whose texts quote parts of the URL
+        raise ImageBroken(
+            f"{redact_url(url)!r} is no URL that can be asked: it must start with http:// or "
+            "https:// and name a host, the special characters of a login percent-encoded."
+        ) from error
     return ready
 
 

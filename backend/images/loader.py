@@ -31,6 +31,7 @@ from backend.images.download import (
     too_large,
 )
 from backend.label_studio.client import LabelStudio
+from backend.redaction import redact_url
 
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 FILE_URI_PREFIX = re.compile(r"^file:(//[^/]*)?", re.IGNORECASE)
@@ -95,14 +96,14 @@ class ImageLoader:
         """The undecoded image behind a URI."""
         if not isinstance(uri, str) or not uri.strip():
             raise ImageNotFound(
-                f"The task names no image but {uri!r:.100}: its data needs a URL or a path."
+                f"The task names no image but a {type(uri).__name__}: it needs a URL or a path."
             )
         uri = uri.strip()
         found = SCHEME.match(uri)
         scheme = found[1].lower() if found else ""
         if scheme not in FETCHERS or INVALID_IN_URI.search(uri):
             raise ImageBroken(
-                f"{uri[:100]!r} cannot be fetched: it must be a path, or start with one of "
+                f"{redact_url(uri)!r} cannot be fetched: it must be a path, or start with one of "
                 f"{', '.join(name + ':' for name in FETCHERS if name)}."
             )
         try:
@@ -119,8 +120,8 @@ class ImageLoader:
     def _fetch_cloud(self, request: ImageRequest) -> EncodedImage:
         if request.task_id is None:
             raise ImageNotFound(
-                f"{request.uri[:100]!r} lies in a cloud storage, which Label Studio opens for a "
-                "task only, and this one has no id: import it into a project with that storage."
+                f"{redact_url(request.uri)!r} lies in a cloud storage, which Label Studio opens "
+                "for a task only, and this one has no id: import it into a project with it."
             )
         encoded_uri = base64.urlsafe_b64encode(request.uri.encode()).decode()
         path = f"/tasks/{request.task_id}/presign/?fileuri={encoded_uri}"
@@ -128,8 +129,8 @@ class ImageLoader:
             return self.download.get(self.label_studio.url_of(path), request.auth)
         except UnexpectedStatus as error:
             raise ImageNotFound(
-                f"Label Studio cannot open {request.uri[:100]!r} ({error}): connect its bucket to "
-                "the project under Settings > Cloud Storage, and check that the file is there."
+                f"Label Studio cannot open {redact_url(request.uri)!r} ({error}): connect its "
+                "bucket under Settings > Cloud Storage, and check that the file is there."
             ) from error
 
     def _fetch_data_uri(self, request: ImageRequest) -> EncodedImage:
@@ -161,11 +162,13 @@ class ImageLoader:
         if LABEL_STUDIO_PATH.fullmatch(urlsplit(path).path):
             return self._fetch_label_studio(normalize_url(self.label_studio.url_of(path)), request)
         if file:
-            raise ImageNotFound(f"There is no file {uri[:200]!r} below LOCAL_FILES_DOCUMENT_ROOT.")
+            raise ImageNotFound(
+                f"There is no file {redact_url(uri)!r} below LOCAL_FILES_DOCUMENT_ROOT."
+            )
         raise ImageForbidden(
-            f"{uri[:200]!r} is a path on some disk, and only files below LOCAL_FILES_DOCUMENT_ROOT "
-            f"({self.config.local_root or 'not set'}) are read: set it to the folder that holds "
-            "the images, or import them into Label Studio."
+            f"{redact_url(uri)!r} is a path on some disk, and only files below "
+            f"LOCAL_FILES_DOCUMENT_ROOT ({self.config.local_root or 'not set'}) are read: set it "
+            "to the folder that holds the images, or import them into Label Studio."
         )
 
     def _fetch_label_studio(self, url: str, request: ImageRequest) -> EncodedImage:

@@ -11,6 +11,7 @@ import requests
 from backend.errors import LabelStudioError, SettingsError
 from backend.label_studio.tokens import REMEDIES, AccessToken, token_kind
 from backend.label_studio.url_origin import may_share_credentials, origin
+from backend.redaction import redact_url
 
 FAILURE_CACHE_S = 5.0  # a failed token exchange is not repeated for so long: a batch asks often
 
@@ -41,8 +42,13 @@ class LabelStudio:
                 origin(self.url)
             except ValueError as error:
                 raise SettingsError(
-                    f"LABEL_STUDIO_URL {self.url!r} cannot be used: {error}."
-                ) from error
+                    f"LABEL_STUDIO_URL {redact_url(self.url)!r} cannot be used: {error}."
+                ) from None  # since the error below it may quote a password
+
+    @property
+    def shown_url(self) -> str:
+        """The server's URL for messages, without a login."""
+        return redact_url(self.url or "")
 
     def update_from_setup(self, hostname: object, access_token: object) -> None:
         """Store the public host name and the token that Label Studio sends in /setup.
@@ -140,8 +146,8 @@ class LabelStudio:
         answer = _parse_json(response)
         if not (isinstance(answer, dict) and isinstance(answer.get("access"), str)):
             raise LabelStudioError(
-                f"{self.url} gives no access token for the personal one: is LABEL_STUDIO_URL the "
-                "address of a Label Studio?"
+                f"{self.shown_url} gives no access token for the personal one: is LABEL_STUDIO_URL "
+                "the address of a Label Studio?"
             )
         return AccessToken.issued_at(answer["access"], self._clock())
 
@@ -165,8 +171,8 @@ class LabelStudio:
             )  # fmt: skip
         except (requests.RequestException, ValueError) as error:  # ValueError: invalid Location
             raise LabelStudioError(
-                f"Label Studio does not answer at {self.url} ({type(error).__name__}): start it, "
-                "or set LABEL_STUDIO_URL to where this machine reaches it."
+                f"Label Studio does not answer at {self.shown_url} ({type(error).__name__}): start "
+                "it, or set LABEL_STUDIO_URL to where this machine reaches it."
             ) from error
         if response.status_code == 401:
             raise Unauthorized(
@@ -175,8 +181,8 @@ class LabelStudio:
             )
         if response.is_redirect:
             raise LabelStudioError(
-                f"{url} sends us on to {response.headers['location'][:200]}: set LABEL_STUDIO_URL "
-                "to the address that answers itself."
+                f"{redact_url(url)} sends us on to {redact_url(response.headers['location'])}: set "
+                "LABEL_STUDIO_URL to the address that answers itself."
             )
         if not response.ok:
             raise LabelStudioError(
@@ -201,7 +207,7 @@ def _parse_json(response: requests.Response) -> Any:
         return response.json()
     except ValueError as error:
         raise LabelStudioError(
-            f"{response.url.split('?')[0]} answers {response.content[:40]!r}, not JSON: is "
+            f"{redact_url(response.url)} answers {response.content[:40]!r}, not JSON: is "
             "LABEL_STUDIO_URL the address of a Label Studio?"
         ) from error
 

@@ -28,8 +28,8 @@ class TaskImage:
         """Raises RequestError for a value that is no text."""
         if not isinstance(self.value, str):
             raise RequestError(
-                "A page of the task must be an image address, not "
-                f"{shorten(repr(self.value))}: mend its list of pages."
+                "Each page of a task must be an image address, but one is: "
+                f"{describe_kind(self.value)}. Mend the task's list of pages."
             )
         return self.value
 
@@ -50,7 +50,7 @@ def repeat_control(control: Control, task_data: Mapping[str, Any]) -> list[Contr
             f'"{control.from_name}" goes through. It has the keys {_format_keys(task_data)}.'
         )
     if not isinstance(items, list) or len(items) > MAX_REPETITIONS:
-        given = f"{len(items)} items" if isinstance(items, list) else shorten(repr(items))
+        given = f"{len(items)} items" if isinstance(items, list) else describe_kind(items)
         raise RequestError(
             f"A Repeater goes through a list of at most {MAX_REPETITIONS} items under "
             f'"{first.on[1:]}" of the task\'s data, not {given}.'
@@ -100,9 +100,22 @@ def task_images(control: Control, task_data: Mapping[str, Any]) -> list[TaskImag
     keys = " and ".join(f'"{key}"' for key in _variables(control.image_value))
     raise (RequestError if images else NoImage)(
         f"The task's data needs {needed} under {keys} (the value of the Image "
-        f'"{control.to_name}"), not {shorten(repr(found))}. It has the keys '
+        f'"{control.to_name}"), but has: {describe_kind(found)}. It has the keys '
         f"{_format_keys(task_data)}."
     )
+
+
+def describe_kind(value: Any) -> str:
+    """What a JSON value is, such as "list of text", without its content: URLs may hold secrets."""
+    if isinstance(value, list) and value:
+        return "list of " + " and ".join(sorted({describe_kind(one) for one in value}))
+    kind = JSON_KINDS.get(type(value), "nothing")
+    return f"empty {kind}" if value in ("", [], {}) else kind
+
+
+JSON_KINDS = {str: "text", list: "list", dict: "object", bool: "true or false"} | dict.fromkeys(
+    (int, float), "number"
+)
 
 
 def labels_for(control: Control, task_data: Mapping[str, Any]) -> tuple[LabelSpec, ...]:

@@ -8,12 +8,16 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port of an http(s) URL, such as `("https", "example.com", 443)`.
 
-    Raises ValueError for any other text.
+    Raises ValueError for any other text, and does not quote it.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS or not (host := (parts.hostname or "").rstrip(".")):
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme, (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:  # "Port could not be cast to integer value as …": a piece of a password
+        raise ValueError("its host or port cannot be read") from None
+    if scheme not in DEFAULT_PORTS or not host:
         raise ValueError("it must start with http:// or https:// and name a host")
-    return parts.scheme, host, parts.port or DEFAULT_PORTS[parts.scheme]
+    return scheme, host, port or DEFAULT_PORTS[scheme]
 
 
 def may_share_credentials(known_url: str, url: str) -> bool:

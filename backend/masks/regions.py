@@ -17,6 +17,9 @@ Part = dict[
     str, Any
 ]  # keys of a result item that depend on its control: id, from_name, type, value
 
+# Label Studio's SDK 2.1 knows a Brush beside a Labels, but takes labels beside a MagicWand for
+# those of a span of text, and refuses them without one. The editor ignores it.
+EMPTY_SPAN = {"start": 0, "end": 0}
 ELLIPSE_CORNERS = 256  # of the polygon that stands for an ellipse; it lacks 0.01 % of the area
 COORDINATE_DIGITS = 4  # of percents: a hundredth of a pixel in an image of 10,000 pixels
 
@@ -67,7 +70,8 @@ def _labels_and_brush_parts(
     control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
 ) -> list[Part]:
     stroke = {"format": "rle", "rle": encode_mask(mask)}
-    with_labels = {**stroke, "labels": [label.name]}
+    span = EMPTY_SPAN if control.brush_type == "magicwand" else {}
+    with_labels = {**stroke, "labels": [label.name], **span}
     return [
         _part(region_id, control.brush_name, control.brush_type, stroke),
         _part(region_id, control.from_name, "labels", with_labels),

@@ -1,5 +1,6 @@
 """The two servers that a store can use: a Redis at REDIS_URL, or the embedded Valkey."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
@@ -9,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from backend.errors import SettingsError, StoreError
+from backend.setting_types import check_redis_url
 from backend.store.embedded_valkey import SharedValkey, ValkeyConfig
 
 
@@ -36,7 +38,7 @@ class RedisServer:
 
     def __init__(self, url: str, config: ServerConfig) -> None:
         try:
-            self._client = redis.Redis.from_url(url, **_client_options(config))
+            check_redis_url(url)
         except ValueError:
             # Without the URL and redis-py's error: both may contain the password.
             raise SettingsError(
@@ -44,6 +46,7 @@ class RedisServer:
                 "(user and password may be left out), rediss://… for TLS, or "
                 "unix:///path/to/socket; special characters of a password percent-encoded."
             ) from None
+        self._client = redis.Redis.from_url(url, **_client_options(config))
         where = self._client.connection_pool.connection_kwargs
         self.address = where.get("path") or (
             f"{where.get('host', 'localhost')}:{where.get('port', 6379)}/{where.get('db', 0)}"
@@ -119,11 +122,20 @@ def outage_message(error: Exception, address: str) -> str:
     """Why the server at `address` cannot be used, and the remedy, as one or two sentences."""
     if isinstance(error, StoreError):
         return str(error)
+    reason = server_reason(error)
     if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
         return (
-            f"Redis at {address} refuses the login ({error}). Put the user and password "
+            f"Redis at {address} refuses the login ({reason}). Put the user and password "
             "that it knows into REDIS_URL: redis://user:password@host:port/db."
         )
     if isinstance(error, redis.TimeoutError):
-        return f"The store at {address} is too slow to use or hangs ({error})."
-    return f"The store at {address} cannot be reached ({error}): see that it runs."
+        return f"The store at {address} is too slow to use or hangs ({reason})."
+    return f"The store at {address} cannot be reached ({reason}): see that it runs."
+
+
+def server_reason(error: Exception) -> str:
+    """The server's own words, without the arguments that it quotes of a command it does not know.
+
+    Of AUTH, where an administrator renamed it, they are the login.
+    """
+    return re.split(r",? with args beginning with", str(error))[0]

@@ -29,6 +29,7 @@ from backend.store.servers import (
     StoreState,
     inspect_server,
     outage_message,
+    server_reason,
 )
 
 log = logging.getLogger(__name__)
@@ -199,7 +200,9 @@ class Store:
 
     def _record_rejection(self, purpose: str, error: redis.RedisError) -> StoreError:
         """Note that the server refused a command, log it once; the error to raise."""
-        reason = f"The store at {self._server.address} refuses to {purpose}: {error}."
+        reason = (
+            f"The store at {self._server.address} refuses to {purpose}: {server_reason(error)}."
+        )
         if purpose not in self._rejections:
             log.warning("%s", reason)
         self._rejections[purpose] = reason
@@ -225,11 +228,8 @@ class Store:
                 self._outage = outage_message(error, self._server.address)
                 self._pause_s = min(2 * self._pause_s, self._config.longest_pause_s)
                 continue
-            log.info(
-                "The store at %s is back after %.0f s.",
-                self._server.address,
-                time.monotonic() - lost_s,
-            )
+            down_s = time.monotonic() - lost_s
+            log.info("The store at %s is back after %.0f s.", self._server.address, down_s)
             for action in self._on_reconnect:
                 action()
             with self._lock:

@@ -25,7 +25,8 @@ class Heads:
 
     @property
     def scale(self) -> float:
-        return float(self.q.shape[-1]) ** -0.5
+        scale: float = self.q.shape[-1] ** -0.5
+        return scale
 
     def without_class(self) -> "Heads":
         return Heads(self.q[:, :, 1:], self.k[:, :, 1:], self.v[:, :, 1:])
@@ -53,12 +54,13 @@ def split_heads(attn: nn.MultiheadAttention, x: Tensor) -> Heads:
 
 def merge_heads(attn: nn.MultiheadAttention, values: Tensor) -> Tensor:
     """Attended values (B, heads, N, d) projected back to tokens (B, N, D)."""
-    return attn.out_proj(values.transpose(1, 2).flatten(2))
+    tokens: Tensor = attn.out_proj(values.transpose(1, 2).flatten(2))
+    return tokens
 
 
 def softmax_attention(a: Tensor, b: Tensor, extras: AttentionExtras) -> Tensor:
     """Softmax attention weights (B, heads, N, N) of a to b, each (B, heads, N, d)."""
-    logits = a @ b.transpose(-1, -2) * (a.shape[-1] ** -0.5 * extras.gain)
+    logits: Tensor = a @ b.transpose(-1, -2) * (a.shape[-1] ** -0.5 * extras.gain)
     if extras.bias is not None:
         logits = logits + extras.bias
     return logits.softmax(dim=-1)
@@ -136,7 +138,8 @@ def polar_factor(matrix: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         step = 0.5 * (3 * identity - z @ y)
         y, z = y @ step, step @ z
-    return matrix @ (z / size.sqrt())
+    orthogonal: Tensor = matrix @ (z / size.sqrt())
+    return orthogonal
 
 
 ATTENTION: dict[str, Callable[[Heads, AttentionExtras], Tensor]] = {

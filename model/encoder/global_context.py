@@ -94,7 +94,7 @@ def calibration_pixels(visual: VisionTransformer) -> Tensor:
     frequency = torch.fft.fftfreq(side)[:, None].square() + torch.fft.rfftfreq(side).square()
     spectrum = torch.fft.rfft2(torch.randn(shape, generator=generator))
     smooth = torch.fft.irfft2(spectrum / frequency.sqrt().clamp_min(1 / side), s=(side, side))
-    pixels = smooth / smooth.std(dim=(2, 3), keepdim=True)
+    pixels: Tensor = smooth / smooth.std(dim=(2, 3), keepdim=True)
     for image in pixels:
         for _ in range(4):
             top, left = torch.randint(0, side * 3 // 4, (2,), generator=generator).tolist()

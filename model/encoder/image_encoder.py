@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
@@ -41,7 +42,7 @@ class ImageEncoder:
     @torch.inference_mode()
     def __call__(
         self,
-        images: Sequence[np.ndarray],
+        images: Sequence[NDArray[np.uint8]],
         windows: WindowConfig,
         config: EncoderConfig,
         queries: Sequence[TextQuery] = (),
@@ -66,7 +67,7 @@ class ImageEncoder:
 
     def encode_in_windows(
         self,
-        images: Sequence[np.ndarray],
+        images: Sequence[NDArray[np.uint8]],
         windows: WindowConfig,
         config: EncoderConfig,
         queries: Sequence[TextQuery] = (),
@@ -178,7 +179,7 @@ class ImageEncoder:
     def n_heads(self) -> int:
         return int(self.visual.transformer.resblocks[-1].attn.num_heads)
 
-    def _autocast(self) -> contextlib.AbstractContextManager:
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.autocast_dtype is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
@@ -193,7 +194,7 @@ class ImageEncoder:
         return (pixels.to(self.device).float() / 255 - mean) / std
 
 
-def check_image(image: np.ndarray) -> tuple[int, int]:
+def check_image(image: NDArray[np.uint8]) -> tuple[int, int]:
     """Height and width in pixels of an RGB uint8 image (H, W, 3)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ModelError(

@@ -76,7 +76,8 @@ class Tower:
     def merge(self, number: int, values: Tensor) -> Tensor:
         """The output (B, N, D) of a block's attention, from attended values (B, heads, N, d)."""
         block = self._block(number)
-        return block.ls_1(merge_heads(block.attn, values))
+        out: Tensor = block.ls_1(merge_heads(block.attn, values))
+        return out
 
     def feed_forward(self, number: int, x: Tensor) -> Tensor:
         """The output (B, N, D) of a block's feed-forward part."""
@@ -89,7 +90,8 @@ class Tower:
         if number in self.channel_gains:  # of the weights, not of the bias
             bias = block.mlp.c_proj.bias
             out = (out - bias) * self.channel_gains[number] + bias
-        return block.ls_2(out)
+        scaled: Tensor = block.ls_2(out)
+        return scaled
 
     def run_block(self, number: int, x: Tensor, heads: Heads | None = None) -> Tensor:
         """One block as it was trained, from x (B, N, D) and, if known already, its heads."""
@@ -113,7 +115,8 @@ class Tower:
     def _norm(self, layer: nn.Module, x: Tensor) -> Tensor:
         eps = self.config.norm_eps
         if eps is None or not isinstance(layer, nn.LayerNorm):
-            return layer(x)
+            normed: Tensor = layer(x)
+            return normed
         return F.layer_norm(x, layer.normalized_shape, layer.weight, layer.bias, eps)
 
 

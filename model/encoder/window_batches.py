@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.encoder.stitching import WindowGroup
@@ -28,7 +29,7 @@ class WindowBatch:
 
 
 def batched_windows(
-    images: Sequence[np.ndarray], plans: Sequence[WindowPlan], *, n_heads: int, stitch: bool
+    images: Sequence[NDArray[np.uint8]], plans: Sequence[WindowPlan], *, n_heads: int, stitch: bool
 ) -> Iterator[WindowBatch]:
     """All windows of all images (H, W, 3), those of one size together."""
     places: list[tuple[int, int]] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 MAX_WINDOW_PX = 1024  # of an image taken whole: its attention maps grow with the fourth power
@@ -88,7 +89,7 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
     return [*range(0, length - window, stride), length - window]
 
 
-def resize_image(image: np.ndarray, size_hw: tuple[int, int]) -> Tensor:
+def resize_image(image: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:
     """RGB uint8 (H, W, 3) resized to uint8 (3, h, w), with antialiasing where it shrinks."""
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     if tuple(pixels.shape[1:]) == size_hw:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.interactive.random_walker import neighbor_weights, random_walk
@@ -51,11 +52,11 @@ class InteractiveConfig:
 
 def prompt_mask(
     patch_tokens: Tensor,
-    image: np.ndarray,
+    image: NDArray[np.uint8],
     prompts: Sequence[PointPrompt | BoxPrompt],
     label_prob: Tensor,
     config: InteractiveConfig = InteractiveConfig(),  # noqa: B008, frozen
-) -> tuple[np.ndarray, float]:
+) -> tuple[NDArray[np.bool_], float]:
     """The mask (H, W) bool of the object that is pointed at, and its score 0..1, its mean prob.
 
     `label_prob` (h, w) is the prob of the chosen label by text and memory.
@@ -67,8 +68,8 @@ def prompt_mask(
     points = [prompt for prompt in prompts if isinstance(prompt, PointPrompt)]
     boxes = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
 
-    logit = similarity_logit(patch_tokens, points, config) + label_logit(label_prob, config)
-    logit = cv2.resize(logit, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+    coarse = similarity_logit(patch_tokens, points, config) + label_logit(label_prob, config)
+    logit = cv2.resize(coarse, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
     logit = logit - config.distance_weight * click_distance(size_hw, points)
     prior = 1 / (1 + np.exp(-logit.clip(-30, 30)))
     anchors = np.full(size_hw, config.anchor, dtype=np.float32)
@@ -90,7 +91,7 @@ def prompt_mask(
 
 def similarity_logit(
     patch_tokens: Tensor, points: Sequence[PointPrompt], config: InteractiveConfig
-) -> np.ndarray:
+) -> NDArray[np.float32]:
     """Logit (h, w) that a patch is similar to a positive click and not to a negative one.
 
     The largest cosine to a positive click counts anywhere in the image, that to a negative click
@@ -116,13 +117,13 @@ def similarity_logit(
     return config.similarity_gain * (similar - config.neutral_cosine - against)
 
 
-def label_logit(label_prob: Tensor, config: InteractiveConfig) -> np.ndarray:
+def label_logit(label_prob: Tensor, config: InteractiveConfig) -> NDArray[np.float32]:
     """Logit (h, w) of the label, minus its mean over the image."""
     logit = torch.logit(label_prob.float(), eps=1e-3)
     return (config.label_weight * (logit - logit.mean())).numpy()
 
 
-def click_distance(size_hw: tuple[int, int], points: Sequence[PointPrompt]) -> np.ndarray:
+def click_distance(size_hw: tuple[int, int], points: Sequence[PointPrompt]) -> NDArray[np.float32]:
     """From each pixel (y, x) to the nearest positive click, in mean sides; 0 without one."""
     free = np.ones(size_hw, dtype=np.uint8)
     for point in points:
@@ -131,12 +132,13 @@ def click_distance(size_hw: tuple[int, int], points: Sequence[PointPrompt]) -> n
     if free.all():
         return np.zeros(size_hw, dtype=np.float32)
     mean_side = (size_hw[0] * size_hw[1]) ** 0.5
-    return cv2.distanceTransform(free, cv2.DIST_L2, 5) / mean_side
+    distance: NDArray[np.float32] = cv2.distanceTransform(free, cv2.DIST_L2, 5) / mean_side
+    return distance
 
 
 def edge_weights(
-    lab: np.ndarray, patch_tokens: Tensor, config: InteractiveConfig
-) -> tuple[np.ndarray, np.ndarray]:
+    lab: NDArray[np.float32], patch_tokens: Tensor, config: InteractiveConfig
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weights of neighboring pixels, down and right: product of those by colors (3, y, x) and by
     patch features."""
     down, right = neighbor_weights(lab, config.color_sharpness)
@@ -144,12 +146,12 @@ def edge_weights(
     coarse_down, coarse_right = neighbor_weights(tokens, config.feature_sharpness)
     size = (lab.shape[2], lab.shape[1])
     pad_down, pad_right = [(0, 1), (0, 0)], [(0, 0), (0, 1)]
-    down = down * cv2.resize(np.pad(coarse_down, pad_down, "edge"), size)[:-1]
-    right = right * cv2.resize(np.pad(coarse_right, pad_right, "edge"), size)[:, :-1]
-    return down, right
+    fine_down = cv2.resize(np.pad(coarse_down, pad_down, "edge"), size)[:-1]
+    fine_right = cv2.resize(np.pad(coarse_right, pad_right, "edge"), size)[:, :-1]
+    return down * fine_down.astype(np.float32), right * fine_right.astype(np.float32)
 
 
-def box_mask(size_hw: tuple[int, int], box: BoxPrompt) -> np.ndarray:
+def box_mask(size_hw: tuple[int, int], box: BoxPrompt) -> NDArray[np.bool_]:
     """Pixels (y, x) bool whose center is in the box; at least one."""
     left, top, right, bottom = box.box_xyxy
     y, x = ((np.arange(count) + 0.5) / count for count in size_hw)
@@ -158,7 +160,7 @@ def box_mask(size_hw: tuple[int, int], box: BoxPrompt) -> np.ndarray:
     return inside
 
 
-def disc_mask(size_hw: tuple[int, int], point: PointPrompt, radius: float) -> np.ndarray:
+def disc_mask(size_hw: tuple[int, int], point: PointPrompt, radius: float) -> NDArray[np.bool_]:
     """Pixels (y, x) bool within `radius` mean sides of a click."""
     disc = np.zeros(size_hw, dtype=np.uint8)
     place = cell(point.x, size_hw[1]), cell(point.y, size_hw[0])
@@ -166,7 +168,7 @@ def disc_mask(size_hw: tuple[int, int], point: PointPrompt, radius: float) -> np
     return disc.astype(bool)
 
 
-def clicked_components(mask: np.ndarray, points: Sequence[PointPrompt]) -> np.ndarray:
+def clicked_components(mask: NDArray[np.bool_], points: Sequence[PointPrompt]) -> NDArray[np.bool_]:
     """The connected components of the mask under positive clicks; the mask without such clicks."""
     positive = [point for point in points if point.is_positive]
     if not positive:
@@ -176,7 +178,8 @@ def clicked_components(mask: np.ndarray, points: Sequence[PointPrompt]) -> np.nd
     kept = {int(parts[cell(p.y, height), cell(p.x, width)]) for p in positive} - {0}
     is_kept = np.zeros(parts.max() + 1, dtype=bool)
     is_kept[sorted(kept)] = True
-    return is_kept[parts]
+    kept_mask: NDArray[np.bool_] = is_kept[parts]
+    return kept_mask
 
 
 def cell(share: float, count: int) -> int:

@@ -7,6 +7,7 @@ Shapes: C channels, h, w pixels.
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from model.grid_laplacian import GridWeights, solve_anchored
 
@@ -15,7 +16,9 @@ MAX_STEPS = 60
 TOLERANCE = 1e-3  # of the residual
 
 
-def neighbor_weights(maps: np.ndarray, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+def neighbor_weights(
+    maps: NDArray[np.float32], sharpness: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weights of neighbors in maps (C, h, w): (h - 1, w) downwards and (h, w - 1) rightwards.
 
     exp(-sharpness * d²), with d² in units of its mean over all neighbors, plus MIN_EDGE_WEIGHT.
@@ -28,13 +31,13 @@ def neighbor_weights(maps: np.ndarray, sharpness: float) -> tuple[np.ndarray, np
 
 
 def random_walk(
-    prior: np.ndarray,
-    anchors: np.ndarray,
-    weights: tuple[np.ndarray, np.ndarray],
+    prior: NDArray[np.float32],
+    anchors: NDArray[np.float32],
+    weights: tuple[NDArray[np.float32], NDArray[np.float32]],
     *,
     steps: int = MAX_STEPS,
     tolerance: float = TOLERANCE,
-) -> np.ndarray:
+) -> NDArray[np.float32]:
     """The walker's x (h, w) float32 for a prior (h, w) in 0..1, held by the anchors (h, w)."""
     values, anchor, down, right = (
         torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))

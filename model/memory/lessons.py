@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -33,8 +34,8 @@ class TaughtMask:
     """A person's mask of one label, and what was predicted there."""
 
     label: str  # ClassPrompt.name
-    mask: np.ndarray  # (H, W) bool, image resolution
-    predicted: np.ndarray | None = None  # (H, W) bool, the predicted mask; None: unknown
+    mask: NDArray[np.bool_]  # (H, W) bool, image resolution
+    predicted: NDArray[np.bool_] | None = None  # (H, W) bool, the predicted mask; None: unknown
     weight: float = 1.0  # 1 drawn by hand; less for weak evidence, such as a rectangle
 
 
@@ -180,7 +181,7 @@ def _by_prediction(
             yield Group(owner, wrong, weights * part)
 
 
-def coverage(mask: np.ndarray, grid_hw: tuple[int, int]) -> Tensor:
+def coverage(mask: NDArray[np.bool_], grid_hw: tuple[int, int]) -> Tensor:
     """The share (h * w,), 0..1, of each patch that the mask (H, W) covers."""
     pixels = torch.from_numpy(np.ascontiguousarray(mask, dtype=bool)).float()
     return F.interpolate(pixels[None, None], size=grid_hw, mode="area").flatten()
@@ -222,4 +223,5 @@ def _check_mask(one: TaughtMask, image_hw: tuple[int, int]) -> None:
 def _metadata(data: bytes) -> Mapping[str, str]:
     """The header's own text; `load` has checked the bytes before."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return json.loads(header["__metadata__"]["lesson"])
+    metadata: Mapping[str, str] = json.loads(header["__metadata__"]["lesson"])
+    return metadata

@@ -202,4 +202,5 @@ def to_points(maps: Tensor) -> Tensor:
 
 
 def to_maps(points: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    return points.transpose(1, 2).unflatten(2, size_hw)  # (B, N, C) -> (B, C, h, w)
+    maps: Tensor = points.transpose(1, 2).unflatten(2, size_hw)  # (B, N, C) -> (B, C, h, w)
+    return maps

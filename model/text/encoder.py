@@ -58,7 +58,7 @@ class OpenClipTextEncoder:
 
     def _embed_prompts(self, prompts: list[str]) -> Tensor:
         tokens = self.tokenizer(prompts).to(self.device)
-        autocast: contextlib.AbstractContextManager = contextlib.nullcontext()
+        autocast: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         if self.autocast_dtype is not None:
             autocast = torch.autocast(self.device.type, dtype=self.autocast_dtype)
         with autocast:
@@ -73,11 +73,13 @@ def encode_tokens(clip: CLIP, tokens: Tensor) -> Tensor:
     """
     is_causal = isinstance(clip, CLIP) and clip.attn_mask is not None
     if not is_causal or clip.text_pool_type != "argmax":
-        return clip.encode_text(tokens)
+        embeds: Tensor = clip.encode_text(tokens)
+        return embeds
     length = int(tokens.argmax(dim=1).max()) + 1
     tokens = tokens[:, :length]
     x = clip.token_embedding(tokens) + clip.positional_embedding[:length]
     x = clip.transformer(x, attn_mask=clip.attn_mask[:length, :length])
     x = clip.ln_final(x)[torch.arange(len(x)), tokens.argmax(dim=1)]
     projection = clip.text_projection
-    return projection(x) if isinstance(projection, nn.Linear) else x @ projection
+    projected: Tensor = projection(x) if isinstance(projection, nn.Linear) else x @ projection
+    return projected

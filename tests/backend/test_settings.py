@@ -76,6 +76,62 @@ def test_a_value_that_cannot_be_used_is_named_with_what_is_accepted(name, value,
     assert str(caught.value).startswith(name)
 
 
+REDIS_SECRETS = [
+    "redis:hunter2",
+    "redis://:p@hunter2#s@localhost:6379/0",
+    "redis://:1#hunter2@localhost:6379/0",
+    "redis://:1/hunter2@localhost:6379/0",
+    "redis://:hunter2/p@localhost:6379/0",
+    "redis://:1?hunter2@localhost:6379/0",
+    "redis://user:p[hunter2@localhost:6379/0",
+    "redis://localhost:6379/0?passwort=hunter2",
+    "redis://localhost:6379/0?socket_timeout=hunter2",
+    "redis://localhost:6379/hunter2",
+    "unix://:1/hunter2@/run/redis.sock",
+    "unix:///run/redis.sock?password=p#hunter2",
+]
+
+
+@pytest.mark.parametrize("url", REDIS_SECRETS)
+def test_a_redis_url_with_a_password_as_it_is_stops_the_start_unseen(url):
+    with pytest.raises(SettingsError, match=r"^REDIS_URL: .*percent-encoded.*%23") as caught:
+        Settings.from_env({"REDIS_URL": url})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://:p%40hunter2%23s%2F@localhost:6379/0",
+        "rediss://user:p@hunter2@redis.example:6380/15?ssl_cert_reqs=none",
+        "redis://[::1]:6379/",
+        "unix:///run/redis.sock?db=2&password=hunter2",
+    ],
+)
+def test_every_form_of_a_redis_url_is_accepted(url):
+    assert Settings.from_env({"REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://u:hunter2@host", "http://u:p#hunter2@host", "http://u:1/hunter2@host/"]
+)
+def test_a_password_in_the_address_of_label_studio_is_in_no_message(url):
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({"LABEL_STUDIO_URL": url})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("login", ["u:hunter2/x", "u:p@hunter2#s", "u:1?hunter2", "u:hunter2[x"])
+def test_a_proxy_with_a_password_as_it_is_stops_the_start_unseen(name, login):
+    with pytest.raises(SettingsError, match=rf"^{name}: .*percent-encoded") as caught:
+        Settings.from_env({name: f"http://{login}@proxy:3128"})
+    assert "hunter2" not in str(caught.value)
+    assert Settings.from_env({name: "proxy:3128"}) == Settings.from_env({})
+    assert Settings.from_env({name: "http://u:p%40ss@proxy"}) == Settings.from_env({})
+
+
 def test_a_secret_is_in_no_message_and_no_repr():
     with pytest.raises(SettingsError) as caught:
         Settings.from_env({"REDIS_URL": "redis:hunter2"})

@@ -21,6 +21,8 @@ CONFIGS = {
     "polygon": f'<PolygonLabels name="tag" toName="image">{LABELS}</PolygonLabels>',
     "labels and brush": '<Brush name="brush" toName="image"/>'
     f'<Labels name="tag" toName="image">{LABELS}</Labels>',
+    "labels and magic wand": '<MagicWand name="wand" toName="image"/>'
+    f'<Labels name="tag" toName="image">{LABELS}</Labels>',
     "smart": f'<BrushLabels name="tag" toName="image">{LABELS}</BrushLabels>'
     f'<KeyPointLabels name="kp" toName="image" smart="true">{LABELS}</KeyPointLabels>',
 }
@@ -54,6 +56,19 @@ def test_a_photo_gets_its_masks(label_studio, project, cat, kind):
     assert names
     assert names <= {"c", "Blanket"}
     assert covered.mean() > (0.5 if kind == "polygon" else 0.99)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CONFIGS if kind != "smart"])
+def test_a_prediction_passes_the_check_of_an_import(label_studio, project, cat, kind):
+    """Label Studio checks what is imported, and drops what it finds invalid; not so of a model."""
+    made = project(kind)
+    (task,) = label_studio.upload(made, cat)
+    label_studio.retrieve_predictions(made)
+    (prediction,) = label_studio.predictions(made)
+    body = [{"task": task, "result": prediction["result"], "model_version": "imported"}]
+    label_studio.ask("POST", f"/api/projects/{made}/import/predictions", json=body)
+    versions = [one["model_version"] for one in label_studio.predictions(made)]
+    assert "imported" in versions
 
 
 def test_a_broken_photo_is_asked_for_again_and_costs_the_others_nothing(

@@ -50,13 +50,13 @@ class RunningService:
                 return float(line.split()[-1])
         return 0.0
 
-    def wait_until_ready(self, timeout_s: float = 300) -> None:
+    def wait_until_ready(self, timeout_s: float = 300, **what: Any) -> None:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             try:
-                if self.ask("GET", "/ready").status_code == 200:
+                if self.ask("GET", "/ready", **what).status_code == 200:
                     return
             except requests.ConnectionError:
                 pass

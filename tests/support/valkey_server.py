@@ -37,14 +37,17 @@ def valkey_server(
 ) -> Iterator[ValkeyServer]:
     """Run a server on this port of 127.0.0.1, or on a free one, until the block ends.
 
-    `options`: names and values of valkey.conf. Its data and log lie in the folder.
+    `options`: names and values of valkey.conf, several divided by spaces. Its data and log lie in
+    the folder.
     """
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     given = {"bind": "127.0.0.1", "port": str(port), "dir": str(folder), "save": ""}
     command = [str(get_binary_path())]
-    for name, value in {**given, **(options or {})}.items():
+    for name, value in given.items():
         command += [f"--{name}", value]
+    for name, values in (options or {}).items():
+        command += [f"--{name}", *values.split()]
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:

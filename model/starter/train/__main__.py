@@ -8,7 +8,7 @@ import argparse
 import dataclasses
 import random
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch.nn import functional as F
@@ -96,7 +96,9 @@ def train_text(arguments: argparse.Namespace) -> None:
     train_text_tower(tower, texts, targets, config, arguments.out, arguments.device)
 
 
-def described_photos(arguments: argparse.Namespace) -> tuple[list[dict], list[PhotoTexts]]:
+def described_photos(
+    arguments: argparse.Namespace,
+) -> tuple[list[dict[str, Any]], list[PhotoTexts]]:
     """The photos to train on and their texts; those without any are left out."""
     wordnet, rng = WordNet(arguments.wordnet), random.Random(0)
     photos = [photo for photo in read_photos(arguments.data) if not is_held_out(photo)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -47,7 +48,7 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def patch_positions(graph: onnx.GraphProto, arrays: dict[str, np.ndarray]) -> Tensor:
+def patch_positions(graph: onnx.GraphProto, arrays: dict[str, NDArray[np.float32]]) -> Tensor:
     """(1369, 384): position embeddings of the 37 x 37 grid, row by row."""
     for node in graph.node:
         if node.op_type == "Reshape" and "embeddings/Reshape_1" in node.name:
@@ -57,7 +58,7 @@ def patch_positions(graph: onnx.GraphProto, arrays: dict[str, np.ndarray]) -> Te
     )
 
 
-def cls_position(graph: onnx.GraphProto, arrays: dict[str, np.ndarray]) -> Tensor:
+def cls_position(graph: onnx.GraphProto, arrays: dict[str, NDArray[np.float32]]) -> Tensor:
     """(384,): the class token's own position embedding, the other input of their Concat."""
     for node in graph.node:
         if node.op_type == "Concat" and "/backbone/embeddings/" in node.name:

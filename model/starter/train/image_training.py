@@ -55,7 +55,7 @@ class TrainingTexts:
 
 def train(
     tower: ImageTower,
-    photos: list[dict],
+    photos: list[dict[str, Any]],
     texts: TrainingTexts,
     config: ImageTowerConfig,
     folder: Path,

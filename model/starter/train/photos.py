@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 HELD_OUT_SOURCE = "imagenette224"
 
 
-def read_photos(folder: Path) -> list[dict]:
+def read_photos(folder: Path) -> list[dict[str, Any]]:
     """All rows of the parquet files: key, source, image (bytes), captions, labels, objects."""
     import pyarrow.parquet as pq  # of train/requirements.txt; cropping and batching do without
 
@@ -30,7 +31,7 @@ def read_photos(folder: Path) -> list[dict]:
     return [row for file in files for row in pq.read_table(file).to_pylist()]
 
 
-def is_held_out(photo: dict) -> bool:
+def is_held_out(photo: dict[str, Any]) -> bool:
     """One imagenette photo in five is kept for the zero-shot test of benchmarks/starter.py."""
     if photo["source"] != HELD_OUT_SOURCE:
         return False
@@ -64,10 +65,10 @@ def normalized(image: Image.Image) -> Tensor:
 
 
 def batches(
-    photos: list[dict], batch: int, side_px: int, seed: int
+    photos: list[dict[str, Any]], batch: int, side_px: int, seed: int
 ) -> Iterator[tuple[list[int], Tensor]]:
     """Indices and images (B, 3, side, side) without end, made by a thread of its own."""
-    ready: queue.Queue = queue.Queue(maxsize=4)
+    ready: queue.Queue[Any] = queue.Queue(maxsize=4)
 
     def prepare() -> None:
         rng = random.Random(seed)

@@ -174,7 +174,8 @@ def embed_short(tower: TextTransformer, tokens: Tensor) -> Tensor:
     x = tower.token_embedding(tokens) + tower.positional_embedding[:length]
     x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
     ends = tower.ln_final(x[torch.arange(len(x)), tokens.argmax(1)])
-    return ends @ tower.text_projection
+    embeds: Tensor = ends @ tower.text_projection
+    return embeds
 
 
 def similar_lengths(lengths: Tensor, batch: int, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from model.starter.train.wordnet import WordNet
 
@@ -38,7 +39,7 @@ class PhotoTexts:
     words: tuple[str, ...]  # things in it
 
 
-def describe(photo: dict, wordnet: WordNet, rng: random.Random) -> PhotoTexts:
+def describe(photo: dict[str, Any], wordnet: WordNet, rng: random.Random) -> PhotoTexts:
     """Texts and words of one row of the training data (captions, labels, objects)."""
     labels = [label.lower() for label in photo["labels"]]
     objects = [name.lower() for name in photo["objects"]]

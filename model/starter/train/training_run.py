@@ -78,7 +78,7 @@ def cosine(step: int, steps: int, warmup: int) -> float:
     )
 
 
-def save(state: dict | torch.Tensor, path: Path) -> None:
+def save(state: dict[str, Any] | torch.Tensor, path: Path) -> None:
     """Written whole or not at all: a run may be killed at any time."""
     partial_path = path.with_suffix(".partial")
     torch.save(state, partial_path)

@@ -75,7 +75,7 @@ def test_pages_that_are_null_are_left_out_and_the_others_keep_their_numbers():
 def test_a_page_that_is_no_address_fails_alone():
     first, second = task_images(control_on('valueList="$pages"'), {"pages": ["/1.png", {"u": 1}]})
     assert first.uri == "/1.png"
-    with pytest.raises(RequestError, match=r"must be an image address, not \{'u': 1\}"):
+    with pytest.raises(RequestError, match="must be an image address, but one is: object"):
         _ = second.uri
 
 

@@ -53,15 +53,9 @@ def sdk_errors(tag: str, items: list[dict]) -> list[str]:
     return LabelInterface(config(tag)).validate_prediction({"result": sent}, return_errors=True)
 
 
-@pytest.mark.parametrize("tag", [tag for tag in TAGS if tag != "magic wand"])
+@pytest.mark.parametrize("tag", TAGS)
 def test_the_sdk_accepts_the_items_of_each_control(tag):
     assert sdk_errors(tag, encoded(tag, two_squares())) == []
-
-
-def test_the_sdk_accepts_the_stroke_of_a_magic_wand():
-    # Not the labels beside it, which SDK 2.1 knows for a Brush but forgot for a MagicWand.
-    stroke, _ = encoded("magic wand", two_squares())
-    assert sdk_errors("magic wand", [stroke]) == []
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -89,13 +83,16 @@ def test_brush_labels_are_one_opaque_rle_with_the_alias():
     np.testing.assert_array_equal(alpha, two_squares() * 255)
 
 
-@pytest.mark.parametrize(("tag", "tool"), [("labels+brush", "brush"), ("magic wand", "magicwand")])
-def test_labels_with_a_brush_are_two_items_with_one_id(tag, tool):
+@pytest.mark.parametrize(
+    ("tag", "tool", "span"),
+    [("labels+brush", "brush", {}), ("magic wand", "magicwand", {"start": 0, "end": 0})],
+)
+def test_labels_with_a_brush_are_two_items_with_one_id(tag, tool, span):
     stroke, labels = encoded(tag, two_squares())
     assert stroke["id"] == labels["id"] == "r1"
     assert (stroke["from_name"], stroke["type"]) == ("b", tool)
     assert (labels["from_name"], labels["type"]) == ("tag", "labels")
-    assert labels["value"] == {**stroke["value"], "labels": ["c1"]}
+    assert labels["value"] == {**stroke["value"], "labels": ["c1"], **span}
 
 
 def test_bitmask_labels_are_a_png_whose_alpha_is_the_mask():

@@ -134,6 +134,18 @@ def test_a_refused_login_names_the_cure_and_hides_the_password(tmp_path, login, 
             assert "right@" not in str(store.describe())
 
 
+def test_a_server_that_quotes_the_login_is_not_repeated(tmp_path, caplog):
+    """Where AUTH is renamed, the answer to it holds its arguments."""
+    renamed = {"rename-command": "AUTH SESAME"}
+    with (
+        valkey_server(tmp_path / "theirs", options=renamed) as server,
+        store_in(tmp_path, url=f"redis://user:geheim@127.0.0.1:{server.port}/0") as store,
+    ):
+        told = degraded(store) + caplog.text
+    assert "unknown command" in told
+    assert "geheim" not in told
+
+
 def test_a_user_who_may_not_write_reads_on_and_hears_of_it_once(tmp_path, caplog):
     with valkey_server(tmp_path / "theirs") as server:
         with redis.Redis(port=server.port) as admin:
@@ -153,6 +165,7 @@ def test_a_user_who_may_not_write_reads_on_and_hears_of_it_once(tmp_path, caplog
         "http://:secret@localhost:6379",  # not a scheme of Redis
         "localhost:6379",  # no scheme
         "redis://:secret@localhost:port/0",  # no number
+        "redis://:p@secret#s@localhost:6379/0",  # a password as it is
     ],
 )
 def test_an_address_of_something_else_stops_the_start(tmp_path, url):
