@@ -45,6 +45,7 @@ class ExpertWeights:
 
 
 UNJUDGED = ExpertWeights()
+WORDS_ALONE = ExpertWeights(words=1.0, patches=0.0, pixels=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,15 @@ def fit_weights(held_out: HeldOut, is_taught: Tensor) -> ExpertWeights:
     logits = torch.einsum("e,enc->nc", weights, held_out.log_probs) + excluded
     words, patches, pixels = (weights / best_temperature(logits, classes, masses)).tolist()
     return ExpertWeights(words, patches, pixels, untaught_factor(held_out, balanced))
+
+
+def share_right(held_out: HeldOut, weights: ExpertWeights, is_taught: Tensor) -> float:
+    """Of the points, 0..1, that these weights give the right class; each class weighs as in
+    `balanced_masses`."""
+    logits = torch.einsum("e,enc->nc", weights.as_tensor(), held_out.log_probs)
+    decided = logits.masked_fill(~is_taught, EXCLUDED_LOGIT).argmax(dim=1)
+    balanced = balanced_masses(held_out.classes, held_out.masses)
+    return float(balanced @ (decided == held_out.classes).float())
 
 
 def balanced_masses(classes: Tensor, masses: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ Shapes: N points, L labels with the background last, C = K + 1 classes with the 
 """
 
 import hashlib
+import logging
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -20,7 +22,15 @@ from torch import Tensor
 from model.memory.blend import UNKNOWN_LOGIT, Blend, normalized, sum_by_class, to_classes
 from model.memory.held_out import FoldAnswers, cross_validate
 from model.memory.joined_samples import Points, Samples, join_points, join_samples
-from model.memory.judge import UNJUDGED, ExpertWeights, HeldOut, fit_weights
+from model.memory.judge import (
+    MIN_LESSONS,
+    UNJUDGED,
+    WORDS_ALONE,
+    ExpertWeights,
+    HeldOut,
+    fit_weights,
+    share_right,
+)
 from model.memory.keys import join_keys, of_commonest_space
 from model.memory.lesson import Lesson
 from model.memory.patch_expert import PatchConfig, PatchExpert
@@ -28,6 +38,8 @@ from model.memory.pixel_expert import PixelExpert, log_probs
 from model.memory.reliability import lesson_reliability
 
 MAX_VOCABULARIES = 8  # whose weights are kept
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -111,8 +123,25 @@ class Memory:
         key = hashlib.blake2b(content, digest_size=16).hexdigest()
         with self._lock:
             if key not in self._weights:
-                self._weights[key] = fit_weights(self.held_out(blend, words), blend.is_taught)
+                self._weights[key] = self._judge(blend, words)
             return self._weights[key]
+
+    def _judge(self, blend: Blend, words: Tensor) -> ExpertWeights:
+        held_out = self.held_out(blend, words)
+        weights = fit_weights(held_out, blend.is_taught)
+        if self.n_lessons >= MIN_LESSONS and len(held_out.classes):
+            log.info(
+                "%d lessons of %s: they weigh words %.2f, patches %.2f, pixels %.2f; of what each "
+                "lesson held out, %.0f%% would be right with the others, %.0f%% by words alone",
+                self.n_lessons,
+                shorten(", ".join(self.labels), 80, placeholder=" …"),
+                weights.words,
+                weights.patches,
+                weights.pixels,
+                100 * share_right(held_out, weights, blend.is_taught),
+                100 * share_right(held_out, WORDS_ALONE, blend.is_taught),
+            )
+        return weights
 
     def held_out(self, blend: Blend, words: Tensor) -> HeldOut:
         """What the experts say of points that they have not seen, for word probs (N, C) there."""

@@ -1,5 +1,7 @@
 """Lessons of whole images: what only pixels tell apart, and wrong annotations among right ones."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -104,3 +106,20 @@ def test_a_large_image_is_seen_at_a_working_size():
     image = np.zeros((1500, 2000, 3), np.uint8)
     seen = blend.at_pixels(WORDS, torch.arange(3), image)
     assert seen[0].numel() == pytest.approx(640 * 640, rel=0.01)
+
+
+def test_the_log_says_what_the_lessons_are_worth(caplog):
+    memory = Memory.of(HONEST)
+    words = torch.full((3, len(memory.points.owners)), 1 / 3)
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            memory.blend(CLASS_OF, 3, words)
+    (line,) = [record.getMessage() for record in caplog.records]
+    found = re.fullmatch(
+        r"6 lessons of crack, wall: they weigh words \d.\d+, patches \d.\d+, pixels \d.\d+; of what "
+        r"each lesson held out, (\d+)% would be right with the others, (\d+)% by words alone",
+        line,
+    )
+    right, by_words = map(int, found.groups())
+    assert right > 95
+    assert by_words < 70
