@@ -116,8 +116,8 @@ def test_the_log_says_what_the_lessons_are_worth(caplog):
             memory.blend(CLASS_OF, 3, words)
     (line,) = [record.getMessage() for record in caplog.records]
     found = re.fullmatch(
-        r"6 lessons of crack, wall: they weigh words \d.\d+, patches \d.\d+, pixels \d.\d+; of what "
-        r"each lesson held out, (\d+)% would be right with the others, (\d+)% by words alone",
+        r"6 lessons of crack, wall: they weigh words \d.\d+, patches \d.\d+, pixels \d.\d+; of "
+        r"what each lesson held out, (\d+)% would be right with the others, (\d+)% by words alone",
         line,
     )
     right, by_words = map(int, found.groups())
