@@ -17,6 +17,7 @@ from backend.evaluation.task_comparison import (
     names_of,
 )
 from backend.label_studio.controls import Control
+from backend.label_studio.webhook_events import Annotation
 from backend.learning.annotation_masks import (
     Masks,
     has_information,
@@ -51,8 +52,8 @@ class Evaluator:
     def with_lessons_of_others(self, tasks: Sequence[AnnotatedTask]) -> Iterator[TaskComparison]:
         """Each task, predicted by words alone and with the lessons of tasks of other folds.
 
-        One without any lesson comes with what was left out alone. Raises SettingsError if lessons
-        come from fewer than two tasks.
+        One that teaches nothing is not predicted, and says why in `left_out`. Raises SettingsError
+        if lessons come from fewer than two tasks.
         """
         lessons: list[Lessons] = []
         for n, task in enumerate(tasks, 1):
@@ -60,7 +61,7 @@ class Evaluator:
             read = TaskComparison(task.id)
             lessons.append(self.lessons_of(task, read))
             if not lessons[-1]:
-                yield read
+                yield explained(read)
         taught = [n for n, found in enumerate(lessons) if found]
         if len(taught) < 2:
             raise SettingsError(
@@ -70,60 +71,57 @@ class Evaluator:
         fold_of = dict(zip(taught, folds(len(taught)), strict=True))
         memories: dict[int, Memories] = {}
         for n, index in enumerate(reversed(taught), 1):
-            self.report(f"task {tasks[index].id}, {n} of {len(taught)}")
+            self.report(f"predictions of task {tasks[index].id}, {n} of {len(taught)}")
             fold = fold_of[index]
             if fold not in memories:
                 others = [lessons[other] for other in taught if fold_of[other] != fold]
                 memories[fold] = memories_of(others)
-            yield self.compare(tasks[index], memories[fold])
+            yield explained(self.compare(tasks[index], memories[fold]))
 
     def by_words_alone(self, tasks: Sequence[AnnotatedTask]) -> Iterator[TaskComparison]:
         for n, task in enumerate(tasks, 1):
-            self.report(f"task {task.id}, {n} of {len(tasks)}")
-            yield self.compare(task, None)
+            self.report(f"predictions of task {task.id}, {n} of {len(tasks)}")
+            yield explained(self.compare(task, None))
 
     def lessons_of(self, task: AnnotatedTask, read: TaskComparison) -> Lessons:
         """What all annotations of a task teach; what cannot be read is added to `read`."""
         found: list[tuple[str, Lesson]] = []
-        for annotation in task.annotations:
-            for target, page in self.open_pages(task, read):
-                if not has_information(annotation, target.control, target.image.page):
-                    continue
-                regions = labeled_regions(
-                    annotation, target.control, target.labels, target.image.page,
-                    page.features.image_hw,
-                )  # fmt: skip
-                taught = taught_masks(annotation, regions)
-                if taught is None:
-                    continue
+
+        def learn(annotation: Annotation, target: MaskTarget, page: Page) -> None:
+            regions = labeled_regions(
+                annotation, target.control, target.labels, target.image.page,
+                page.features.image_hw,
+            )  # fmt: skip
+            read.left_out += regions.damaged.values()
+            taught = taught_masks(annotation, regions)
+            if taught is not None:
                 vocabulary = vocabulary_of(target.labels, self.context.settings)
                 lesson = self.segmenter.learn(
                     page.features, page.image, taught, vocabulary, self.context.method
                 )
                 found.append((target.control.lesson_name, lesson))
+
+        self.for_each_page(task, task.annotations, learn, read)
         return found
 
     def compare(self, task: AnnotatedTask, memories: Memories | None) -> TaskComparison:
         """The predictions for a task beside its first annotation, on each page that it is about."""
-        compared, (annotation, *_) = TaskComparison(task.id), task.annotations
-        for target, page in self.open_pages(task, compared):
-            if not has_information(annotation, target.control, target.image.page):
-                continue
+        compared = TaskComparison(task.id)
+
+        def add(annotation: Annotation, target: MaskTarget, page: Page) -> None:
             drawn = drawn_masks(annotation, target, page.features.image_hw)
             if drawn is None:
-                continue
+                return
             compared.left_out += drawn.left_out
+            by_words, by_lessons = self.predict(target, page), None
+            if memories is not None:
+                memory = memories.get(target.control.lesson_name)
+                by_lessons = by_words if memory is None else self.predict(target, page, memory)
             compared.pages.append(
-                PageComparison(
-                    where=target.describe(),
-                    image=page.image,
-                    drawn=drawn.masks,
-                    by_words=self.predict(target, page),
-                    by_lessons=None
-                    if memories is None
-                    else self.predict(target, page, memories.get(target.control.lesson_name)),
-                )
+                PageComparison(target.describe(), page.image, drawn.masks, by_words, by_lessons)
             )
+
+        self.for_each_page(task, task.annotations[:1], add, compared)
         return compared
 
     def predict(self, target: MaskTarget, page: Page, memory: Memory | None = None) -> Masks:
@@ -136,10 +134,17 @@ class Evaluator:
         shown = shown_labels(found, target.control, self.context.settings)
         return {names[index]: mask for index, mask, _ in shown}
 
-    def open_pages(
-        self, task: AnnotatedTask, read: TaskComparison
-    ) -> Iterator[tuple[MaskTarget, Page]]:
-        """Each page for each control; those that fail are added to `read.left_out`."""
+    def for_each_page(
+        self,
+        task: AnnotatedTask,
+        annotations: Sequence[Annotation],
+        handle: Callable[[Annotation, MaskTarget, Page], None],
+        read: TaskComparison,
+    ) -> None:
+        """Call `handle` with each page that an annotation is about; what fails is added to `read`.
+
+        A page is loaded once for each control on it.
+        """
         try:
             targets, failed = read_targets(self.controls, task.id, task.data)
         except FirstpassError as error:
@@ -147,16 +152,35 @@ class Evaluator:
             return
         read.left_out += [f"{one.where}: {one.error}" for one in failed]
         for target in targets:
-            vocabulary = vocabulary_of(target.labels, self.context.settings)
+            about = [
+                one for one in annotations
+                if has_information(one, target.control, target.image.page)
+            ]  # fmt: skip
+            if not about:
+                continue
             try:
-                page = self.pages.load(
-                    target.image.uri, self.context, vocabulary,
-                    task_id=task.id, auth=self.auth, timeout_s=IMAGE_BUDGET_S,
-                )  # fmt: skip
+                page = self.load(target, task)
+                for annotation in about:
+                    handle(annotation, target, page)
             except (FirstpassError, ModelError) as error:
                 read.left_out.append(f"{target.describe()}: {error}")
-                continue
-            yield target, page
+
+    def load(self, target: MaskTarget, task: AnnotatedTask) -> Page:
+        return self.pages.load(
+            target.image.uri,
+            self.context,
+            vocabulary_of(target.labels, self.context.settings),
+            task_id=task.id,
+            auth=self.auth,
+            timeout_s=IMAGE_BUDGET_S,
+        )
+
+
+def explained(compared: TaskComparison) -> TaskComparison:
+    """The same, which says so if there is nothing to compare."""
+    if not compared.pages and not compared.left_out:
+        compared.left_out.append("its annotations say nothing of masks of this labeling config")
+    return compared
 
 
 def folds(n_tasks: int) -> list[int]:
