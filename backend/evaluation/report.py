@@ -8,6 +8,7 @@ from backend.evaluation.agreement import MEASURES, Agreement, Agreements, mean_o
 from backend.evaluation.task_comparison import TaskComparison
 
 HEADINGS = ("IoU", "precision", "recall", "boundary", "pieces")
+WIDTHS = [max(len(heading), 5) for heading in HEADINGS]
 WORDS, LESSONS = "words alone", "with the lessons of others"
 
 
@@ -106,19 +107,19 @@ class Report:
         """The table, then the summary and what was left out."""
         rows, columns = self.rows(), list(self.columns())
         label_width = max(len(label) for label, _ in rows)
-        width = sum(map(len, HEADINGS)) + 2 * len(HEADINGS)
-        above = " " * label_width + "".join(f"{'  ' + name:<{width}}" for name in columns)
-        heads = " " * label_width + "".join(f"  {head}" for head in HEADINGS) * len(columns)
-        lines = [above.rstrip(), heads]
-        for label, found in rows:
-            widths = [len(head) for head in HEADINGS] * len(columns)
-            lines.append(
-                f"{label:<{label_width}}"
-                + "".join(f"  {cell:>{w}}" for cell, w in zip(found, widths, strict=True))
-            )
+        indent = " " * label_width
+        above = "".join(f"  {name:<{sum(WIDTHS) + 2 * len(WIDTHS) - 2}}" for name in columns)
+        lines = [(indent + above).rstrip(), indent + aligned(HEADINGS * len(columns))]
+        lines += [f"{label:<{label_width}}{aligned(found)}" for label, found in rows]
         lines += ["", self.summary()]
         lines += [f"Left out: task {task}: {why}" for task, why in self.left_out()]
         return "\n".join(lines)
+
+
+def aligned(texts: Sequence[str]) -> str:
+    """Texts of HEADINGS or of cells, of one or more columns, to the right of their places."""
+    widths = WIDTHS * (len(texts) // len(WIDTHS))
+    return "".join(f"  {text:>{width}}" for text, width in zip(texts, widths, strict=True))
 
 
 def cells(agreement: Agreement) -> list[str]:
