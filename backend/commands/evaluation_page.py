@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.commands.overlay import Layer, color_of, draw_masks
-from backend.evaluation.agreement import mean_over_labels
+from backend.evaluation.agreement import FORGIVEN_PX, SMALLEST_PIECE, mean_over_labels
+from backend.evaluation.contours import TOLERANCE
 from backend.evaluation.report import HEADINGS, LESSONS, WORDS, Report, TaskScores, number, worst
 from backend.evaluation.task_comparison import PageComparison, TaskComparison
 from backend.learning.annotation_masks import Masks
@@ -19,12 +20,20 @@ from backend.learning.annotation_masks import Masks
 N_WORST = 10  # tasks in the page
 PICTURE_PX = 480  # longest side
 
+MEANING = (
+    "Pixels and contours are pooled over all images. boundary: F-score of contours that meet "
+    f"within {TOLERANCE:.2%} of the diagonal. pieces: connected regions to paint or erase, of at "
+    f"least {SMALLEST_PIECE:.1%} of the image, where {FORGIVEN_PX} pixels at edges are forgiven; "
+    "one that has the wrong label counts for both labels."
+)
+
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #202124; margin: 2em auto; max-width: 96em;
        padding: 0 1.5em; }
 table { border-collapse: collapse; margin: 1em 0; }
 th, td { padding: .25em .8em; text-align: right; border-bottom: 1px solid #e3e5e8; }
 th:first-child, td:first-child { text-align: left; }
+th.first[colspan] { text-align: left; }
 .first { border-left: 1px solid #c4c8cc; }
 tr:last-child td { font-weight: 600; }
 .pictures { display: flex; flex-wrap: wrap; gap: 1em; }
@@ -123,6 +132,7 @@ def evaluation_page(report: Report, worst_tasks: WorstTasks, title: str, about: 
         f"<h1>{escape(title)}</h1><p>{escape(about)}</p>",
         _table(report),
         f"<p>{escape(report.summary())}</p>",
+        f"<p>{MEANING}</p>",
         _worst(worst_tasks),
         _left_out(report),
         "</body></html>\n",

@@ -9,6 +9,7 @@ from backend.evaluation.task_comparison import TaskComparison
 
 HEADINGS = ("IoU", "precision", "recall", "boundary", "pieces")
 WIDTHS = [max(len(heading), 5) for heading in HEADINGS]
+ALL_LABELS = "mean (pieces: sum)"
 WORDS, LESSONS = "words alone", "with the lessons of others"
 
 
@@ -63,14 +64,14 @@ class Report:
         return columns
 
     def rows(self) -> list[tuple[str, list[str]]]:
-        """(label, a cell for each of HEADINGS in each column), the mean over labels last."""
+        """(label, a cell for each of HEADINGS in each column), all labels last."""
         columns = list(self.columns().values())
         rows = [
             (label, [cell for one in columns for cell in cells(one.get(label, Agreement()))])
             for label in sorted(columns[0])
         ]
         mean = [cell for one in columns for cell in mean_cells(one)]
-        return [*rows, ("mean over labels", mean)]
+        return [*rows, (ALL_LABELS, mean)]
 
     def left_out(self) -> list[tuple[str, str]]:
         """(task, why something of it was not compared)."""

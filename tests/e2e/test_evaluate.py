@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from backend.commands.cli import main
+from backend.evaluation.report import ALL_LABELS
 from backend.masks.brush_rle import encode_mask
 from tests.e2e.conftest import TOKEN
 from tests.support.label_configs import IMAGE, brush_labels, config, labels
@@ -92,7 +93,7 @@ def test_every_annotated_task_is_evaluated_by_the_api_as_by_the_export(
     assert len(numbers["tasks"]) == 6
     assert all(task["images"] == 1 and not task["left_out"] for task in numbers["tasks"])
     assert numbers["lessons"]["miou"] > numbers["words"]["miou"]
-    assert "mean over labels" in capsys.readouterr().out
+    assert ALL_LABELS in capsys.readouterr().out
 
     export = tmp_path / "export.json"
     path = f"/api/projects/{annotated}/export?exportType=JSON"

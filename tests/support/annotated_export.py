@@ -59,9 +59,11 @@ class Export:
         data = {"image": f"/data/local-files/?d={number}.png"}
         self.tasks.append({"id": number, "data": data, "annotations": list(annotations)})
 
-    def arguments(self, *more: str) -> Sequence[str]:
-        """Of `evaluate`; writes the export."""
+    def write(self) -> None:
         self.file.write_text(json.dumps(self.tasks))
+
+    def arguments(self, *more: str) -> Sequence[str]:
+        """Of `evaluate`."""
         return (
             "evaluate", "--export", str(self.file), "--label-config", str(self.label_config), *more
         )  # fmt: skip

@@ -37,6 +37,7 @@ def evaluate(run, export, tmp_path):
     """Evaluate the export: exit code, stdout, stderr, and the JSON or None."""
 
     def evaluate(*options: str):
+        export.write()
         path = tmp_path / "out" / "numbers.json"
         code, said, error = run(
             *export.arguments(*PARAMS, "--json", str(path), *options),
@@ -182,7 +183,7 @@ def test_tasks_whose_images_are_all_gone_are_said(evaluate, export):
 
 def test_an_export_needs_its_labeling_config(run, export):
     export.add(photo_of(disk(20)), cat_on_dog(disk(20)))
-    export.arguments()
+    export.write()
     code, _, error = run("evaluate", "--export", str(export.file))
     assert code == 1
     assert "--export needs --label-config FILE" in error
@@ -195,7 +196,7 @@ def project_12(studio, export):
         export.add(photo_of(disk(16 + n)), cat_on_dog(disk(16 + n)))
 
     def list_tasks(asked) -> Reply:
-        page = int(re.search(r"[?&]page=(\d+)", asked.path)[1])
+        page = int(re.findall(r"[?&]page=(\d+)", asked.path)[0])
         return as_json({"tasks": export.tasks[page * 10 - 10 : page * 10], "total": 12})
 
     studio.pages["/api/tasks"] = list_tasks

@@ -50,6 +50,6 @@ def test_the_worst_tasks_come_first_and_others_have_no_picture():
 
 def test_a_large_image_is_shown_small():
     page = page_of(compared(1, 0.5, px=1500))
-    uri = re.search(r'src="data:image/jpeg;base64,([^"]+)"', page)[1]
+    uri = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)[0]
     with Image.open(io.BytesIO(base64.b64decode(uri))) as picture:
         assert picture.size == (PICTURE_PX, PICTURE_PX)

@@ -1,7 +1,7 @@
 """The table and the JSON of an evaluation."""
 
 from backend.evaluation.agreement import Agreement
-from backend.evaluation.report import LESSONS, WORDS, Report, TaskScores, worst
+from backend.evaluation.report import ALL_LABELS, LESSONS, WORDS, Report, TaskScores, worst
 
 HALF = Agreement(images=1, common_px=50, missed_px=25, excess_px=25, pieces=3)
 RIGHT = Agreement(images=1, common_px=100)
@@ -21,7 +21,7 @@ def report() -> Report:
 
 def test_the_table_has_a_row_for_each_label_and_the_mean_last():
     rows = report().rows()
-    assert [label for label, _ in rows] == ["Cat", "Dog", "mean over labels"]
+    assert [label for label, _ in rows] == ["Cat", "Dog", ALL_LABELS]
     assert rows[0][1][:5] == ["0.750", "0.857", "0.857", "-", "3"]
     assert rows[1][1] == ["-", "-", "-", "-", "0"] * 2
     assert rows[2][1][0] == "0.750"
