@@ -14,7 +14,7 @@ from backend.commands.output_files import check_file, save_text
 from backend.errors import SettingsError, StoreError
 from backend.evaluation.annotated_tasks import (
     AnnotatedTask,
-    find_project,
+    get_project,
     list_annotated,
     read_annotated,
     read_export,
@@ -83,7 +83,7 @@ def evaluate(service: Service, options: EvaluateOptions, say: Callable[[str], No
 def read_source(service: Service, options: EvaluateOptions) -> Source:
     config = read_text(options.label_config) if options.label_config else None
     if options.project is not None:
-        project = find_project(service.label_studio, options.project)
+        project = get_project(service.label_studio, options.project)
         tasks, unreadable = read_annotated(list_annotated(service.label_studio, options.project))
         name = f"project {options.project}"
     else:
@@ -150,7 +150,7 @@ def compare_all(
             "source": source.name,
             "model": context.method_version,
             "settings": about_settings,
-            "left_out_at_once": how,
+            "predicted": how,
         }
     )
     report.tasks += [

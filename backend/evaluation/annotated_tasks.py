@@ -34,7 +34,7 @@ class AnnotatedTask:
     annotations: tuple[Annotation, ...]  # all teach; predictions are compared with the first
 
 
-def find_project(studio: LabelStudio, number: int) -> Mapping[str, Any]:
+def get_project(studio: LabelStudio, number: int) -> Mapping[str, Any]:
     """The project as Label Studio describes it. Raises SettingsError or LabelStudioError."""
     try:
         project = studio.get_json(f"/api/projects/{number}/")
