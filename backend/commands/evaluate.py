@@ -186,7 +186,7 @@ def compare_all(
 def describe_leaving_out(n_tasks: int) -> str:
     if n_tasks <= ONE_BY_ONE:
         return "each task with the lessons of all others"
-    return f"each task with the lessons of those outside its fold, one of {N_FOLDS}"
+    return f"each task with the lessons of the {N_FOLDS - 1} of {N_FOLDS} folds that it is not in"
 
 
 def cited(reasons: Sequence[str]) -> str:

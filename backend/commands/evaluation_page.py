@@ -36,8 +36,8 @@ th:first-child, td:first-child { text-align: left; }
 th.first[colspan] { text-align: left; }
 .first { border-left: 1px solid #c4c8cc; }
 tr:last-child td { font-weight: 600; }
-.pictures { display: flex; flex-wrap: wrap; gap: 1em; }
-figure { margin: 0; } figcaption { color: #5f6368; }
+.pictures { display: flex; gap: 1em; }
+figure { margin: 0; flex: 0 1 auto; } figcaption { color: #5f6368; }
 img { max-width: 100%; display: block; }
 .swatch { display: inline-block; width: .8em; height: .8em; border-radius: .2em;
           margin: 0 .35em 0 1em; }
