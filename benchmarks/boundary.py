@@ -1,15 +1,12 @@
 """Boundary F-score (Csurka et al. 2013): how well contours meet, whatever the area inside."""
 
-import math
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.evaluation.contours import TOLERANCE, contour, grow, tolerance_px
 from benchmarks.datasets import IGNORE
-
-TOLERANCE = 0.0075  # of the image's diagonal: 6 px at 640 x 480
 
 
 def boundary_f(
@@ -20,7 +17,8 @@ def boundary_f(
     Both are class indices (H, W). A contour pixel is met when the other contour passes within
     `tolerance`; ignored pixels (255 in `truth`) bear no contour.
     """
-    reach_px = max(1, round(tolerance * math.hypot(*truth.shape)))
+    height, width = truth.shape
+    reach_px = tolerance_px((height, width), tolerance)
     known = truth != IGNORE
     scores = []
     for index in np.unique(truth[known]):
@@ -31,14 +29,3 @@ def boundary_f(
             recall = (wanted & grow(found, reach_px)).sum() / wanted.sum()
             scores.append(2 * precision * recall / max(precision + recall, 1e-9))
     return float(np.mean(scores)) if scores else float("nan")
-
-
-def contour(mask: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask's pixels beside a known pixel outside it."""
-    return mask & known & grow(~mask & known, 1)
-
-
-def grow(mask: NDArray[np.bool_], reach_px: int) -> NDArray[np.bool_]:
-    side_px = 2 * reach_px + 1
-    grown = cv2.dilate(mask.astype(np.uint8), np.ones((side_px, side_px), np.uint8))
-    return np.greater(grown, 0)

@@ -1,4 +1,4 @@
-"""The command line: `python -m backend serve | predict | memory | doctor`."""
+"""The command line: `python -m backend serve | predict | memory | evaluate | doctor`."""
 
 import argparse
 import sys
@@ -48,6 +48,12 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser("memory", help="show, export, import, forget what was learned")
     )
 
+    add_evaluate_options(
+        commands.add_parser(
+            "evaluate", help="how well annotated tasks are predicted by what the others taught"
+        )
+    )
+
     doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
     doctor.set_defaults(run=run_doctor)
     doctor.add_argument("--project", type=int, metavar="N", help="look at this project alone")
@@ -69,6 +75,37 @@ def add_memory_commands(memory: argparse.ArgumentParser) -> None:
     forget = verbs.add_parser("forget", help="forget what a project, or one annotation, taught")
     forget.add_argument("project", metavar="PROJECT")
     forget.add_argument("--annotation", metavar="ID", help="only what this annotation taught")
+
+
+def add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
+    evaluate.set_defaults(run=run_evaluate)
+    source = evaluate.add_mutually_exclusive_group(required=True)
+    source.add_argument("--project", type=int, metavar="N", help="of Label Studio, by its API")
+    source.add_argument("--export", type=Path, metavar="FILE", help="a JSON export of a project")
+    evaluate.add_argument(
+        "--label-config", type=Path, metavar="FILE", help="its labeling config, if not its own"
+    )
+    evaluate.add_argument("--extra-params", metavar="JSON", help="its extra params, if not its own")
+    evaluate.add_argument("--no-lessons", action="store_true", help="by words alone")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="all numbers, also by task")
+    evaluate.add_argument("--html", type=Path, metavar="FILE", help="a page with the worst tasks")
+
+
+def run_evaluate(settings: Settings, options: argparse.Namespace) -> int:
+    from backend.commands.evaluate import EvaluateOptions, evaluate
+    from backend.service import Service
+
+    chosen = EvaluateOptions(
+        project=options.project,
+        export=options.export,
+        label_config=options.label_config,
+        extra_params=options.extra_params,
+        uses_lessons=not options.no_lessons,
+        json_file=options.json,
+        html_file=options.html,
+    )
+    print(evaluate(Service(settings), chosen, lambda line: print(line, file=sys.stderr)))
+    return 0
 
 
 def run_memory(settings: Settings, options: argparse.Namespace) -> int:

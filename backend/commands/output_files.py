@@ -1,4 +1,4 @@
-"""Where `predict` writes: checked before the work is done, and named without a clash."""
+"""Where commands write: checked before the work is done, and named without a clash."""
 
 import os
 import unicodedata
@@ -20,11 +20,18 @@ def check_picture(path: Path) -> None:
             f"--out {path}: its name must end in one of {', '.join(PICTURE_SUFFIXES)}, by which "
             f"the kind of picture is chosen, such as --out {path.with_suffix('')}.png."
         )
+    check_file(path, "--out", example="a.png")
+
+
+def check_file(path: Path, option: str, *, example: str) -> None:
+    """Make the file's folder. Raises SettingsError if the file could not be written."""
     if path.is_dir():
-        raise SettingsError(f"--out {path} is a folder: name a file in it, such as {path}/a.png.")
-    check_folder(path.parent, f"--out {path}")
+        raise SettingsError(
+            f"{option} {path} is a folder: name a file in it, such as {path}/{example}."
+        )
+    check_folder(path.parent, f"{option} {path}")
     if path.exists() and not os.access(path, os.W_OK):
-        raise SettingsError(f"--out {path} is there and cannot be written: name another file.")
+        raise SettingsError(f"{option} {path} is there and cannot be written: name another file.")
 
 
 def check_folder(folder: Path, option: str) -> None:
@@ -48,6 +55,14 @@ def save_picture(picture: Image.Image, path: Path) -> None:
         picture.save(path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path} cannot be written: {error}.") from error
+
+
+def save_text(text: str, path: Path) -> None:
+    """Write a text in UTF-8. Raises SettingsError, such as for a full disk."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def file_stems(names: Sequence[str]) -> dict[str, str]:

@@ -39,6 +39,17 @@ def draw_overlay(
 ) -> Image.Image:
     """The RGB uint8 image (H, W, 3) with tinted, outlined masks, and a legend to its right."""
     height, width = image.shape[:2]
+    font_px = int(np.clip(height / 26, 13, 64))
+    legend = draw_legend(layers, height, font_px=font_px, fonts=fonts or Fonts())
+    canvas = Image.new("RGB", (width + legend.width, max(height, legend.height)), BACKGROUND_RGB)
+    canvas.paste(draw_masks(image, layers), (0, 0))
+    canvas.paste(legend, (width, 0))
+    return canvas
+
+
+def draw_masks(image: NDArray[np.uint8], layers: Sequence[Layer]) -> Image.Image:
+    """The RGB uint8 image (H, W, 3) with tinted, outlined masks."""
+    height, width = image.shape[:2]
     picture = image.astype(np.float32)
     line_px = max(round(max(height, width) / 400), 1)
     for layer in layers:
@@ -49,14 +60,7 @@ def draw_overlay(
             layer.mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
         )
         cv2.drawContours(picture, outlines, -1, layer.rgb, line_px, cv2.LINE_AA)
-    painted = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
-
-    font_px = int(np.clip(height / 26, 13, 64))
-    legend = draw_legend(layers, height, font_px=font_px, fonts=fonts or Fonts())
-    canvas = Image.new("RGB", (width + legend.width, max(height, legend.height)), BACKGROUND_RGB)
-    canvas.paste(painted, (0, 0))
-    canvas.paste(legend, (width, 0))
-    return canvas
+    return Image.fromarray(picture.clip(0, 255).astype(np.uint8))
 
 
 def draw_legend(

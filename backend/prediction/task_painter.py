@@ -18,6 +18,7 @@ from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
 from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import PaintedTask
+from backend.prediction.shown_labels import shown_labels
 from backend.prediction.task_targets import MaskTarget, PartFailure, read_targets
 from model import Segmenter, Vocabulary
 
@@ -79,14 +80,11 @@ class TaskPainter:
         with self.metrics.stage("regions"):
             regions: list[Region] = []
             shown = []
-            for index, _, mask, score in found.non_empty():
-                is_small = np.count_nonzero(mask) < max(project.settings.min_region_px, 1)
-                if is_small or score < target.control.min_score:
-                    continue
+            for index, mask, score in shown_labels(found, target.control, project.settings):
                 shown.append(index)
                 label = target.labels[index]
                 regions += encode_regions(
-                    target.control, label, mask, float(score),
+                    target.control, label, mask, score,
                     region_id=target.region_id(label.name), item_index=target.item_index,
                 )  # fmt: skip
         if self.predicted_masks is not None:

@@ -2,7 +2,7 @@
 
 Each `sh` block is run line by line, with these differences: `make` prints what it would do (a real
 one installs gigabytes), `.venv/bin/python` is the Python of the tests, and the service listens on a
-free port. photo.jpg and what project 3 has learnt are made here.
+free port. photo.jpg, export.json and what project 3 has learnt are made here.
 """
 
 import os
@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.docs.fenced_blocks import Block, blocks_of
+from tests.support.annotated_export import Export, cat_on_dog, disk, photo_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -25,6 +26,7 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page) if block.language
 # By how a command begins: why it is not run here.
 NOT_RUN = {
     "USE_DEFAULT_BANNED_SUBNETS=false label-studio": "Label Studio is installed for make e2e alone",
+    ".venv/bin/python -m backend evaluate --project": "asks a Label Studio for its annotations",
     ".venv/bin/pre-commit install": "writes into .git/hooks of whoever runs the tests",
 }
 
@@ -49,6 +51,10 @@ def folder(tmp_path_factory, photo) -> Path:
         pytest.skip("the commands need make")
     executable(folder / "bin" / "make", f"{make} --dry-run --directory {shlex.quote(str(ROOT))}")
     Image.fromarray(photo).save(folder / "photo.jpg")
+    export = Export(folder)
+    for center_x in (20, 40):
+        export.add(photo_of(disk(center_x)), cat_on_dog(disk(center_x)))
+    export.write()
     (folder / "docs").symlink_to(ROOT / "docs")
     return folder
 
@@ -74,6 +80,7 @@ def run(command: str, folder: Path, service, checkpoint) -> subprocess.Completed
         **{name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
+        "LOCAL_FILES_DOCUMENT_ROOT": str(folder / "images"),
         "DATA_DIR": str(service.log.parent / "data"),
         "CLIP_MODEL": checkpoint.model,
         "CLIP_PRETRAINED": checkpoint.pretrained,

@@ -1,0 +1,1 @@
+"""How well a project's annotated tasks are predicted, by measures of masks."""
