@@ -24,12 +24,29 @@ COARSE_KEYS = ("width", "radiusX")  # of rectangles and ellipses, which also cov
 WEAK_WEIGHT = 0.3  # of coarse regions and of bulk annotations that nobody checked; a heuristic
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """One drawn region, whether its mask can be read or not."""
+
+    id: str
+    from_name: str
+    labels: tuple[str, ...]
+    is_unchanged: bool  # still as predicted
+
+    @staticmethod
+    def of(item: Mapping[str, Any], labels: Sequence[str]) -> "Drawing":
+        is_unchanged = item.get("origin") == "prediction"
+        return Drawing(str(item.get("id")), str(item.get("from_name")), tuple(labels), is_unchanged)
+
+
 @dataclass
 class LabeledRegions:
     """The regions of an annotation on one image, joined by label."""
 
     drawn: Masks = field(default_factory=dict)
     coarse: Masks = field(default_factory=dict)
+    drawings: list[Drawing] = field(default_factory=list)
+    prompted: set[str] = field(default_factory=set)  # labels of positive key points
     is_unchanged: dict[str, list[bool]] = field(default_factory=dict)  # each still as predicted?
     damaged: dict[str, str] = field(default_factory=dict)  # label -> why a region is left out
 
@@ -57,6 +74,8 @@ def labeled_regions(
         found = _label_words(item["value"], labels)
         if not found or not _has_any(item["value"], (*DRAWN_KEYS, *COARSE_KEYS)):
             continue
+        if _has_any(item["value"], DRAWN_KEYS):
+            regions.drawings.append(Drawing.of(item, found))
         try:
             mask = _decode_mask(item, image_hw)
         except RequestError as error:
@@ -68,7 +87,9 @@ def labeled_regions(
 
 
 def taught_masks(
-    annotation: Annotation, regions: LabeledRegions, predicted: Masks | None = None
+    annotation: Annotation,
+    regions: LabeledRegions,
+    predicted: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> list[TaughtMask] | None:
     """What the regions on one image teach; None if the annotation has no information on it.
 
@@ -86,7 +107,7 @@ def taught_masks(
     found += [
         (label, mask, WEAK_WEIGHT * weight) for label, mask in coarse.items() if label not in drawn
     ]
-    baseline: Masks = predicted or {
+    baseline = predicted or {
         label: drawn[label] for label in drawn if all(regions.is_unchanged[label])
     }
     if predicted is not None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from backend.memory.agreement import ShownBy
 from backend.memory.predicted_masks import MaskPlace, PredictedMasks
 from backend.store.keys import predicted_masks_key
 from backend.store.store import open_store
@@ -10,6 +11,8 @@ from model import Segmentation
 
 HW = (40, 60)
 PLACE = MaskPlace("tag", "image", 0)
+REGIONS = {"1a2b3c": "Label 0"}
+SHOWN_BY = ShownBy("mem3-tiny/firstpass-5f3a9c", "3-1a2b3c")
 
 
 def found(n_classes: int, hw=HW) -> Segmentation:
@@ -21,14 +24,15 @@ def found(n_classes: int, hw=HW) -> Segmentation:
 @pytest.mark.parametrize("n_classes", [1, 5, 300])
 def test_masks_come_back_as_they_were(store, n_classes):
     masks_store, segmentation = PredictedMasks(store), found(n_classes)
-    masks_store.save("1.1", n_classes, PLACE, segmentation)
-    masks = masks_store.load("1.1", n_classes, PLACE, HW)
-    assert masks is not None
+    masks_store.save("1.1", n_classes, PLACE, segmentation, REGIONS, SHOWN_BY)
+    page = masks_store.load("1.1", n_classes, PLACE, HW)
+    assert page is not None
+    assert (page.regions, page.shown_by) == (REGIONS, SHOWN_BY)
     for index, name in enumerate(segmentation.class_names):
         mask = segmentation.mask(index)
-        assert (name in masks) == mask.any()
+        assert (name in page.masks) == mask.any()
         if mask.any():
-            assert (masks[name] == mask).all()
+            assert (page.masks[name] == mask).all()
 
 
 def test_places_are_told_apart_and_forgotten_with_their_task(store):
@@ -39,9 +43,11 @@ def test_places_are_told_apart_and_forgotten_with_their_task(store):
         MaskPlace("tag", "right", 0),
     ]
     for n, place in enumerate(places, 2):
-        masks_store.save("1.1", 7, place, found(n))
+        masks_store.save("1.1", 7, place, found(n), REGIONS, SHOWN_BY)
     for n, place in enumerate(places, 2):
-        assert len(masks_store.load("1.1", 7, place, HW) or ()) == n
+        page = masks_store.load("1.1", 7, place, HW)
+        assert page is not None
+        assert len(page.masks) == n
     assert masks_store.load("1.2", 7, places[0], HW) is None
     assert masks_store.load("1.1", 8, places[0], HW) is None
     assert masks_store.load("1.1", 7, MaskPlace("other", "left", 0), HW) is None
@@ -68,13 +74,13 @@ def test_what_is_not_ours_is_as_good_as_nothing(store, foreign):
 
 
 def test_a_prediction_of_an_image_that_was_replaced_is_not_compared_with(store):
-    PredictedMasks(store).save("1.1", 10, PLACE, found(2))
+    PredictedMasks(store).save("1.1", 10, PLACE, found(2), REGIONS, SHOWN_BY)
     assert PredictedMasks(store).load("1.1", 10, PLACE, (60, 40)) is None
 
 
 def test_without_a_store_nothing_is_known_and_nothing_fails(tmp_path):
     gone = open_store("redis://127.0.0.1:9", tmp_path)
     masks_store = PredictedMasks(gone)
-    masks_store.save("1.1", 1, PLACE, found(2))
+    masks_store.save("1.1", 1, PLACE, found(2), REGIONS, SHOWN_BY)
     assert masks_store.load("1.1", 1, PLACE, HW) is None
     gone.close()
