@@ -110,12 +110,17 @@ def draw_samples(
     tokens = tokens_at(patch_tokens, drawn.index[:n_tokens], size_hw)
     steps = TOKEN_STEPS / tokens.abs().amax(dim=1, keepdim=True).clamp_min(1e-9)
     return PixelSamples(
-        torch.from_numpy(np.round(features * FEATURE_STEPS) / FEATURE_STEPS).half(),
+        rounded(features),
         torch.from_numpy(owners[drawn.index]),
         torch.from_numpy(drawn.masses * belief).float(),
         (tokens * steps).round().to(torch.int8).contiguous(),
         torch.from_numpy(drawn.token_masses * belief[:n_tokens]).float(),
     )
+
+
+def rounded(features: NDArray[np.float32]) -> Tensor:
+    """Features (S, F) float16 in FEATURE_STEPS, without a negative zero."""
+    return torch.from_numpy(np.round(features * FEATURE_STEPS) / FEATURE_STEPS + 0.0).half()
 
 
 def max_tokens(channels: int) -> int:
