@@ -1,6 +1,7 @@
 """What was shown for a task is known when it comes back corrected."""
 
 import numpy as np
+import orjson
 import pytest
 
 from backend.memory.agreement import ShownBy
@@ -8,6 +9,7 @@ from backend.memory.predicted_masks import MaskPlace, PredictedMasks
 from backend.store.keys import predicted_masks_key
 from backend.store.store import open_store
 from model import Segmentation
+from tests.support.logs import warnings_of
 
 HW = (40, 60)
 PLACE = MaskPlace("tag", "image", 0)
@@ -71,6 +73,38 @@ def test_what_is_not_ours_is_as_good_as_nothing(store, foreign):
         "spoil", lambda client: client.hset(predicted_masks_key("1.1", 9), PLACE.key, foreign)
     )
     assert PredictedMasks(store).load("1.1", 9, PLACE, HW) is None
+
+
+@pytest.mark.parametrize(
+    "about", [{"shown_by": 3}, {"shown_by": {"x": "y"}}, {"regions": 3}, {"regions": {"a": 1}}]
+)
+def test_a_prediction_by_who_knows_whom_is_as_good_as_nothing(store, about, caplog):
+    PredictedMasks(store).save("1.1", 11, PLACE, found(2), REGIONS, SHOWN_BY)
+    rewrite_header(store, 11, lambda header: header | about)
+    predicted = PredictedMasks(store)
+    assert predicted.load("1.1", 11, PLACE, HW) is None
+    assert predicted.load("1.1", 11, PLACE, HW) is None
+    (line,) = warnings_of(caplog)
+    assert "project 1.1, task 11: the stored prediction cannot be read" in line
+
+
+def test_masks_of_a_release_that_kept_no_version_are_known_without_it(store):
+    PredictedMasks(store).save("1.1", 12, PLACE, found(2), REGIONS, SHOWN_BY)
+    kept = ("hw", "labels", "dtype")
+    rewrite_header(store, 12, lambda header: {key: header[key] for key in kept})
+    page = PredictedMasks(store).load("1.1", 12, PLACE, HW)
+    assert page is not None
+    assert set(page.masks) == {"Label 0", "Label 1"}
+    assert (page.regions, page.shown_by) == ({}, None)
+
+
+def rewrite_header(store, task, change) -> None:
+    def rewrite(client) -> None:
+        key = predicted_masks_key("1.1", task)
+        head, _, body = client.hget(key, PLACE.key).partition(b"\n")
+        client.hset(key, PLACE.key, orjson.dumps(change(orjson.loads(head))) + b"\n" + body)
+
+    store.run("rewrite", rewrite)
 
 
 def test_a_prediction_of_an_image_that_was_replaced_is_not_compared_with(store):
