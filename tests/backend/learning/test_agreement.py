@@ -172,7 +172,7 @@ def test_ready_and_metrics_say_how_far_annotations_agreed(service, send, show, c
     text = create_app(service).test_client().get("/metrics").text
     assert 'firstpass_shown_regions_total{kind="kept"} 2.0' in text
     assert "firstpass_compared_labels_total 4.0" in text
-    iou_sum = float(re.findall(r"firstpass_compared_labels_iou_total (\S+)", text)[0])
+    iou_sum = float(re.findall(r"(?m)^firstpass_compared_labels_iou_total (\S+)", text)[0])
     assert row["iou"] == pytest.approx(iou_sum / 4, abs=1e-3)
 
 
