@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.label_studio.webhook_events import Annotation
-from backend.learning.annotation_masks import LabeledRegions, Masks
+from backend.learning.annotation_masks import Drawing, LabeledRegions, Masks
 from backend.memory.agreement import Agreement
 from backend.memory.predicted_masks import PredictedPage
 
@@ -21,24 +21,19 @@ def compare_with_shown(
     """
     if shown is None or shown.shown_by is None or annotation.is_bulk:
         return None
-    drawn, predicted = regions.drawn, shown.masks
+    drawn, by_id = regions.drawn, {one.id: one for one in regions.drawings}
     unclear = {*regions.damaged, *(regions.coarse.keys() | regions.prompted) - drawn.keys()}
-    labels = (drawn.keys() | predicted.keys()) - unclear
-    ious = {label: _iou(label, drawn, predicted) for label in labels}
-    found = {one.id: one for one in regions.drawings}
-    kept = {
-        id
-        for id, label in shown.regions.items()
-        if id in found
-        and label in found[id].labels
-        and (found[id].is_unchanged or ious.get(label) == 1.0)
-    }
-    for label in labels:  # the label map has outlines that polygons only come near to
+    labels = (drawn.keys() | shown.masks.keys()) - unclear
+    ious = {label: _iou(label, drawn, shown.masks) for label in labels}
+    present = shown.regions.keys() & by_id.keys()
+    kept = {id for id in present if _is_kept(by_id[id], shown.regions[id], ious)}
+    for label in labels:
+        # Kept polygons agree in full, though they only come near the mask that they were made of.
         of_label = {one.id for one in regions.drawings if label in one.labels}
-        if of_label and of_label == {id for id, name in shown.regions.items() if name == label}:
-            ious[label] = 1.0 if of_label <= kept else ious[label]
-    present = shown.regions.keys() & found.keys()
-    was_seen = annotation.from_prediction or present
+        if of_label <= kept and of_label == _ids_of(label, shown):
+            ious[label] = 1.0
+    # Who drew without the prediction has deleted nothing of it.
+    was_seen = annotation.from_prediction or bool(present)
     new = [one for one in regions.drawings if one.id not in shown.regions]
     return Agreement(
         shown.shown_by,
@@ -49,6 +44,16 @@ def compare_with_shown(
         deleted=len(shown.regions.keys() - present) if was_seen else 0,
         added=sum(one.from_name == from_name for one in new),
     )
+
+
+def _is_kept(drawing: Drawing, shown_label: str, ious: Mapping[str, float]) -> bool:
+    """Whether a region that was shown is as it was; not every client says so by its origin."""
+    is_same = drawing.is_unchanged or ious.get(shown_label) == 1.0
+    return shown_label in drawing.labels and is_same
+
+
+def _ids_of(label: str, shown: PredictedPage) -> set[str]:
+    return {id for id, of_region in shown.regions.items() if of_region == label}
 
 
 def _iou(label: str, drawn: Masks, predicted: Mapping[str, NDArray[np.bool_]]) -> float:

@@ -67,7 +67,7 @@ class Version:
 @dataclass(frozen=True)
 class Limits:
     max_annotations: int = 500  # with lessons; the least recently updated are dropped
-    max_bytes: int = 40 * 2**20  # of these lessons
+    max_bytes: int = 80 * 2**20  # of these lessons
     max_versions: int = 10  # the newest
     max_deleted: int = 10_000  # ids of deleted annotations that are remembered; tasks likewise
 

@@ -4,7 +4,7 @@ Shapes: C classes of a vocabulary with the background last, L labels of the less
 background last, E channels, h, w patches, y, x working pixels, n points.
 """
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,12 @@ from torch import Tensor
 
 from model.memory.judge import EXCLUDED_LOGIT, ExpertWeights
 from model.memory.patch_expert import PatchExpert
-from model.memory.pixel_expert import PixelExpert, log_probs
+from model.memory.pixel_expert import MIN_PROB, PixelExpert, log_probs
 from model.memory.pixel_features import N_FEATURES, pixel_features, working_image
 
 MIN_PIXEL_SHARE = 0.05  # of the decision, for which pixels are looked at
 UNKNOWN_LOGIT = -20.0  # of a class without lessons, below any other
-ROWS_AT_ONCE = 64  # of working pixels, which bounds the memory
+PIXELS_AT_ONCE = 2**16  # of which the trees are asked, which bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,25 +60,32 @@ class Blend:
         words and patches, updated by what the pixels of the RGB image (H, W, 3) say."""
         if self.pixel_expert is None:
             return probs
-        expert = self.pixel_expert
         working = working_image(image)
         size_hw = (working.shape[0], working.shape[1])
-        features = pixel_features(working)
-        is_taught = self.is_taught[classes][:, None, None]
-        log_prior = F.interpolate(probs.clamp_min(1e-6).log()[None], size=size_hw, mode="bilinear")[
-            0
-        ]
-        for rows in row_bands(size_hw[0]):
-            prior = log_prior[:, rows].softmax(dim=0)
-            pixels = self._log_probs(expert.probs(features[rows].reshape(-1, N_FEATURES)))[
-                :, classes
-            ]
-            pixels = pixels.T.reshape(prior.shape)
-            logits = log_prior[:, rows] + self.weights.pixels * pixels
-            untaught = prior * ~is_taught
-            taught = logits.masked_fill(~is_taught, EXCLUDED_LOGIT).softmax(dim=0)
-            log_prior[:, rows] = untaught + (1 - untaught.sum(dim=0)) * taught
-        return log_prior
+        prior = F.interpolate(probs.clamp_min(1e-6).log()[None], size=size_hw, mode="bilinear")[0]
+        prior = prior.flatten(1).log_softmax(dim=0)  # (k, y * x)
+        answer = prior.exp()
+        features = pixel_features(working).reshape(-1, N_FEATURES)
+        for part in self._open_pixels(prior).split(PIXELS_AT_ONCE):
+            seen = self.pixel_expert.probs(features[part.numpy()])  # (n, L)
+            seen = log_probs(sum_by_class(seen, self.class_of_label, self.n_classes))[:, classes]
+            answer[:, part] = self._updated(prior[:, part], seen.T, self.is_taught[classes])
+        return answer.view(len(probs), *size_hw)
+
+    def _open_pixels(self, log_prior: Tensor) -> Tensor:
+        """Indices of the pixels of (k, y * x) whose class the pixel expert could change."""
+        best, second = log_prior.topk(min(2, len(log_prior)), dim=0).values[[0, -1]]
+        is_open = best - second < -self.weights.pixels * math.log(MIN_PROB)
+        indices: Tensor = is_open.nonzero()[:, 0]
+        return indices
+
+    def _updated(self, log_prior: Tensor, seen: Tensor, is_taught: Tensor) -> Tensor:
+        """Probs (k, n) by log-probs before and of pixels; those of untaught classes stay."""
+        logits = log_prior + self.weights.pixels * seen
+        untaught = log_prior.exp() * ~is_taught[:, None]
+        taught = logits.masked_fill(~is_taught[:, None], EXCLUDED_LOGIT).softmax(dim=0)
+        updated: Tensor = untaught + (1 - untaught.sum(dim=0)) * taught
+        return updated
 
     def patch_log_probs(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probs (n, C) of points (n, E) among the taught classes, and familiarity (n,)."""
@@ -87,10 +94,6 @@ class Blend:
             logits, self.class_of_label, self.patch_expert.is_taught, self.n_classes
         )
         return logits.log_softmax(dim=1), familiarity
-
-    def _log_probs(self, label_probs: Tensor) -> Tensor:
-        """Log-probs (n, C) of what the pixel expert says of the labels (n, L)."""
-        return log_probs(sum_by_class(label_probs, self.class_of_label, self.n_classes))
 
 
 def to_classes(
@@ -115,8 +118,3 @@ def normalized(probs: Tensor) -> Tensor:
     """Rows (n, C) clipped to at least 1e-6 and divided by their sums."""
     probs = probs.clamp_min(1e-6)
     return probs / probs.sum(dim=1, keepdim=True)
-
-
-def row_bands(height_px: int) -> Iterator[slice]:
-    for top in range(0, height_px, ROWS_AT_ONCE):
-        yield slice(top, min(top + ROWS_AT_ONCE, height_px))

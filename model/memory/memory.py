@@ -8,9 +8,10 @@ Shapes: N points, L labels with the background last, C = K + 1 classes with the 
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from cachetools import LRUCache
@@ -20,11 +21,11 @@ from model.memory.blend import UNKNOWN_LOGIT, Blend, normalized, sum_by_class, t
 from model.memory.held_out import FoldAnswers, cross_validate
 from model.memory.joined_samples import Points, Samples, join_points, join_samples
 from model.memory.judge import UNJUDGED, ExpertWeights, HeldOut, fit_weights
-from model.memory.keys import Keys, join_keys, of_commonest_space
+from model.memory.keys import join_keys, of_commonest_space
 from model.memory.lesson import Lesson
 from model.memory.patch_expert import PatchConfig, PatchExpert
 from model.memory.pixel_expert import PixelExpert, log_probs
-from model.memory.prototypes import lesson_reliability
+from model.memory.reliability import lesson_reliability
 
 MAX_VOCABULARIES = 8  # whose weights are kept
 
@@ -65,27 +66,21 @@ class Memory:
         if not known:
             return None
         labels = tuple(sorted({label for lesson in known for label in lesson.labels}))
-        keys = join_keys(known, labels, config.max_keys)
-        weights = keys.masses * (1 + config.mistake_gain * keys.was_wrong)
-        reliability = _reliability(keys, weights, len(labels) + 1, len(known), config.patches)
         content = "".join(lesson.digest for lesson in known)
-        return Memory(
+        memory = Memory(
             config=config,
             space=known[0].space,
             labels=labels,
-            patches=PatchExpert(
-                config.patches,
-                keys,
-                weights * reliability[keys.lessons],
-                n_labels=len(labels) + 1,
-                n_lessons=len(known),
-            ),
-            samples=join_samples(known, labels, reliability),
-            points=join_points(known, labels, reliability),
             counts=dict(Counter(label for lesson in known for label in lesson.labels)),
             n_lessons=len(known),
             version=hashlib.blake2b(content.encode(), digest_size=4).hexdigest(),
+            **_evidence(known, labels, torch.ones(len(known)), config),
         )
+        answers, _ = memory.cross_validated
+        belief = lesson_reliability(answers, memory.points, len(known))
+        if (belief == 1).all():
+            return memory
+        return replace(memory, **_evidence(known, labels, belief, config))
 
     def blend(
         self,
@@ -142,16 +137,15 @@ class Memory:
         )
 
 
-def _reliability(
-    keys: Keys, weights: Tensor, n_labels: int, n_lessons: int, config: PatchConfig
-) -> Tensor:
-    """Weight (G,) of each lesson, 0..1."""
-    return lesson_reliability(
-        keys.vectors,
-        keys.owners,
-        weights,
-        keys.lessons,
-        n_labels=n_labels,
-        n_lessons=n_lessons,
-        logit_weight=config.prototype_weight,
-    )
+def _evidence(
+    lessons: Sequence[Lesson], labels: tuple[str, ...], belief: Tensor, config: MemoryConfig
+) -> dict[str, Any]:
+    """The parts of a memory that depend on how far each lesson is believed, (G,) 0..1."""
+    keys = join_keys(lessons, labels, config.max_keys)
+    weights = keys.masses * (1 + config.mistake_gain * keys.was_wrong) * belief[keys.lessons]
+    n_labels = len(labels) + 1
+    return {
+        "patches": PatchExpert(config.patches, keys, weights, n_labels, len(lessons)),
+        "samples": join_samples(lessons, labels, belief),
+        "points": join_points(lessons, labels, belief),
+    }

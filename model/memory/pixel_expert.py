@@ -29,7 +29,7 @@ class PixelExpert:
     def probs(self, features: NDArray[np.float32]) -> Tensor:
         """Probs (n, L) of pixels (n, F), the mean of the forests."""
         probs = np.zeros((len(features), self.n_labels), dtype=np.float32)
-        for forest in self.forests:
+        for forest in self.forests if len(features) else ():  # scikit-learn refuses none
             probs[:, forest.classes_] += forest.predict_proba(features) / len(self.forests)
         return torch.from_numpy(probs)
 

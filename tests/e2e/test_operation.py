@@ -1,9 +1,6 @@
 """What an operator sees of a real Label Studio: connections, tokens, versions, refusals."""
 
-from pathlib import Path
-
 import pytest
-from PIL import Image
 
 from backend.commands.connection_checks import find_connections
 from backend.commands.project_name import ask_label_studio
@@ -11,31 +8,12 @@ from backend.errors import ImageForbidden
 from backend.images.loader import ImageConfig, ImageLoader
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.key_check import KeyCheck
-from backend.masks.brush_rle import encode_mask
 from backend.service import Service
 from backend.settings import Settings
-from tests.e2e.conftest import TOKEN, LabelStudioServer
-from tests.support.running_service import RunningService
-from tests.support.waiting import wait_until
+from tests.e2e.conftest import TOKEN
+from tests.support.label_configs import CAT_DOG_CONFIG
 
 pytestmark = pytest.mark.e2e
-
-CONFIG = (
-    '<View><Image name="image" value="$image"/><BrushLabels name="tag" toName="image">'
-    '<Label value="Cat"/><Label value="Dog"/></BrushLabels></View>'
-)
-
-
-@pytest.fixture(scope="module")
-def photo_file(tmp_path_factory, photo) -> Path:
-    path = tmp_path_factory.mktemp("photos") / "photo.png"
-    Image.fromarray(photo).save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def backend(label_studio, make_running) -> RunningService:
-    return make_running(LABEL_STUDIO_URL=label_studio.url, LABEL_STUDIO_API_KEY=TOKEN)
 
 
 @pytest.fixture
@@ -43,14 +21,8 @@ def client(label_studio) -> LabelStudio:
     return LabelStudio(label_studio.url, TOKEN)
 
 
-def connected(server: LabelStudioServer, backend: RunningService, title: str) -> int:
-    project = server.new_project(title, CONFIG)
-    server.connect(project, backend.url)
-    return project
-
-
-def test_each_project_is_checked_for_its_own_webhook(label_studio, backend, client):
-    right, wrong = (connected(label_studio, backend, title) for title in ("right", "wrong"))
+def test_each_project_is_checked_for_its_own_webhook(label_studio, backend, connected, client):
+    right, wrong = (connected(CAT_DOG_CONFIG) for _ in range(2))
     for webhook in label_studio.ask("GET", "/api/webhooks/"):
         if webhook["project"] == wrong:
             label_studio.ask("DELETE", f"/api/webhooks/{webhook['id']}/")
@@ -62,9 +34,9 @@ def test_each_project_is_checked_for_its_own_webhook(label_studio, backend, clie
 
 
 def test_the_number_of_a_project_is_resolved_as_it_names_it_in_its_requests(
-    label_studio, backend, tmp_path
+    label_studio, backend, connected, tmp_path
 ):
-    project = connected(label_studio, backend, "numbered")
+    project = connected(CAT_DOG_CONFIG)
     settings = Settings(
         data_dir=tmp_path, label_studio_url=label_studio.url, label_studio_api_key=TOKEN
     )
@@ -74,31 +46,6 @@ def test_the_number_of_a_project_is_resolved_as_it_names_it_in_its_requests(
     assert versions.ok
     made = label_studio.ask("GET", f"/api/projects/{project}/")
     assert name.startswith(f"{made['id']}.")
-
-
-def test_a_training_started_by_a_submission_has_what_was_submitted(
-    label_studio, backend, photo_file, photo
-):
-    project = connected(label_studio, backend, "trains itself")
-    label_studio.ask(
-        "PATCH", f"/api/projects/{project}/", json={"start_training_on_annotation_update": True}
-    )
-    (task,) = label_studio.upload(project, photo_file)
-    region = {
-        "from_name": "tag", "to_name": "image", "type": "brushlabels", "id": "r",
-        "original_width": 64, "original_height": 48, "image_rotation": 0,
-        "value": {
-            "format": "rle", "rle": encode_mask(photo[..., 0] > 200),
-            "brushlabels": ["Cat"],
-        },
-    }  # fmt: skip
-    path = f"/api/tasks/{task}/annotations/?project={project}"
-    label_studio.ask("POST", path, json={"result": [region]})
-
-    def version() -> str:
-        return label_studio.ask("GET", f"/api/ml?project={project}")[0]["model_version"]
-
-    wait_until(lambda: "+memory-1-" in version(), 60)
 
 
 def test_local_files_that_are_off_are_said_in_its_own_words(client):

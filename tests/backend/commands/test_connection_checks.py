@@ -38,6 +38,15 @@ def test_the_webhook_of_another_project_is_none_of_this_one(installation, studio
     assert (check.ok, check.found) == (True, f"{URL} in project 3: connected, with webhook")
 
 
+@pytest.mark.parametrize("state", ["CO", "DI"])
+def test_a_login_in_the_address_is_not_shown(installation, studio, state):
+    connect_backend(studio, "http://user:geheim@127.0.0.1:9090", state=state)
+    (check,) = connections(installation, "3")
+    assert check.ok is (state == "CO")  # its webhook is found under the address as it is
+    assert URL in check.found
+    assert "geheim" not in check.found + check.remedy
+
+
 @pytest.mark.parametrize(
     ("fields", "ok"),
     [

@@ -20,6 +20,12 @@ CONFIG = """<View>
   <Choices name="quality" toName="image"><Choice value="good"/></Choices>
 </View>"""
 
+SECOND = '<PolygonLabels name="p" toName="image"><Label value="Cat"/></PolygonLabels>'
+REPEATER = """<Repeater on="$more">
+  <Image name="i{{idx}}" value="$more[{{idx}}]"/>
+  <PolygonLabels name="p{{idx}}" toName="i{{idx}}"><Label value="Cat"/></PolygonLabels>
+</Repeater>"""
+
 # Part of CONFIG -> what is put in its place.
 RELEVANT_EDITS = {
     "a label is added": ("</BrushLabels>", '<Label value="Bird"/></BrushLabels>'),
@@ -34,11 +40,10 @@ RELEVANT_EDITS = {
     "the key of the image": ("$image", "$photo"),
     "pages": ('value="$image"', 'valueList="$image"'),
     "another kind of control": ("BrushLabels", "PolygonLabels"),
+    "a score threshold": ('choice="single"', 'model_score_threshold="0.5"'),
     "dynamic labels": ('choice="single"', 'value="$labels"'),
-    "a second control": (
-        "<Choices",
-        '<PolygonLabels name="p" toName="image"><Label value="Cat"/></PolygonLabels><Choices',
-    ),
+    "a second control": ("<Choices", f"{SECOND}<Choices"),
+    "a repeater": ("<Choices", f"{REPEATER}<Choices"),
 }
 IRRELEVANT_EDITS = {
     "a color": ("#ff0000", "#00ff00"),
@@ -50,6 +55,10 @@ IRRELEVANT_EDITS = {
     "the layout": ("<Header", '<View style="display: flex"/><Header'),
     "how the image is shown": ('zoom="true"', 'zoom="false" rotateControl="true"'),
     "how labels are chosen": ('choice="single"', 'choice="multiple" showInline="true"'),
+    "a control that is skipped": (
+        "<Choices",
+        SECOND.replace(" ", ' model_skip="true" ', 1) + "<Choices",
+    ),
     "a control that is not painted": ('value="good"', 'value="sharp"'),
     "spaces between synonyms": ("hound, puppy", "hound,puppy"),
 }

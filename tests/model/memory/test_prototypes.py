@@ -1,9 +1,8 @@
-"""Prototypes and the reliability of lessons, on points whose labels are known."""
+"""Prototypes, on points whose labels are known."""
 
-import pytest
 import torch
 
-from model.memory.prototypes import fit_prototypes, held_out_logits, lesson_reliability
+from model.memory.prototypes import fit_prototypes
 
 
 def clouds(n_lessons=6, per_label=4, seed=0):
@@ -13,18 +12,6 @@ def clouds(n_lessons=6, per_label=4, seed=0):
     keys = torch.eye(8)[owners] + 0.1 * torch.randn(len(owners), 8, generator=generator)
     lessons = torch.arange(n_lessons).repeat_interleave(2 * per_label)
     return keys, owners, torch.ones(len(owners)), lessons
-
-
-def reliability(keys, owners, weights, lessons, n_labels=2):
-    return lesson_reliability(
-        keys,
-        owners,
-        weights,
-        lessons,
-        n_labels=n_labels,
-        n_lessons=int(lessons.max()) + 1,
-        logit_weight=0.4,
-    )
 
 
 def test_the_discriminant_is_the_gaussians_log_ratio():
@@ -51,39 +38,3 @@ def test_one_key_is_enough():
         torch.eye(4)
     )
     assert torch.isfinite(logits).all()
-
-
-def test_held_out_labels_of_a_single_lesson_are_unknown():
-    keys, owners, weights, lessons = clouds()
-    owners = owners.clone()
-    owners[(lessons == 2) & (owners == 1)] = 2  # only lesson 2 teaches it
-    logits, known = held_out_logits(keys, owners, weights, lessons, 3)
-    assert not known[lessons == 2][:, 2].any()
-    assert known[lessons == 1][:, 2].all()
-    assert (logits[lessons == 2][:, 2] == 0).all()
-
-
-def test_consistent_lessons_count_fully():
-    keys, owners, weights, lessons = clouds()
-    assert torch.allclose(reliability(keys, owners, weights, lessons), torch.ones(6))
-
-
-@pytest.mark.parametrize("swapped", [0, 3, 5])
-def test_a_lesson_of_swapped_labels_counts_little(swapped):
-    keys, owners, weights, lessons = clouds()
-    owners = torch.where(lessons == swapped, 1 - owners, owners)
-    found = reliability(keys, owners, weights, lessons)
-    assert found[swapped] < 0.15
-    assert found[torch.arange(6) != swapped].min() > 0.9
-
-
-def test_two_lessons_cannot_judge_each_other():
-    keys, owners, weights, lessons = clouds(n_lessons=2)
-    owners = torch.where(lessons == 1, 1 - owners, owners)
-    assert (reliability(keys, owners, weights, lessons) == 1).all()
-
-
-def test_a_label_that_one_lesson_alone_teaches_counts_fully():
-    keys, owners, weights, lessons = clouds()
-    owners = torch.where((lessons == 4) & (owners == 1), 2, owners)
-    assert reliability(keys, owners, weights, lessons, n_labels=3)[4] == 1
