@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -68,6 +68,25 @@ class Metrics:
         self.predicting = Gauge(
             "firstpass_predict_requests", "/predict requests now being answered", registry=registry
         )
+
+        self.shown_regions = Counter(
+            "firstpass_shown_regions", "Regions that were shown, by what became of them", ["kind"],
+            registry=registry,
+        )  # fmt: skip
+        self.compared_labels = Counter(
+            "firstpass_compared_labels", "Labels of annotations compared with what was shown",
+            registry=registry,
+        )  # fmt: skip
+        self.compared_labels_iou = Counter(
+            "firstpass_compared_labels_iou", "Sum of the IoU of these labels", registry=registry
+        )
+
+    def count_agreement(self, labels: int, iou_sum: float, regions: Mapping[str, int]) -> None:
+        """Count an annotation that was compared with what was shown. `regions`: by kind."""
+        self.compared_labels.inc(labels)
+        self.compared_labels_iou.inc(iou_sum)
+        for kind, number in regions.items():
+            self.shown_regions.labels(kind).inc(number)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

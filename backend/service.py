@@ -70,7 +70,7 @@ class Service:
 
     @cached_property
     def lessons(self) -> LessonStore:
-        return LessonStore(self.store, self.settings.learn_every)
+        return LessonStore(self.store, self.settings.learn_every, metrics=self.metrics)
 
     @cached_property
     def events(self) -> EventQueue:

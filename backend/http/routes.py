@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from backend.errors import Overloaded, RequestError
+from backend.http.agreement_rows import agreement_rows
 from backend.http.app_state import app_state
 from backend.http.degradations import degradations, projects_with_lessons
 from backend.http.json_bodies import json_response, read_json_body
@@ -139,6 +140,7 @@ def ready() -> tuple[Response, int]:
         "store": service.store.describe(),
         "degraded": degradations(service),
         "failures": service.failures.as_json(),
+        "agreement": agreement_rows(service),
     }
     if not service.model_loaded.done():
         return json_response({"status": "loading", **state}), 503

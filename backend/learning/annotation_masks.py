@@ -18,10 +18,26 @@ Masks = dict[str, NDArray[np.bool_]]  # (H, W) by label
 # Keys of a region's value that hold its labels.
 LABEL_KEYS = (
     "brushlabels", "bitmasklabels", "polygonlabels", "labels", "rectanglelabels", "ellipselabels",
+    "keypointlabels",
 )  # fmt: skip
 DRAWN_KEYS = ("rle", "imageDataURL", "points")  # of masks and polygons
 COARSE_KEYS = ("width", "radiusX")  # of rectangles and ellipses, which also cover what is around
 WEAK_WEIGHT = 0.3  # of coarse regions and of bulk annotations that nobody checked; a heuristic
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One drawn region, whether its mask can be read or not."""
+
+    id: str
+    from_name: str
+    labels: tuple[str, ...]
+    is_unchanged: bool  # still as predicted
+
+    @staticmethod
+    def of(item: Mapping[str, Any], labels: Sequence[str]) -> "Drawing":
+        is_unchanged = item.get("origin") == "prediction"
+        return Drawing(str(item.get("id")), str(item.get("from_name")), tuple(labels), is_unchanged)
 
 
 @dataclass
@@ -30,6 +46,8 @@ class LabeledRegions:
 
     drawn: Masks = field(default_factory=dict)
     coarse: Masks = field(default_factory=dict)
+    drawings: list[Drawing] = field(default_factory=list)
+    prompted: set[str] = field(default_factory=set)  # labels of positive key points
     is_unchanged: dict[str, list[bool]] = field(default_factory=dict)  # each still as predicted?
     damaged: dict[str, str] = field(default_factory=dict)  # label -> why a region is left out
 
@@ -52,11 +70,17 @@ def labeled_regions(
     """
     regions = LabeledRegions()
     for item in annotation.result:
-        if not _is_on_page(item, control, page) or "keypointlabels" in item["value"]:
+        if not _is_on_page(item, control, page):
             continue
         found = _label_words(item["value"], labels)
+        if _is_key_point(item["value"]):
+            if item.get("is_positive") is not False:  # drafts lose it; see smart_prompts
+                regions.prompted.update(found)
+            continue
         if not found or not _has_any(item["value"], (*DRAWN_KEYS, *COARSE_KEYS)):
             continue
+        if _has_any(item["value"], DRAWN_KEYS):
+            regions.drawings.append(Drawing.of(item, found))
         try:
             mask = _decode_mask(item, image_hw)
         except RequestError as error:
@@ -68,15 +92,20 @@ def labeled_regions(
 
 
 def taught_masks(
-    annotation: Annotation, regions: LabeledRegions, predicted: Masks | None = None
+    annotation: Annotation,
+    regions: LabeledRegions,
+    predicted: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> list[TaughtMask] | None:
     """What the regions on one image teach; None if the annotation has no information on it.
 
     `predicted`: the earlier prediction's masks by label, if they are known. A predicted label
     without any region left gets an empty mask, since its prediction was wrong. A label of a
-    damaged region is not compared with its prediction, and never taken for deleted.
+    damaged region is not compared with its prediction, and never taken for deleted. Nor is one that
+    has but positive key points: somebody says that it is there, and did not accept the answer.
+    Where such labels were predicted, nothing is known: neither they nor the background.
     """
     drawn, coarse = regions.drawn, regions.coarse
+    undecided = (regions.damaged.keys() | regions.prompted) - drawn.keys() - coarse.keys()
     if not drawn and not coarse:
         is_about_others = not annotation.from_prediction and annotation.result  # such as choices
         if regions.damaged or is_about_others:
@@ -86,21 +115,24 @@ def taught_masks(
     found += [
         (label, mask, WEAK_WEIGHT * weight) for label, mask in coarse.items() if label not in drawn
     ]
-    baseline: Masks = predicted or {
+    baseline = predicted or {
         label: drawn[label] for label in drawn if all(regions.is_unchanged[label])
     }
     if predicted is not None:
-        known = {*drawn, *coarse, *regions.damaged}
+        known = {*drawn, *coarse, *undecided}
         empty = [(label, np.zeros_like(mask)) for label, mask in predicted.items()]
         found += [(label, mask, weight) for label, mask in empty if label not in known]
         baseline = {
             label: predicted[label] if label in predicted else np.zeros_like(mask)
             for label, mask, _ in found
         }
+    if undecided and not found:
+        return None
+    unknown = [(label, predicted[label]) for label in undecided if predicted and label in predicted]
     return [
         TaughtMask(label, mask, None if label in regions.damaged else baseline.get(label), weight)
         for label, mask, weight in found
-    ]
+    ] + [TaughtMask(label, mask, mask, weight=0.0) for label, mask in unknown]
 
 
 def has_information(annotation: Annotation, control: Control, page: int) -> bool:
@@ -111,6 +143,12 @@ def has_information(annotation: Annotation, control: Control, page: int) -> bool
 
 def _has_any(value: Mapping[str, Any], keys: Sequence[str]) -> bool:
     return any(key in value for key in keys)
+
+
+def _is_key_point(value: Mapping[str, Any]) -> bool:
+    """Beside a <Labels> it is told by its value, which has a width, but no height."""
+    has_area = _has_any(value, ("height", "radiusX", *DRAWN_KEYS))
+    return "keypointlabels" in value or ("x" in value and not has_area)
 
 
 def _is_on_page(item: Mapping[str, Any], control: Control, page: int) -> bool:

@@ -17,6 +17,7 @@ from backend.learning.annotation_masks import (
     labeled_regions,
     taught_masks,
 )
+from backend.learning.comparison import compare_with_shown
 from backend.memory.lesson_store import NewLesson
 from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
@@ -96,16 +97,15 @@ class LessonMaker:
         image_hw, page = loaded.features.image_hw, target.image.page
         regions = labeled_regions(annotation, target.control, target.labels, page, image_hw)
         failures |= {message: RequestError(message) for message in regions.damaged.values()}
-        predicted = None
+        shown = None
         if self.predicted_masks is not None:
-            predicted = self.predicted_masks.load(
-                context.id, target.task_id, target.place, image_hw
-            )
-        taught = taught_masks(annotation, regions, predicted)
+            shown = self.predicted_masks.load(context.id, target.task_id, target.place, image_hw)
+        taught = taught_masks(annotation, regions, shown.masks if shown else None)
         if taught is None:
             return []
         with self.metrics.stage("learn"):
             lesson = self.segmenter.learn(
                 loaded.features, loaded.image, taught, vocabulary, context.method
             )
-        return [NewLesson(target.control.lesson_name, page, lesson)]
+        agreement = compare_with_shown(annotation, regions, shown, target.control.from_name)
+        return [NewLesson(target.control.lesson_name, page, lesson, agreement)]

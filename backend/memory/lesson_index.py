@@ -13,6 +13,8 @@ from typing import Literal
 import orjson
 from pydantic import BaseModel, TypeAdapter
 
+from backend.memory.agreement import Agreement
+
 FORMAT = 1
 
 
@@ -35,6 +37,7 @@ class AnnotationLessons:
     updated_us: int  # Label Studio's updated_at, microseconds since 1970
     task: str  # id
     lessons: tuple[LessonRef, ...]
+    agreement: Agreement | None = None  # with what was shown; None: unknown
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class LessonIndex:
         if self.is_known(annotation, taught.task, taught.updated_us):
             return False
         known = self.annotations.get(annotation)
-        self.annotations[annotation] = taught
+        self.annotations[annotation] = self._with_fair_agreement(taught, known)
         self.changes += known is None or known.lessons != taught.lessons
         is_earlier = stream_id_sort_key(queued_as) < stream_id_sort_key(self.trained)
         # An earlier one is in the version that is waited with, whenever that is made.
@@ -144,7 +147,11 @@ class LessonIndex:
     def publish(self, now_s: float) -> bool:
         """Make a version of all present lessons; False if the newest version equals it."""
         self.changes, self.training_due_s = 0, 0.0
-        teaching = {key: taught for key, taught in self.annotations.items() if taught.lessons}
+        teaching = {
+            key: replace(taught, agreement=None)
+            for key, taught in self.annotations.items()
+            if taught.lessons
+        }
         newest = self.versions[-1].annotations if self.versions else {}
         if {key: taught.lessons for key, taught in teaching.items()} == {
             key: taught.lessons for key, taught in newest.items()
@@ -197,6 +204,19 @@ class LessonIndex:
             for label in {label for ref in taught.lessons for label in ref.labels}:
                 found[label] = found.get(label, 0) + 1
         return found
+
+    def _with_fair_agreement(
+        self, taught: AnnotationLessons, known: AnnotationLessons | None
+    ) -> AnnotationLessons:
+        """With the agreement of the annotation's earlier update where the new one proves nothing:
+        what was shown had learned from this task, as after an update of a learned annotation."""
+        if taught.agreement is not None:
+            name = taught.agreement.shown_by.lessons_version
+            version = self.version(name)
+            learned = version.annotations if version else self.annotations
+            if not name or taught.task not in {one.task for one in learned.values()}:
+                return taught
+        return replace(taught, agreement=known.agreement if known else None)
 
     def _remove_annotations(self, deleted: set[str]) -> bool:
         changed = False

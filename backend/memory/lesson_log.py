@@ -2,16 +2,28 @@
 
 from collections.abc import Iterable, Sequence
 
-from backend.memory.lesson_index import LessonIndex, Version
+from backend.memory.agreement import Agreement, by_version
+from backend.memory.lesson_index import LessonIndex, LessonRef
 
 MAX_NAMES = 10  # of labels or ids in one line
+MAX_VERSIONS = 2  # whose agreement is in one line
 
 
-def taught_line(project: str, annotation: str, labels: Iterable[str], index: LessonIndex) -> str:
-    names = sorted(set(labels))
+def taught_line(
+    project: str,
+    annotation: str,
+    lessons: Iterable[LessonRef],
+    agreement: Agreement | None,
+    index: LessonIndex,
+) -> str:
+    names = sorted({label for lesson in lessons for label in lesson.labels})
+    agreed = ""
+    if agreement is not None:
+        regions = ", ".join(f"{number} {kind}" for kind, number in agreement.regions.items())
+        agreed = f"; agreed {agreement.iou:.2f} with what was shown: {regions}"
     return (
         f"project {project}, annotation {annotation}: learned {count(len(names), 'label')}"
-        f"{listed(names)}. {version_state(index)}"
+        f"{listed(names)}{agreed}. {version_state(index)}"
     )
 
 
@@ -39,16 +51,22 @@ def deleted_line(
     return f"project {project}: {' and '.join(given)} deleted; {what}."
 
 
-def version_line(project: str, version: Version) -> str:
+def version_line(project: str, index: LessonIndex) -> str:
+    """Of the newest version; also how far annotations agreed with the versions that were shown."""
+    version = index.versions[-1]
     n_by_label: dict[str, int] = {}
     for taught in version.annotations.values():
         for label in {label for ref in taught.lessons for label in ref.labels}:
             n_by_label[label] = n_by_label.get(label, 0) + 1
     names = [f"{label} {n}" for label, n in sorted(n_by_label.items())]
+    agreed = ", ".join(
+        f"{one.iou:.2f} under {one.model_version} ({count(one.annotations, 'annotation')})"
+        for one in by_version(index.annotations.values())[:MAX_VERSIONS]
+    )
     return (
         f"project {project}: version {version.name} made of "
         f"{count(len(version.annotations), 'annotation')} with {count(len(names), 'label')}"
-        f"{listed(names)}."
+        f"{listed(names)}." + (f" What was shown agreed {agreed}." if agreed else "")
     )
 
 

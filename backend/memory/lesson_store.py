@@ -16,11 +16,13 @@ from hashlib import blake2b
 import redis
 
 from backend.memory import lesson_log, project_list
+from backend.memory.agreement import Agreement, join_pages
 from backend.memory.index_reader import IndexReader
 from backend.memory.lesson_index import AnnotationLessons, LessonIndex, LessonRef, Limits
 from backend.memory.project_summary import summarize
+from backend.metrics import Metrics
 from backend.store.foreign_data import read_fields, read_text, set_aside_other_type
-from backend.store.keys import memory_key
+from backend.store.keys import memory_key, memory_keys
 from backend.store.store import Store, execute_pipeline
 from model import Lesson, ModelError
 
@@ -34,6 +36,11 @@ class NewLesson:
     control: str
     page: int
     lesson: Lesson
+    agreement: Agreement | None = None  # with what was shown there; None: unknown
+
+    def ref(self, n_bytes: int) -> LessonRef:
+        one = self.lesson
+        return LessonRef(self.control, self.page, one.digest, one.space, one.labels, n_bytes)
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,18 @@ class IndexUpdate:
 class LessonStore:
     """Safe between threads and processes. All changes are idempotent and may come in any order."""
 
-    def __init__(self, store: Store, learn_every: int = 5, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        learn_every: int = 5,
+        limits: Limits | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         """`learn_every`: number of changed annotations after which a version is made."""
         self._store = store
         self._learn_every = learn_every
         self._limits = limits or Limits()
+        self._metrics = metrics or Metrics()
         self._indexes = IndexReader(store)
         self.unreadable = self._indexes.unreadable
 
@@ -71,20 +85,11 @@ class LessonStore:
         `queued_as`: stream id of the event, which is compared with that of START_TRAINING.
         """
         data = {one.lesson.digest: one.lesson.to_bytes() for one in lessons}
-        refs = tuple(
-            LessonRef(
-                one.control,
-                one.page,
-                one.lesson.digest,
-                one.lesson.space,
-                one.lesson.labels,
-                len(data[one.lesson.digest]),
-            )
-            for one in lessons
-        )
+        refs = tuple(one.ref(len(data[one.lesson.digest])) for one in lessons)
+        agreement = join_pages(one.agreement for one in lessons)
 
         def change(index: LessonIndex) -> bool:
-            taught = AnnotationLessons(updated_us, task, refs)
+            taught = AnnotationLessons(updated_us, task, refs, agreement)
             changed = index.teach(annotation, taught, queued_as=queued_as, now_s=time.time())
             if index.changes >= self._learn_every:
                 index.publish(time.time())
@@ -92,8 +97,11 @@ class LessonStore:
 
         update = self._update_index(project, change, data)
         if update.changed:
-            labels = (label for ref in refs for label in ref.labels)
-            log.info("%s", lesson_log.taught_line(project, annotation, labels, update.index))
+            stored = update.index.annotations.get(annotation)
+            seen = agreement if stored and stored.agreement is agreement else None
+            if seen is not None:
+                self._metrics.count_agreement(seen.labels, seen.iou_sum, seen.regions)
+            log.info("%s", lesson_log.taught_line(project, annotation, refs, seen, update.index))
         else:
             log.info("%s", lesson_log.known_line(project, annotation))
         self._log_version(project, update)
@@ -156,7 +164,7 @@ class LessonStore:
 
     def forget(self, project: str) -> bool:
         """Delete all keys of the project; whether there were any."""
-        keys = [memory_key(project, part) for part in ("index", "lessons", "head")]
+        keys = memory_keys(project)
 
         def change(client: redis.Redis) -> bool:
             project_list.remove(client, project)
@@ -206,9 +214,7 @@ class LessonStore:
         `data`: bytes of new lessons by digest.
         """
         data = data or {}
-        index_key, lessons_key, head_key = (
-            memory_key(project, part) for part in ("index", "lessons", "head")
-        )
+        index_key, lessons_key, head_key = memory_keys(project)
 
         def update(client: redis.Redis) -> IndexUpdate:
             project_list.add(client, project)
@@ -241,4 +247,4 @@ class LessonStore:
     @staticmethod
     def _log_version(project: str, update: IndexUpdate) -> None:
         if update.is_version_new:
-            log.info("%s", lesson_log.version_line(project, update.index.versions[-1]))
+            log.info("%s", lesson_log.version_line(project, update.index))

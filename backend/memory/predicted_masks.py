@@ -8,8 +8,9 @@ import contextlib
 import json
 import logging
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import orjson
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from backend.errors import StoreError
 from backend.log_once import WarnOnce
+from backend.memory.agreement import ShownBy
 from backend.store.keys import predicted_masks_key
 from backend.store.store import Store, execute_pipeline
 from model import Segmentation
@@ -42,21 +44,41 @@ class MaskPlace:
 
 
 @dataclass(frozen=True)
+class PredictedPage:
+    """What was shown on one page for one control."""
+
+    masks: Mapping[str, NDArray[np.bool_]]  # (H, W) by label
+    regions: Mapping[str, str]  # id -> label
+    shown_by: ShownBy | None  # None, and no regions: stored by a release that did not keep it
+
+
+@dataclass(frozen=True)
 class PredictedMasks:
     store: Store
     ttl_s: int = TTL_S
     warn_once: WarnOnce = field(default_factory=lambda: WarnOnce(log))
 
     def save(
-        self, project: str, task: object, place: MaskPlace, segmentation: Segmentation
+        self,
+        project: str,
+        task: object,
+        place: MaskPlace,
+        segmentation: Segmentation,
+        regions: Mapping[str, str],
+        shown_by: ShownBy,
     ) -> None:
-        """Store the label map of one place of a task; does nothing while the store is down."""
+        """Store the label map of one place of a task, and its regions' labels by id.
+
+        Does nothing while the store is down.
+        """
         n_classes, label_map = len(segmentation.class_names), segmentation.label_map
         dtype = np.uint8 if n_classes < 255 else np.uint16
         header = {
             "hw": label_map.shape,
             "labels": segmentation.class_names,
             "dtype": np.dtype(dtype).name,
+            "regions": regions,
+            "shown_by": shown_by,
         }
         body = zlib.compress((label_map + 1).astype(dtype).tobytes(), 1)
         value = orjson.dumps(header) + b"\n" + body
@@ -73,8 +95,8 @@ class PredictedMasks:
 
     def load(
         self, project: str, task: object, place: MaskPlace, image_hw: tuple[int, int]
-    ) -> dict[str, NDArray[np.bool_]] | None:
-        """Masks (H, W) bool by predicted label; None if no prediction of this size is stored."""
+    ) -> PredictedPage | None:
+        """What was predicted; None if no prediction of this size is stored."""
         key = predicted_masks_key(project, task)
         try:
             value = self.store.run(
@@ -85,29 +107,42 @@ class PredictedMasks:
         if not isinstance(value, bytes):
             return None
         try:
-            labels, label_map = unpack_label_map(value)
+            page = unpack_page(value, image_hw)
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             self.warn_once(
                 f"project {project}, task {task}: the stored prediction cannot be read ({error}): "
                 "its correction teaches without it."
             )
             return None
-        if label_map.shape != image_hw:
-            return None  # the task has another image by now
-        return {labels[i - 1]: label_map == i for i in np.unique(label_map) if i > 0}
+        return page
 
     def delete(self, project: str, tasks: Iterable[object]) -> None:
         """Delete the label maps of these tasks."""
         self.store.remove([predicted_masks_key(project, task) for task in tasks])
 
 
-def unpack_label_map(value: bytes) -> tuple[list[str], NDArray[np.integer]]:
-    """Labels, and a map (H, W) of 0 for none or 1 + index into them.
+def unpack_page(value: bytes, image_hw: tuple[int, int]) -> PredictedPage | None:
+    """What `save` wrote; None if that is of an image of another size.
 
-    Raises ValueError, KeyError, TypeError or zlib.error for what `save` did not write.
+    Raises ValueError, KeyError, TypeError or zlib.error for what it did not write.
     """
     head, _, body = value.partition(b"\n")
     header = orjson.loads(head)
+    labels, label_map = unpack_label_map(header, body)
+    if label_map.shape != image_hw:
+        return None  # the task has another image by now
+    masks = {labels[i - 1]: label_map == i for i in np.unique(label_map) if i > 0}
+    if "shown_by" not in header:
+        return PredictedPage(masks, {}, None)
+    regions, shown_by = dict(header["regions"]), ShownBy(**header["shown_by"])
+    texts = (*regions.values(), shown_by.model_version, shown_by.lessons_version)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("its regions are not ours")
+    return PredictedPage(masks, regions, shown_by)
+
+
+def unpack_label_map(header: dict[str, Any], body: bytes) -> tuple[list[str], NDArray[np.integer]]:
+    """Labels, and a map (H, W) of 0 for none or 1 + index into them."""
     labels, dtype = header["labels"], header["dtype"]
     if dtype not in ("uint8", "uint16") or not all(isinstance(label, str) for label in labels):
         raise ValueError("its header is not one of ours")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 import orjson
 from pydantic import TypeAdapter
 
+from backend.memory.agreement import VersionAgreement, by_version
 from backend.memory.lesson_index import LessonIndex
 
 NEWEST, NONE = "newest", "none"  # values of `memory_version` beside a version's number
@@ -17,6 +18,7 @@ class ProjectSummary:
     changes: int = 0  # changed annotations since the newest version
     annotations: int = 0  # with lessons
     spaces: Mapping[str, int] = field(default_factory=dict)  # feature space -> annotations
+    agreement: tuple[VersionAgreement, ...] = ()  # with each version that was shown, newest first
 
     def select_version(self, pinned: str) -> tuple[str, tuple[str, ...]]:
         """Name and feature spaces of the pinned version; of the newest if that one is not kept.
@@ -72,4 +74,5 @@ def summarize(index: LessonIndex) -> ProjectSummary:
         changes=index.changes,
         annotations=sum(bool(taught.lessons) for taught in index.annotations.values()),
         spaces=spaces,
+        agreement=by_version(index.annotations.values()),
     )

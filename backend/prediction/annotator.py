@@ -15,6 +15,7 @@ from backend.label_studio.controls import read_controls
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.smart_prompts import read_prompts
 from backend.memory.active_version import ActiveVersions, LoadedVersion
+from backend.memory.agreement import ShownBy
 from backend.metrics import Metrics
 from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import (
@@ -65,6 +66,7 @@ class Annotator:
                 project=project,
                 controls=read_controls(label_config),
                 prompts=read_prompts(context),
+                shown_by=ShownBy(version, active.name),
                 memories=active.memories,
                 auth=auth,
                 deadline_s=deadline_s,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from backend.errors import OutOfTime
 from backend.label_studio.controls import Control
 from backend.label_studio.smart_prompts import Prompt
+from backend.memory.agreement import ShownBy
 from backend.prediction.project_context import ProjectContext
 from model import Memory
 
@@ -16,6 +17,7 @@ class PredictRequest:
     project: ProjectContext
     controls: tuple[Control, ...]
     prompts: tuple[Prompt, ...] | None  # clicks and boxes of a smart tool; None: every label
+    shown_by: ShownBy  # the versions of its predictions
     memories: Mapping[str, Memory]  # predictors from lessons, by lesson_name of the control
     auth: tuple[str, str] | None  # user and password of the project's image host
     deadline_s: float  # on time.monotonic()

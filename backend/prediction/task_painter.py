@@ -79,19 +79,24 @@ class TaskPainter:
             )
         with self.metrics.stage("regions"):
             regions: list[Region] = []
-            shown = []
+            shown: list[int] = []
+            label_of_region: dict[str, str] = {}
             for index, mask, score in shown_labels(found, target.control, project.settings):
                 shown.append(index)
                 label = target.labels[index]
-                regions += encode_regions(
+                parts = encode_regions(
                     target.control, label, mask, score,
                     region_id=target.region_id(label.name), item_index=target.item_index,
                 )  # fmt: skip
+                label_of_region |= {str(part["id"]): label.value for part in parts}
+                regions += parts
         if self.predicted_masks is not None:
             # A label that was left out has not been deleted by the person who does not see it.
             label_map = np.where(np.isin(found.label_map, shown), found.label_map, -1)
             seen = replace(found, label_map=label_map)
-            self.predicted_masks.save(project.id, target.task_id, target.place, seen)
+            self.predicted_masks.save(
+                project.id, target.task_id, target.place, seen, label_of_region, request.shown_by
+            )
         return regions
 
     def answer_prompts(

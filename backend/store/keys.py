@@ -21,6 +21,11 @@ def memory_key(project: str, part: MemoryPart) -> str:
     return f"firstpass:{{memory:{project}}}:{part}"
 
 
+def memory_keys(project: str) -> tuple[str, str, str]:
+    """Of the index, the lessons and the head."""
+    return memory_key(project, "index"), memory_key(project, "lessons"), memory_key(project, "head")
+
+
 def project_settings_key(project: str) -> str:
     return f"firstpass:project:{project}"
 

@@ -35,7 +35,9 @@ class TaughtMask:
     label: str  # ClassPrompt.name
     mask: NDArray[np.bool_]  # (H, W) bool, image resolution
     predicted: NDArray[np.bool_] | None = None  # (H, W) bool, the predicted mask; None: unknown
-    weight: float = 1.0  # 1 drawn by hand; less for weak evidence, such as a rectangle
+    # 1 drawn by hand; less for weak evidence, such as a rectangle; 0 where nothing is known: the
+    # pixels teach neither the label nor the background.
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

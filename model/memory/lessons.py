@@ -28,7 +28,7 @@ def make_lesson(
     background. Raises ModelError for masks of another size."""
     for one in taught:
         _check_mask(one, (image.shape[0], image.shape[1]))
-    labels = tuple(sorted({one.label for one in taught if one.mask.any()}))
+    labels = tuple(sorted({one.label for one in taught if one.weight > 0 and one.mask.any()}))
     points = F.normalize(patch_tokens.float().flatten(1).T, dim=1)  # (h * w, E)
     groups = list(_groups(taught, labels, (patch_tokens.shape[1], patch_tokens.shape[2])))
     share = min(1.0, MAX_KEYS / max(1, sum(group.max_keys for group in groups)))
@@ -47,15 +47,22 @@ def make_lesson(
         torch.tensor(owners[:MAX_KEYS], dtype=torch.int16),
         torch.cat([points[:0, 0], *masses])[:MAX_KEYS],
         torch.tensor(was_wrong[:MAX_KEYS], dtype=torch.bool),
-        draw_samples(image, patch_tokens, *_mask_by_label(taught, labels)),
+        draw_samples(image, patch_tokens, *_mask_by_label(taught, labels), _undecided(taught)),
     )
+
+
+def _undecided(taught: Sequence[TaughtMask]) -> NDArray[np.bool_] | None:
+    """The union (H, W) of the masks without weight; None if there is none."""
+    masks = [one.mask for one in taught if one.weight == 0]
+    return np.any(masks, axis=0) if masks else None
 
 
 def _mask_by_label(
     taught: Sequence[TaughtMask], labels: tuple[str, ...]
 ) -> tuple[list[NDArray[np.bool_]], list[float]]:
     """The union of each label's masks (H, W), and how far it is believed."""
-    by_label = {label: [one for one in taught if one.label == label] for label in labels}
+    decided = [one for one in taught if one.weight > 0]
+    by_label = {label: [one for one in decided if one.label == label] for label in labels}
     masks = [np.any([one.mask for one in same], axis=0) for same in by_label.values()]
     weights = [max(one.weight for one in same) for same in by_label.values()]
     return masks, weights
@@ -82,12 +89,14 @@ def _groups(
     covered, predicted = zeros.clone(), zeros.clone()
     known = any(one.predicted is not None for one in taught)
     for one in taught:
+        if one.weight == 0:
+            covered = torch.maximum(covered, coverage(one.mask, grid_hw))
         if one.predicted is not None:
             predicted = torch.maximum(predicted, coverage(one.predicted, grid_hw))
     for owner, label in enumerate(labels):
         share, weights, right = zeros.clone(), zeros.clone(), zeros.clone()
         for one in taught:
-            if one.label != label:
+            if one.label != label or one.weight == 0:
                 continue
             own = coverage(one.mask, grid_hw)
             share = torch.maximum(share, own)

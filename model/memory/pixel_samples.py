@@ -18,6 +18,7 @@ from torch import Tensor
 from model.memory.pixel_features import N_FEATURES, pixel_features, working_image
 
 BACKGROUND = -1
+UNDECIDED = -2  # in a map of owners alone
 MAX_SAMPLES = 440
 # The judge compares the experts at these alone, since tokens are large: 8 bits a channel.
 MAX_TOKENS = 80
@@ -94,15 +95,17 @@ def draw_samples(
     patch_tokens: Tensor,
     masks: Sequence[NDArray[np.bool_]],
     weights: Sequence[float],
+    undecided: NDArray[np.bool_] | None = None,
 ) -> PixelSamples:
     """Samples of an RGB image (H', W', 3) with tokens (E, h, w), a mask (H', W') for each label.
 
     `weights`: how far each label's mask is believed, 0..1. Pixels under no mask are the background.
-    Where masks overlap, the smallest has the pixel. The draw is the same each time.
+    Where masks overlap, the smallest has the pixel. `undecided` (H', W'): pixels of which none is
+    drawn unless it is under a mask. The draw is the same each time.
     """
     working = working_image(image)
     size_hw = (working.shape[0], working.shape[1])
-    owners = owner_map(masks, size_hw).ravel()
+    owners = owner_map(masks, size_hw, undecided).ravel()
     drawn = draw(owners, max_tokens(patch_tokens.shape[0]))
     features = pixel_features(working).reshape(-1, N_FEATURES)[drawn.index]
     belief = np.array([*weights, 1.0])[owners[drawn.index]]  # the background's is the last
@@ -127,12 +130,20 @@ def max_tokens(channels: int) -> int:
     return min(MAX_TOKENS, MAX_TOKEN_BYTES // channels)
 
 
-def owner_map(masks: Sequence[NDArray[np.bool_]], size_hw: tuple[int, int]) -> NDArray[np.int16]:
+def owner_map(
+    masks: Sequence[NDArray[np.bool_]],
+    size_hw: tuple[int, int],
+    undecided: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int16]:
     """The index of the mask that each pixel (H, W) is under, read from masks (H', W');
-    BACKGROUND under none."""
+    BACKGROUND or UNDECIDED under none."""
     owners = np.full(size_hw, BACKGROUND, dtype=np.int16)
-    for number in sorted(range(len(masks)), key=lambda one: -np.count_nonzero(masks[one])):
-        mask = np.ascontiguousarray(masks[number]).view(np.uint8)
+    largest_first = sorted(range(len(masks)), key=lambda one: -np.count_nonzero(masks[one]))
+    layers = [(number, masks[number]) for number in largest_first]
+    if undecided is not None:
+        layers.insert(0, (UNDECIDED, undecided))
+    for number, layer in layers:
+        mask = np.ascontiguousarray(layer).view(np.uint8)
         small = cv2.resize(mask, size_hw[::-1], interpolation=cv2.INTER_NEAREST)
         owners[small > 0] = number
     return owners
@@ -141,14 +152,14 @@ def owner_map(masks: Sequence[NDArray[np.bool_]], size_hw: tuple[int, int]) -> N
 @dataclass(frozen=True)
 class Drawn:
     index: NDArray[np.int64]  # (S,) of pixels; those with a token come first
-    masses: NDArray[np.float64]  # (S,), summing to 1
-    token_masses: NDArray[np.float64]  # (T,), summing to 1
+    masses: NDArray[np.float64]  # (S,), summing to 1 less the undecided share
+    token_masses: NDArray[np.float64]  # (T,), likewise
 
 
 def draw(owners: NDArray[np.int16], n_tokens: int) -> Drawn:
     """About MAX_SAMPLES of the pixels (N,), as many of each owner but for the background."""
     rng = np.random.default_rng(0)
-    present, counts = np.unique(owners, return_counts=True)
+    present, counts = np.unique(owners[owners != UNDECIDED], return_counts=True)
     shares = np.where(present == BACKGROUND, BACKGROUND_SHARE, 1)
     shares = shares / shares.sum()
     parts: list[tuple[NDArray[np.int64], int, float]] = []  # pixels, with a token, area
@@ -167,9 +178,9 @@ def draw(owners: NDArray[np.int16], n_tokens: int) -> Drawn:
     ]
     token_masses = [np.full(n, area / n) for _, n, area in parts]
     return Drawn(
-        np.concatenate([*first, *later])[:MAX_SAMPLES],
-        np.concatenate(masses)[:MAX_SAMPLES],
-        np.concatenate(token_masses)[:n_tokens],
+        np.concatenate([np.zeros(0, np.int64), *first, *later])[:MAX_SAMPLES],
+        np.concatenate([np.zeros(0), *masses])[:MAX_SAMPLES],
+        np.concatenate([np.zeros(0), *token_masses])[:n_tokens],
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from backend.errors import FirstpassError, SettingsError, StoreError
 from backend.label_studio.project_settings import ProjectSettings
 from tests.docs.fenced_blocks import Block, blocks_of
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "http.md"
@@ -99,6 +100,7 @@ def test_every_error_code_of_a_task_is_described():
 @pytest.mark.parametrize(("command", "answer"), EXAMPLES, ids=lambda block: str(block.line))
 def test_an_example_is_answered_as_described(starter_service, command, answer):
     described = json.loads(re.sub(r",\s*…", "", answer.text))
+    wait_until(lambda: "firstpass_queue_size 0.0" in starter_service.ask("GET", "/metrics").text)
     real = json.loads(run(command, starter_service.url))
     assert differences(described, real) == []
 

@@ -1,15 +1,20 @@
 """What was shown for a task is known when it comes back corrected."""
 
 import numpy as np
+import orjson
 import pytest
 
+from backend.memory.agreement import ShownBy
 from backend.memory.predicted_masks import MaskPlace, PredictedMasks
 from backend.store.keys import predicted_masks_key
 from backend.store.store import open_store
 from model import Segmentation
+from tests.support.logs import warnings_of
 
 HW = (40, 60)
 PLACE = MaskPlace("tag", "image", 0)
+REGIONS = {"1a2b3c": "Label 0"}
+SHOWN_BY = ShownBy("mem3-tiny/firstpass-5f3a9c", "3-1a2b3c")
 
 
 def found(n_classes: int, hw=HW) -> Segmentation:
@@ -21,14 +26,15 @@ def found(n_classes: int, hw=HW) -> Segmentation:
 @pytest.mark.parametrize("n_classes", [1, 5, 300])
 def test_masks_come_back_as_they_were(store, n_classes):
     masks_store, segmentation = PredictedMasks(store), found(n_classes)
-    masks_store.save("1.1", n_classes, PLACE, segmentation)
-    masks = masks_store.load("1.1", n_classes, PLACE, HW)
-    assert masks is not None
+    masks_store.save("1.1", n_classes, PLACE, segmentation, REGIONS, SHOWN_BY)
+    page = masks_store.load("1.1", n_classes, PLACE, HW)
+    assert page is not None
+    assert (page.regions, page.shown_by) == (REGIONS, SHOWN_BY)
     for index, name in enumerate(segmentation.class_names):
         mask = segmentation.mask(index)
-        assert (name in masks) == mask.any()
+        assert (name in page.masks) == mask.any()
         if mask.any():
-            assert (masks[name] == mask).all()
+            assert (page.masks[name] == mask).all()
 
 
 def test_places_are_told_apart_and_forgotten_with_their_task(store):
@@ -39,9 +45,11 @@ def test_places_are_told_apart_and_forgotten_with_their_task(store):
         MaskPlace("tag", "right", 0),
     ]
     for n, place in enumerate(places, 2):
-        masks_store.save("1.1", 7, place, found(n))
+        masks_store.save("1.1", 7, place, found(n), REGIONS, SHOWN_BY)
     for n, place in enumerate(places, 2):
-        assert len(masks_store.load("1.1", 7, place, HW) or ()) == n
+        page = masks_store.load("1.1", 7, place, HW)
+        assert page is not None
+        assert len(page.masks) == n
     assert masks_store.load("1.2", 7, places[0], HW) is None
     assert masks_store.load("1.1", 8, places[0], HW) is None
     assert masks_store.load("1.1", 7, MaskPlace("other", "left", 0), HW) is None
@@ -67,14 +75,46 @@ def test_what_is_not_ours_is_as_good_as_nothing(store, foreign):
     assert PredictedMasks(store).load("1.1", 9, PLACE, HW) is None
 
 
+@pytest.mark.parametrize(
+    "about", [{"shown_by": 3}, {"shown_by": {"x": "y"}}, {"regions": 3}, {"regions": {"a": 1}}]
+)
+def test_a_prediction_by_who_knows_whom_is_as_good_as_nothing(store, about, caplog):
+    PredictedMasks(store).save("1.1", 11, PLACE, found(2), REGIONS, SHOWN_BY)
+    rewrite_header(store, 11, lambda header: header | about)
+    predicted = PredictedMasks(store)
+    assert predicted.load("1.1", 11, PLACE, HW) is None
+    assert predicted.load("1.1", 11, PLACE, HW) is None
+    (line,) = warnings_of(caplog)
+    assert "project 1.1, task 11: the stored prediction cannot be read" in line
+
+
+def test_masks_of_a_release_that_kept_no_version_are_known_without_it(store):
+    PredictedMasks(store).save("1.1", 12, PLACE, found(2), REGIONS, SHOWN_BY)
+    kept = ("hw", "labels", "dtype")
+    rewrite_header(store, 12, lambda header: {key: header[key] for key in kept})
+    page = PredictedMasks(store).load("1.1", 12, PLACE, HW)
+    assert page is not None
+    assert set(page.masks) == {"Label 0", "Label 1"}
+    assert (page.regions, page.shown_by) == ({}, None)
+
+
+def rewrite_header(store, task, change) -> None:
+    def rewrite(client) -> None:
+        key = predicted_masks_key("1.1", task)
+        head, _, body = client.hget(key, PLACE.key).partition(b"\n")
+        client.hset(key, PLACE.key, orjson.dumps(change(orjson.loads(head))) + b"\n" + body)
+
+    store.run("rewrite", rewrite)
+
+
 def test_a_prediction_of_an_image_that_was_replaced_is_not_compared_with(store):
-    PredictedMasks(store).save("1.1", 10, PLACE, found(2))
+    PredictedMasks(store).save("1.1", 10, PLACE, found(2), REGIONS, SHOWN_BY)
     assert PredictedMasks(store).load("1.1", 10, PLACE, (60, 40)) is None
 
 
 def test_without_a_store_nothing_is_known_and_nothing_fails(tmp_path):
     gone = open_store("redis://127.0.0.1:9", tmp_path)
     masks_store = PredictedMasks(gone)
-    masks_store.save("1.1", 1, PLACE, found(2))
+    masks_store.save("1.1", 1, PLACE, found(2), REGIONS, SHOWN_BY)
     assert masks_store.load("1.1", 1, PLACE, HW) is None
     gone.close()

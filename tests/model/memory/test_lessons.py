@@ -220,3 +220,15 @@ def test_pixels_whose_features_are_of_another_release_are_left_aside():
 def test_another_safetensors_file_is_no_lesson():
     with pytest.raises(ValueError, match="no lesson"):
         Lesson.from_bytes(save({"weight": torch.zeros(3)}))
+
+
+def test_a_mask_without_weight_teaches_neither_its_label_nor_the_background():
+    taught = [TaughtMask("a", LEFT, LEFT), TaughtMask("b", RIGHT, RIGHT, weight=0.0)]
+    lesson = make_lesson("space", scene(), PHOTO, taught)
+    assert lesson.labels == ("a",)
+    assert lesson.keys[lesson.owners == BACKGROUND, 1].max() == 0  # nothing of the right side
+    all_unknown = make_lesson(
+        "space", scene(), PHOTO, [TaughtMask("a", mask(slice(0, 40)), None, 0)]
+    )
+    assert (all_unknown.labels, len(all_unknown.keys)) == ((), 0)
+    assert Lesson.from_bytes(all_unknown.to_bytes()).digest == all_unknown.digest

@@ -92,3 +92,14 @@ def test_parts_that_do_not_fit_are_refused(change):
     one.check(0)
     with pytest.raises(ValueError, match=r"is torch|samples|finite|negative|owner"):
         replace(one, **change).check(0)
+
+
+def test_of_undecided_pixels_only_those_under_a_mask_are_drawn():
+    whole, left = box(0, 60, 0, 80), box(0, 60, 0, 40)
+    samples = draw_samples(PHOTO, TOKENS, [box(0, 30, 0, 20)], [1.0], undecided=left)
+    owners, masses = samples.sample_owners, samples.sample_masses
+    assert float(masses[owners == 0].sum()) == pytest.approx(1 / 8, abs=1e-4)
+    assert float(masses[owners == BACKGROUND].sum()) == pytest.approx(1 / 2, abs=1e-4)
+    nothing = draw_samples(PHOTO, TOKENS, [], [], undecided=whole)
+    nothing.check(0)
+    assert len(nothing.sample_owners) == 0
