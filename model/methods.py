@@ -195,6 +195,7 @@ _FIRSTPASS = MethodConfig(
         logits=LogitConfig(
             logit_scale=40.0, image_mean_share=0.3, range_cut=0.6, absence_penalty=1.5
         ),
+        thresholds=ThresholdConfig(part=0.0002),
         refiner="crf",
     ),
 )

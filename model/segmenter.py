@@ -26,6 +26,7 @@ from model.refine.refiners import refine_to_labels
 from model.scoring.class_probs import renormalized, top_classes
 from model.scoring.decision import DecisionConfig, text_probs
 from model.scoring.logits import text_probs_at
+from model.scoring.specks import absorb_specks_
 from model.scoring.thresholds import apply_thresholds_
 from model.segment_settings import SegmentSettings
 from model.text.class_embeds import embed_vocabulary
@@ -116,7 +117,10 @@ class Segmenter:
             prob_threshold=thresholds.prob_of(probs),
             area_threshold=thresholds.area_of(probs),
         )
-        return Segmentation(vocabulary.names, label_map.cpu().numpy(), scores.numpy())
+        labels = label_map.cpu().numpy()
+        if part_px := thresholds.part_px_of(features.image_hw):
+            absorb_specks_(labels, part_px)
+        return Segmentation(vocabulary.names, labels, scores.numpy())
 
     @torch.inference_mode()
     def patch_probs(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 OTSU_BINS = 64
 PIXELS_AT_ONCE = 2**20  # of a large image, whose copies would not fit in memory
+MIN_PART_PX = 16  # of small images
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,15 @@ class ThresholdConfig:
 
     prob: float | None = 0.0  # less probable pixels stay unlabeled; None: Otsu's of the best probs
     area: float | None = 0.0  # of the labeled area, smaller classes are dropped; None: one patch
+    part: float = 0.0  # of the image, smaller connected parts and holes are absorbed
 
     def prob_of(self, probs: Tensor) -> float:
         """The threshold of the best prob, for class probs (C, h, w)."""
         return otsu_threshold(probs.amax(dim=0)) if self.prob is None else self.prob
+
+    def part_px_of(self, image_hw: tuple[int, int]) -> float:
+        """Pixels below which a part or hole of an image is absorbed; 0: none is."""
+        return max(self.part * image_hw[0] * image_hw[1], MIN_PART_PX) if self.part else 0.0
 
     def area_of(self, probs: Tensor) -> float:
         """The threshold of a class's share of the labeled area, for class probs (C, h, w)."""
