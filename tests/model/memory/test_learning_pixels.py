@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from model import ExpertWeights, Memory, MemoryConfig, TaughtMask
+from model.memory.joined_samples import join_points
 from model.memory.lessons import make_lesson
 
 CLASS_OF = {"crack": 0, "wall": 1, "": 2}
@@ -75,6 +76,11 @@ def test_lessons_without_pixels_teach_beside_those_with():
         for one in HONEST[:3]
     ]
     assert found_crack([*old, *HONEST[3:]]) > 0.8
+    mixed = Memory.of([*old, *HONEST[3:]])
+    points = join_points(
+        sorted([*old, *HONEST[3:]], key=lambda one: one.digest), mixed.labels, torch.ones(6)
+    )
+    assert torch.equal(mixed.points.masses, points.masses)  # each is believed in full
     memory = Memory.of(old)
     assert not memory.blend(CLASS_OF, 3, None).sees_pixels
 
