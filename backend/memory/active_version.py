@@ -45,10 +45,14 @@ class ActiveVersions:
         )
         self._warn_once = WarnOnce(log)
         self._summaries_lock = threading.Lock()
+        self._versions_lock = threading.Lock()
         self._loading_lock = threading.Lock()
 
     def summary(self, project: str) -> ProjectSummary:
-        """Versions and counts of a project: one GET; an empty summary if it has no lessons."""
+        """Versions and counts of a project, none without lessons.
+
+        One GET, and one of the index where the summary is missing or damaged.
+        """
         (data,) = self._store.get_many([memory_key(project, "head")])
         summary = self._parse_summary(project, data)
         with self._summaries_lock:
@@ -71,18 +75,25 @@ class ActiveVersions:
         if not name:
             return LoadedVersion()
         key = (project, name, space)
-        with self._loading_lock:
-            if key not in self._versions:
-                try:
-                    version = self._lessons.index(project).version(name)
-                    if version is None or version.name != name:
-                        return (
-                            LoadedVersion()
-                        )  # changed since `active_name`: the next request sees it
-                    self._versions[key] = self._load_version(project, version, space)
-                except StoreError:  # logged where it arose
-                    return LoadedVersion()
-            return self._versions[key]
+        if cached := self._cached(key):
+            return cached
+        with self._loading_lock:  # fitting takes seconds: not twice, and nobody else waits for it
+            if cached := self._cached(key):
+                return cached
+            try:
+                version = self._lessons.index(project).version(name)
+                if version is None or version.name != name:
+                    return LoadedVersion()  # changed since `active_name`: the next request sees it
+                loaded = self._load_version(project, version, space)
+            except StoreError:  # logged where it arose
+                return LoadedVersion()
+            with self._versions_lock:
+                self._versions[key] = loaded
+            return loaded
+
+    def _cached(self, key: tuple[str, str, str]) -> LoadedVersion | None:
+        with self._versions_lock:
+            return self._versions.get(key)
 
     def _parse_summary(self, project: str, data: bytes | None) -> ProjectSummary | None:
         """The stored summary, computed from the index if it is missing or damaged.

@@ -1,9 +1,7 @@
 """What pixels say: extremely randomized trees on the appearance of the lessons' samples.
 
 Geurts et al. 2006, by scikit-learn. The expert is the union of a few forests, each of which leaves
-some lessons out, so that its own held-out answers cost no further training. A closed form (linear
-discriminant analysis of the same features) is weaker on every domain but streets
-(benchmarks/README.md, "Corrections").
+some lessons out, so that its own held-out answers cost no further training.
 Shapes: S samples, F features, L labels with the background last, n pixels.
 """
 
