@@ -8,6 +8,7 @@ import torch
 from model.checkpoints import load
 from model.encoder.image_encoder import ImageEncoder
 from model.errors import CheckpointError
+from model.precision import choose_precision, keep_weights_in
 from model.segmenter import Segmenter
 from model.text.encoder import OpenClipTextEncoder
 
@@ -16,11 +17,6 @@ ACCELERATORS: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
     "xpu": torch.xpu.is_available,
     "mps": torch.backends.mps.is_available,
-}
-PRECISIONS = {
-    "float32": None,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
 }
 
 
@@ -38,6 +34,7 @@ def build_segmenter(config: CheckpointConfig = CheckpointConfig()) -> Segmenter:
     autocast_dtype = choose_precision(config.precision, device)
     checkpoint = load(config.model, config.pretrained)
     clip = checkpoint.clip.to(device)
+    keep_weights_in(clip, autocast_dtype)
     return Segmenter(
         encode_image=ImageEncoder(
             visual=clip.visual,
@@ -50,7 +47,7 @@ def build_segmenter(config: CheckpointConfig = CheckpointConfig()) -> Segmenter:
             clip=clip,
             tokenizer=checkpoint.tokenizer,
             embed_dim=int(clip.visual.proj.shape[1]),
-            fingerprint=checkpoint.fingerprint,
+            fingerprint=text_fingerprint(checkpoint.fingerprint, autocast_dtype),
             device=device,
             autocast_dtype=autocast_dtype,
         ),
@@ -79,16 +76,8 @@ def best_device(accelerators: Mapping[str, Callable[[], bool]] = ACCELERATORS) -
     return next((name for name, is_there in accelerators.items() if is_there()), "cpu")
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype | None:
-    """The autocast dtype, or None for float32.
-
-    Auto takes half precision on cuda alone: on a CPU without native bfloat16 it is 4 times as slow
-    as float32, and xpu and mps were not measured.
-    """
-    if name == "auto":
-        if device.type != "cuda":
-            return None
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if name not in PRECISIONS:
-        raise CheckpointError(f"Unknown precision '{name}'. Known: auto, {', '.join(PRECISIONS)}.")
-    return PRECISIONS[name]
+def text_fingerprint(weights: str, autocast_dtype: torch.dtype | None) -> str:
+    """Names the text embeds: workers of one Redis may compute in different precisions."""
+    if autocast_dtype is None:
+        return weights
+    return f"{weights}-{str(autocast_dtype).removeprefix('torch.')}"

@@ -155,7 +155,7 @@ class ImageEncoder:
     @cached_property
     def global_block(self) -> int:
         """The block where global tokens emerge, 1 to L."""
-        with torch.inference_mode():
+        with torch.inference_mode(), self._autocast():
             return find_global_block(self.visual)
 
     def _for_this_tower(self, config: EncoderConfig) -> EncoderConfig:

@@ -140,7 +140,7 @@ def resclip_path(tower: Tower, inputs: PathInput, config: EncoderConfig) -> tupl
 
 def _affinity(tokens: Tensor, inputs: PathInput, config: FeedbackConfig, blur_std: float) -> Tensor:
     """Affinity (B, 1, N, N) of the patches (B, E, h, w) of each window by its text query."""
-    with torch.autocast(tokens.device.type, enabled=False):  # the tokens are float32
+    with torch.autocast(tokens.device.type, enabled=False):
         affinities = [
             class_affinity(
                 window,
@@ -149,9 +149,11 @@ def _affinity(tokens: Tensor, inputs: PathInput, config: FeedbackConfig, blur_st
                 config.min_prob,
                 blur_std,
             )
-            for window, pixels, query in zip(tokens, inputs.pixels, inputs.queries, strict=True)
+            for window, pixels, query in zip(
+                tokens.float(), inputs.pixels, inputs.queries, strict=True
+            )
         ]
-    return torch.stack(affinities)[:, None]
+        return torch.stack(affinities)[:, None]
 
 
 def _context(trace: Trace, config: EncoderConfig) -> ContextAttention | None:

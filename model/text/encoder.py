@@ -25,7 +25,7 @@ class TextEncoder(Protocol):
     def embed_dim(self) -> int: ...
 
     @property
-    def fingerprint(self) -> str: ...  # of the weights
+    def fingerprint(self) -> str: ...  # of the weights, and the precision if not float32
 
     def __call__(self, texts: Sequence[str], templates: str = "imagenet80") -> Tensor:
         """Unit embeds (len(texts), embed_dim), float32 on the CPU."""

@@ -1,4 +1,4 @@
-"""Device and precision of the model."""
+"""Device of the model."""
 
 from functools import partial
 
@@ -6,18 +6,13 @@ import pytest
 import torch
 
 from model import CheckpointError
-from model.build import ACCELERATORS, best_device, choose_device, choose_precision
+from model.build import ACCELERATORS, best_device, choose_device
 
 
-def test_devices_and_precisions_are_checked():
-    cpu = torch.device("cpu")
-    assert choose_device("cpu") == cpu
-    assert choose_precision("auto", cpu) is None
-    assert choose_precision("bfloat16", cpu) is torch.bfloat16
+def test_a_device_that_cannot_be_used_is_refused_with_the_remedy():
+    assert choose_device("cpu") == torch.device("cpu")
     with pytest.raises(CheckpointError, match=r"Device 'gpu' cannot be used.*cuda, xpu or mps"):
         choose_device("gpu")
-    with pytest.raises(CheckpointError, match="Unknown precision 'fp8'"):
-        choose_precision("fp8", cpu)
 
 
 @pytest.mark.parametrize(
