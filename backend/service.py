@@ -29,6 +29,7 @@ from backend.prediction.project_context import ContextResolver
 from backend.prediction.project_registry import ProjectRegistry
 from backend.prediction.task_painter import TaskPainter
 from backend.prediction.text_cache import CachedTextEncoder
+from backend.prediction.word_embedder import WordEmbedder
 from backend.recent_failures import RecentFailures
 from backend.settings import Settings
 from backend.store.store import Store, open_store
@@ -122,6 +123,10 @@ class Service:
         return replace(segmenter, encode_text=CachedTextEncoder(segmenter.encode_text, self.store))
 
     @cached_property
+    def words(self) -> WordEmbedder:
+        return WordEmbedder(self.segmenter.encode_text)
+
+    @cached_property
     def concurrency(self) -> Concurrency:
         is_gpu = self.segmenter.encode_image.device.type != "cpu"
         return Concurrency.of(self.settings, is_gpu=is_gpu)
@@ -158,6 +163,7 @@ class Service:
     def annotator(self) -> Annotator:
         painter = TaskPainter(
             segmenter=self.segmenter,
+            words=self.words,
             pages=self.pages,
             metrics=self.metrics,
             segment_slots=BoundedSemaphore(self.concurrency.segmentations),
@@ -206,6 +212,7 @@ class Service:
         metrics.add_counts(
             "firstpass_feature_cache", "Images, by where features were", features.counts
         )
+        metrics.add_gauge("firstpass_words_waiting", "Texts to be embedded", self.words.waiting)
         metrics.add_gauge(
             "firstpass_images_waiting", "Images in line for the model", self.pages.encode.waiting
         )

@@ -22,6 +22,7 @@ from model.segment_settings import (
     TemplateSetName,
 )
 from model.segmenter import Segmentation, Segmenter
+from model.text.class_embeds import PromptConfig, texts_of
 from model.text.encoder import TextEncoder
 from model.text.templates import TEMPLATES
 from model.text.vocabulary import ClassPrompt, Vocabulary
@@ -48,6 +49,7 @@ __all__ = [
     "ModelError",
     "PatchConfig",
     "PointPrompt",
+    "PromptConfig",
     "RefinerName",
     "SegmentSettings",
     "Segmentation",
@@ -59,4 +61,5 @@ __all__ = [
     "TextEncoder",
     "Vocabulary",
     "build_segmenter",
+    "texts_of",
 ]

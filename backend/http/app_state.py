@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from flask import current_app
 
 from backend.concurrency import Concurrency
-from backend.http.warm_up import VocabularyWarmer
 from backend.log_once import WarnOnce
 from backend.service import Service
 
@@ -19,7 +18,6 @@ class AppState:
     service: Service
     # Fewer than the server's threads, so that /health always gets one.
     free_predictions: threading.Semaphore
-    warmer: VocabularyWarmer = field(default_factory=VocabularyWarmer)
     warn_once: WarnOnce = field(default_factory=lambda: WarnOnce(log))
 
     @classmethod

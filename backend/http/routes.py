@@ -12,6 +12,7 @@ from backend.http.agreement_rows import agreement_rows
 from backend.http.app_state import app_state
 from backend.http.degradations import degradations, projects_with_lessons
 from backend.http.json_bodies import json_response, read_json_body
+from backend.http.warm_up import start_words
 from backend.label_studio.config_digest import config_digest
 from backend.label_studio.controls import check_config_of_setup
 from backend.label_studio.project_settings import ProjectSettings
@@ -54,7 +55,7 @@ def setup() -> Response:
         warnings.append(unused)
     for sentence in warnings:
         app_state().warn_once(f"project {project}: {sentence}")
-    app_state().warmer.warm_later(annotator.resolve_context, label_config, settings)
+    start_words(service, label_config, settings)
     return json_response({"model_version": version, "warnings": warnings})
 
 

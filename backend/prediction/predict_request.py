@@ -9,7 +9,7 @@ from backend.label_studio.controls import Control
 from backend.label_studio.smart_prompts import Prompt
 from backend.memory.agreement import ShownBy
 from backend.prediction.project_context import ProjectContext
-from model import Memory
+from model import Memory, PromptConfig
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class PredictRequest:
     @property
     def left_s(self) -> float:
         return max(self.deadline_s - time.monotonic(), 0.0)
+
+    @property
+    def prompt_config(self) -> PromptConfig:
+        return self.project.method.decision.prompts
 
     def check_time(self) -> None:
         """Raise OutOfTime after the deadline."""

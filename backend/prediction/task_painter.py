@@ -20,6 +20,7 @@ from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import PaintedTask
 from backend.prediction.shown_labels import shown_labels
 from backend.prediction.task_targets import MaskTarget, PartFailure, read_targets
+from backend.prediction.word_embedder import WordEmbedder, WordsNotEmbedded
 from model import Segmenter, Vocabulary
 
 Region = dict[str, Any]
@@ -28,6 +29,7 @@ Region = dict[str, Any]
 @dataclass(frozen=True)
 class TaskPainter:
     segmenter: Segmenter
+    words: WordEmbedder
     pages: PageLoader
     metrics: Metrics
     segment_slots: Semaphore
@@ -52,9 +54,12 @@ class TaskPainter:
             vocabulary = vocabulary_of(target.labels, request.project.settings)
             paint = self.answer_prompts if prompts else self.paint_labels
             try:
+                self.words.wait(vocabulary, request.prompt_config, request.left_s)
                 page = opened(target.image.uri, vocabulary)
                 painted.regions.extend(paint(page, target, vocabulary, prompts, request))
                 n_answered += 1
+            except WordsNotEmbedded as error:
+                painted.failures.append(PartFailure(target.describe(), error))
             except OutOfTime:  # whatever it waited for
                 painted.failures.append(PartFailure(target.describe(), request.out_of_time()))
             except Exception as error:

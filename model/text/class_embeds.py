@@ -36,6 +36,20 @@ class TextEmbeds:
     is_label: Tensor  # (R,) bool: of a class that is not the background
 
 
+def texts_of(vocabulary: Vocabulary, config: PromptConfig) -> list[tuple[str, tuple[str, ...]]]:
+    """What `embed_vocabulary` asks the encoder for: (name in TEMPLATES, texts), the labels first.
+
+    Callers that have little time can have them embedded before, in parts.
+    """
+    rows = prompt_rows(vocabulary)
+    wanted = [(config.templates, rows.texts)]
+    if vocabulary.auto_negatives and rows.texts:
+        wanted.append((config.negative_templates, (*rows.texts, *EVERYDAY_WORDS)))
+    if config.description_weight:
+        wanted.append(("plain", tuple(_descriptions(vocabulary).values())))
+    return [(templates, texts) for templates, texts in wanted if texts]
+
+
 def embed_vocabulary(
     vocabulary: Vocabulary, encode_text: TextEncoder, config: PromptConfig
 ) -> TextEmbeds:
@@ -86,14 +100,20 @@ def _mix_in_descriptions(
     weight: float,
 ) -> Tensor:
     """Rows (R, E) with the description of their class added: (1 - weight) * row + weight * it."""
-    described = [
-        index for index, prompt in enumerate(vocabulary.classes) if prompt.description.strip()
-    ]
+    described = _descriptions(vocabulary)
     if not described or not weight:
         return embeds
-    texts = [vocabulary.classes[index].description.strip() for index in described]
     embeds = embeds.clone()
-    for index, description in zip(described, encode_text(texts, "plain"), strict=True):
+    descriptions = encode_text([*described.values()], "plain")
+    for index, description in zip(described, descriptions, strict=True):
         rows = class_index == index
         embeds[rows] = (1 - weight) * embeds[rows] + weight * description
     return embeds
+
+
+def _descriptions(vocabulary: Vocabulary) -> dict[int, str]:
+    """The description of each class that has one, by class index."""
+    stripped = (
+        (index, prompt.description.strip()) for index, prompt in enumerate(vocabulary.classes)
+    )
+    return {index: text for index, text in stripped if text}

@@ -1,26 +1,24 @@
 """First times are slow: what a service does before it is asked."""
 
-from dataclasses import replace
 
-from backend.http.warm_up import embed_words
+from backend.http.warm_up import start_words
 from backend.label_studio.project_settings import ProjectSettings
+from model import Vocabulary
 from tests.support.label_configs import IMAGE, brush_labels, config
 
 
-def test_warming_embeds_the_words_of_a_config(service):
-    asked = []
-    encode = service.segmenter.encode_text
+def test_a_setup_begins_to_embed_the_words_of_its_labels(service):
+    prompts = service.default_segment_settings.resolve().decision.prompts
+    label_config = config(IMAGE, brush_labels('<Label value="Okapi"/>'))
+    start_words(service, label_config, ProjectSettings())
+    begun = service.words.start(Vocabulary.of(["Okapi"]), prompts)
+    if begun is not None:
+        begun.future.result(60)
+    hits = service.segmenter.encode_text.counts["hits_process"]
+    service.segmenter.encode_text(["okapi"], prompts.templates)
+    assert service.segmenter.encode_text.counts["hits_process"] == hits + 1
 
-    class Recorder:
-        embed_dim, fingerprint = encode.embed_dim, encode.fingerprint
 
-        def __call__(self, texts, templates="imagenet80"):
-            asked.extend(texts)
-            return encode(texts, templates)
-
-    label_config = config(IMAGE, brush_labels('<Label value="Zebra"/>'))
-    watched = replace(service.segmenter, encode_text=Recorder())
-    embed_words(
-        replace(service.resolve_context, segmenter=watched), label_config, ProjectSettings()
-    )
-    assert "zebra" in asked
+def test_a_config_that_cannot_be_read_is_no_reason_to_fail(service, caplog):
+    start_words(service, "<View", ProjectSettings())
+    assert caplog.records
