@@ -4,7 +4,6 @@ Each redirect is followed here, since each target is checked anew: whether its h
 which credentials it may receive.
 """
 
-import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -20,6 +19,7 @@ from backend.label_studio.error_text import MAX_BODY_BYTES, error_text
 from backend.label_studio.tokens import REMEDIES
 from backend.label_studio.url_origin import may_share_credentials, origin
 from backend.redaction import redact_url
+from backend.timed_http import MIN_TIMEOUT_S, Deadline, TimedAdapter, TimedSession
 
 MAX_REQUESTS = 6  # for one image: the first and five redirects
 CHUNK_BYTES = 1 << 16
@@ -55,23 +55,26 @@ class Downloader:
         self.timeout_s = timeout_s
         self.allowed_hosts = allowed_hosts
         self._any_host_session = _Session()
-        self._public_host_session = _Session()
-        for scheme in ("http://", "https://"):
-            self._public_host_session.mount(scheme, PublicOnlyAdapter())
+        self._public_host_session = _Session(PublicOnlyAdapter)
 
     def get(self, url: str, basic_auth: tuple[str, str] | None = None) -> EncodedImage:
         """Body and content type of an http(s) URL; `basic_auth` is sent to its origin alone.
 
         Raises ImageNotFound, ImageForbidden, ImageTooLarge, or ImageBroken for an invalid URL.
         """
-        deadline_s = time.monotonic() + self.timeout_s
-        first_url = url = normalize_url(url)
+        with Deadline(self.timeout_s) as deadline:
+            return self._get(normalize_url(url), basic_auth, deadline)
+
+    def _get(
+        self, first_url: str, basic_auth: tuple[str, str] | None, deadline: Deadline
+    ) -> EncodedImage:
+        url = first_url
         for _ in range(MAX_REQUESTS):
             basic = basic_auth if may_share_credentials(first_url, url) else None
-            with self._send_authorized(url, basic, deadline_s) as response:
+            with self._send_authorized(url, basic, deadline) as response:
                 if not response.is_redirect:
                     self._check_status(url, response)
-                    return self._read(url, response, deadline_s)
+                    return self._read(url, response, deadline)
             target = response.headers["location"].encode("latin-1").decode(errors="replace")
             url = normalize_url(target, base=url)
             if urlsplit(url).path.endswith("/user/login/") and self.label_studio.is_own(url):
@@ -83,7 +86,7 @@ class Downloader:
         )
 
     def _send_authorized(
-        self, url: str, basic: tuple[str, str] | None, deadline_s: float
+        self, url: str, basic: tuple[str, str] | None, deadline: Deadline
     ) -> requests.Response:
         """Send one GET with the credentials that this URL may receive."""
         is_own = self.label_studio.is_own(url)
@@ -93,7 +96,7 @@ class Downloader:
             check_host(host, port)
             session = self._public_host_session
         headers = self.label_studio.headers_for(url)
-        response = _send(session, url, headers, basic, deadline_s)
+        response = _send(session, url, headers, basic, deadline)
         if (
             is_own
             and response.status_code == 401
@@ -101,7 +104,7 @@ class Downloader:
         ):
             response.close()
             headers = self.label_studio.headers_for(url)
-            response = _send(session, url, headers, basic, deadline_s)
+            response = _send(session, url, headers, basic, deadline)
         return response
 
     def _check_status(self, url: str, response: requests.Response) -> None:
@@ -128,7 +131,7 @@ class Downloader:
         is_stranger = status == 403 and self.label_studio.api_key
         return NO_ACCESS_REMEDY if is_stranger else REMEDIES[self.label_studio.key_kind]
 
-    def _read(self, url: str, response: requests.Response, deadline_s: float) -> EncodedImage:
+    def _read(self, url: str, response: requests.Response, deadline: Deadline) -> EncodedImage:
         """The body; raises as soon as it exceeds the limit of bytes or time."""
         content_length = response.headers.get("content-length", "")
         self._check_size(url, int(content_length[:20]) if content_length.isdecimal() else 0)
@@ -138,12 +141,14 @@ class Downloader:
                 chunks.append(chunk)
                 size += len(chunk)
                 self._check_size(url, size)
-                _check_deadline(url, deadline_s)
+                _check_deadline(url, deadline)
         except (requests.RequestException, HTTPError) as error:
+            _check_deadline(url, deadline)
             raise ImageNotFound(
                 f"{redact_url(url)} broke off after {size} bytes ({type(error).__name__}): ask "
                 "again, and check that host if it stays so."
             ) from error
+        _check_deadline(url, deadline)  # which ends a body of no stated length, too
         return EncodedImage(b"".join(chunks), response.headers.get("content-type", ""))
 
     def _check_size(self, url: str, size_bytes: int) -> None:
@@ -174,11 +179,11 @@ def too_large(name: str, max_bytes: int) -> ImageTooLarge:
     )
 
 
-class _Session(requests.Session):
+class _Session(TimedSession):
     """A session that keeps connections but no cookies, so that threads can share it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, adapter: type[TimedAdapter] = TimedAdapter) -> None:
+        super().__init__(adapter)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def get_redirect_target(self, _resp: requests.Response) -> None:
@@ -206,32 +211,33 @@ def _send(
     url: str,
     headers: dict[str, str],
     basic: tuple[str, str] | None,
-    deadline_s: float,
+    deadline: Deadline,
 ) -> requests.Response:
     user, password = basic or requests.utils.get_auth_from_url(url)
     has_login = bool(user or password) and not headers
     auth = HTTPBasicAuth(user.encode(), password.encode()) if has_login else keep_headers
-    _check_deadline(url, deadline_s)
+    _check_deadline(url, deadline)
     try:
         return session.get(
             url,
             headers=headers | {"Accept-Encoding": "identity"},
             auth=auth,
-            timeout=max(deadline_s - time.monotonic(), 0.01),
+            timeout=max(deadline.left_s, MIN_TIMEOUT_S),
             allow_redirects=False,
             stream=True,
         )
     except requests.Timeout as error:
         raise _timed_out(url) from error
     except (requests.RequestException, HTTPError, ValueError) as error:  # some of urllib3's pass
+        _check_deadline(url, deadline)
         raise ImageNotFound(
             f"{redact_url(url)} cannot be reached ({type(error).__name__}): check the host's name, "
             "and that this machine reaches it."
         ) from error
 
 
-def _check_deadline(url: str, deadline_s: float) -> None:
-    if time.monotonic() > deadline_s:
+def _check_deadline(url: str, deadline: Deadline) -> None:
+    if deadline.is_over:
         raise _timed_out(url)
 
 

@@ -9,16 +9,21 @@ second check prevents DNS rebinding.
 import ipaddress
 import socket
 from collections.abc import Callable, Collection
-from typing import Any
 
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from backend.errors import ImageForbidden
+from backend.timed_http import (
+    TimedAdapter,
+    TimedHTTPConnection,
+    TimedHTTPSConnection,
+    left_s,
+    look_up,
+)
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+LOOK_UP_TIMEOUT_S = 30.0  # of a name, outside of any deadline
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 EMBEDDED_IPV4: list[Callable[[ipaddress.IPv6Address], ipaddress.IPv4Address | None]] = [
     lambda ip: ip.ipv4_mapped,
@@ -50,8 +55,8 @@ def is_allowed_host(host: str, port: int, allowed_hosts: Collection[str]) -> boo
 def check_host(host: str, port: int) -> None:
     """Raise ImageForbidden if any address that the host resolves to is not public."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        found = look_up(host, port, left_s(LOOK_UP_TIMEOUT_S))
+    except OSError:
         return  # connecting will fail with a better message, or a proxy resolves the name
     for *_, address in found:
         check_address(host, str(address[0]))
@@ -67,32 +72,34 @@ def check_address(host: str, address: str) -> None:
         )
 
 
-class PublicOnlyAdapter(HTTPAdapter):
+class _PublicHTTPConnection(TimedHTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(self.host, super()._new_conn())
+
+
+class _PublicHTTPSConnection(TimedHTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(self.host, super()._new_conn())
+
+
+def _checked(host: str, connected: socket.socket) -> socket.socket:
+    try:
+        check_address(host, connected.getpeername()[0])
+    except ImageForbidden:
+        connected.close()
+        raise
+    return connected
+
+
+class _PublicHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _PublicHTTPConnection
+
+
+class _PublicHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicHTTPSConnection
+
+
+class PublicOnlyAdapter(TimedAdapter):
     """Transport adapter that closes connections to addresses that are not public."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _CheckedHTTPPool,
-            "https": _CheckedHTTPSPool,
-        }
-
-
-class _CheckedHTTPConnection(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        check_address(self.host, self.sock.getpeername()[0])
-
-
-class _CheckedHTTPSConnection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        check_address(self.host, self.sock.getpeername()[0])
-
-
-class _CheckedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _CheckedHTTPConnection
-
-
-class _CheckedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _CheckedHTTPSConnection
+    pools = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}  # noqa: RUF012

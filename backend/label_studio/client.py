@@ -13,6 +13,7 @@ from backend.label_studio.error_text import error_text
 from backend.label_studio.tokens import REMEDIES, TOKEN_KINDS, AccessToken, token_kind
 from backend.label_studio.url_origin import may_share_credentials, origin
 from backend.redaction import redact_url
+from backend.timed_http import Deadline, TimedSession
 
 FAILURE_CACHE_S = 5.0  # a failed token exchange is not repeated for so long: a batch asks often
 
@@ -30,13 +31,15 @@ class LabelStudio:
         url: str | None,
         api_key: str | None = None,
         *,
-        timeout_s: float = 10.0,
+        timeout_s: float = 10.0,  # of connecting, and of silence
+        total_s: float = 60.0,  # of one answer
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`url` may contain a sub-path. Raises SettingsError for an invalid URL."""
         self.url = (url or "").strip().rstrip("/") or None
         self._configured_key = (api_key or "").strip() or None
         self.timeout_s = timeout_s
+        self.total_s = total_s
         self._setup_hostname: str | None = None
         self._setup_token: str | None = None
         self._clock = clock
@@ -184,10 +187,13 @@ class LabelStudio:
     ) -> requests.Response:
         url = self.url_of(path)
         try:
-            response = requests.request(
-                method, url, headers=headers, auth=keep_headers, timeout=self.timeout_s,
-                allow_redirects=False, **options,
-            )  # fmt: skip
+            with TimedSession() as session, Deadline(self.total_s) as deadline:
+                response = session.request(
+                    method, url, headers=headers, auth=keep_headers, timeout=self.timeout_s,
+                    allow_redirects=False, **options,
+                )  # fmt: skip
+                if deadline.is_over:  # which ends an answer of no stated length, too
+                    raise requests.Timeout
         except (requests.RequestException, ValueError) as error:  # ValueError: invalid Location
             raise LabelStudioError(
                 f"Label Studio does not answer at {self.shown_url} ({type(error).__name__}): start "

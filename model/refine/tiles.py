@@ -13,6 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TILE_SIDE_PX = 256
+# Of tiles and of working sizes, in sides of the square of the same area. Only images of more than
+# 64 : 1 are shrunk further along their long side: work and memory then grow with the area alone.
+LONGEST_TILE_SIDES = 16
+LONGEST_WORKING_SIDES = 8
 
 
 class Tile(NamedTuple):
@@ -47,10 +51,19 @@ class BilinearSampler:
 
 
 def tiles_of(height_px: int, width_px: int, side_px: int = TILE_SIDE_PX) -> Iterator[Tile]:
-    """Cover the image with tiles of at most `side_px`; the last of a row or column is smaller."""
-    for top in range(0, height_px, side_px):
-        for left in range(0, width_px, side_px):
-            yield Tile(top, min(top + side_px, height_px), left, min(left + side_px, width_px))
+    """Cover the image with tiles of at most `side_px`² pixels; the last ones are smaller.
+
+    Square ones, but along a narrow image longer ones, so that there are not many more of them.
+    """
+    rows_px, columns_px = _tile_side(width_px, side_px), _tile_side(height_px, side_px)
+    for top in range(0, height_px, rows_px):
+        for left in range(0, width_px, columns_px):
+            yield Tile(top, min(top + rows_px, height_px), left, min(left + columns_px, width_px))
+
+
+def _tile_side(across_px: int, side_px: int) -> int:
+    """The length of tiles that are as wide as an image of `across_px`, or `side_px`."""
+    return min(side_px * side_px // min(across_px, side_px), LONGEST_TILE_SIDES * side_px)
 
 
 def classes_in(tile: Tile, coarse: Tensor, image_hw: tuple[int, int], floor: float) -> Tensor:
@@ -101,10 +114,15 @@ def sample(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def working_size(image_hw: tuple[int, int], pixels: int) -> tuple[int, int]:
-    """Height and width of the image shrunk (never enlarged) to about `pixels`, each at least 1."""
+    """Height and width of the image shrunk (never enlarged) to about `pixels`, each at least 1.
+
+    No side is longer than LONGEST_WORKING_SIDES times that of the square of so many pixels.
+    """
     height_px, width_px = image_hw
     factor = min(1.0, (pixels / (height_px * width_px)) ** 0.5)
-    return max(1, round(height_px * factor)), max(1, round(width_px * factor))
+    longest = max(1, round(LONGEST_WORKING_SIDES * pixels**0.5))
+    height, width = (min(max(1, round(side * factor)), longest) for side in image_hw)
+    return height, width
 
 
 def _cells(start: int, stop: int, full: int, coarse: int) -> slice:

@@ -8,6 +8,7 @@ import torch
 
 from model import (
     METHODS,
+    REFINERS,
     ClassPrompt,
     Memory,
     PointPrompt,
@@ -119,6 +120,23 @@ def test_answers_come_at_the_size_of_the_image(tiny_segmenter, image_hw):
     image = np.random.default_rng(0).integers(0, 256, (*image_hw, 3), dtype=np.uint8)
     (found,) = tiny_segmenter([image], Vocabulary.of(["cat", "dog"]))
     assert found.label_map.shape == image_hw
+
+
+@pytest.mark.parametrize("refiner", REFINERS)
+@pytest.mark.parametrize("image_hw", [(1, 60_000), (60_000, 1)])
+def test_a_line_of_pixels_takes_no_more_than_a_square_of_as_many(tiny_segmenter, image_hw, refiner):
+    image = np.random.default_rng(0).integers(0, 256, (*image_hw, 3), dtype=np.uint8)
+    method = SegmentSettings(refiner=refiner, templates="plain").resolve()
+    words = Vocabulary(Vocabulary.of(["cat", "dog"]).classes, auto_negatives=False)
+    (features,) = tiny_segmenter.encode([image], method, words)
+    half = np.arange(60_000).reshape(image_hw) < 30_000
+    lesson = tiny_segmenter.learn(features, image, [TaughtMask("cat", half)], words, method)
+    for memory in (None, Memory.of([lesson])):
+        found = tiny_segmenter.segment(features, image, words, method, memory)
+        assert found.label_map.shape == image_hw
+    click = [PointPrompt(0.2, 0.2)]
+    mask, _ = tiny_segmenter.answer_prompts(features, image, click, words, 0, method)
+    assert mask.shape == image_hw
 
 
 def test_each_image_may_have_its_own_vocabulary(tiny_segmenter):

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from model.refine.tiles import (
+    TILE_SIDE_PX,
     BilinearSampler,
     Tile,
     bilinear_tile,
@@ -71,14 +72,29 @@ def test_bytes_and_floats_shrink_alike() -> None:
     [
         ((480, 640), 4096, (55, 74)),
         ((30, 40), 4096, (30, 40)),  # never enlarged
-        ((1, 8000), 4096, (1, 5724)),
-        ((8000, 1), 100, (894, 1)),
+        ((60, 3600), 4096, (8, 496)),
+        ((1, 8000), 4096, (1, 512)),  # more than 64 : 1
+        ((8000, 1), 100, (80, 1)),
     ],
 )
 def test_a_working_size_keeps_the_shape(
     image_hw: tuple[int, int], pixels: int, wanted: tuple[int, int]
 ) -> None:
     assert working_size(image_hw, pixels) == wanted
+
+
+@pytest.mark.parametrize("side_px", [1, 3, 100, 20_000])
+@pytest.mark.parametrize("longer_px", [1, 100, 60_000, 200_000_000])
+def test_work_grows_with_the_area_of_any_shape(side_px: int, longer_px: int) -> None:
+    for height_px, width_px in ((side_px, longer_px), (longer_px, side_px)):
+        for pixels in (56 * 56, 640 * 640):
+            height, width = working_size((height_px, width_px), pixels)
+            assert height * width <= min(1.1 * pixels, height_px * width_px)
+            assert max(height, width) ** 2 <= 64 * pixels  # entries of the kernels of a side
+        rows_px, columns_px = next(tiles_of(height_px, width_px))[1::2]
+        n_tiles = -(-height_px // rows_px) * -(-width_px // columns_px)
+        assert rows_px * columns_px <= TILE_SIDE_PX**2
+        assert n_tiles <= 3 + 16 * height_px * width_px / TILE_SIDE_PX**2
 
 
 def test_a_sample_holds_the_pixels_at_the_middle_of_each_cell() -> None:
