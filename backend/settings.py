@@ -42,6 +42,12 @@ class Settings(BaseModel):
     # where it listens
     host: str = variable("HOST", "127.0.0.1", "address to listen on; 0.0.0.0 for all")
     port: Annotated[int, Field(ge=1, le=65535)] = variable("PORT", 9090, "port to listen on")
+    hosts_allowed: Hosts = variable(
+        "HOSTS_ALLOWED",
+        (),
+        "names by which Firstpass is asked, and hosts whose web pages may ask it. Addresses, names "
+        "without a dot and *.internal are allowed anyway; any name, where a password is set",
+    )
     threads: Annotated[int, Field(ge=4, le=512)] = variable(
         "THREADS", 24, "requests answered at the same time"
     )
