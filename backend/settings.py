@@ -65,9 +65,9 @@ class Settings(BaseModel):
     )
     webhook_auth: Annotated[Literal["optional", "required"], LowerCase] = variable(
         "WEBHOOK_AUTH",
-        "optional",
-        "whether /webhook needs the password too: Label Studio sends it there only if you add "
-        "the header to the webhook by hand",
+        "required",
+        "with a password: whether /webhook needs it, too, or the secret that `python -m backend "
+        "connect` gives to Label Studio's webhooks",
     )
 
     # the model

@@ -16,7 +16,7 @@ def create_app(service: Service) -> Flask:
     app.extensions["app_state"] = AppState.of(service)
     app.register_blueprint(routes)
     app.before_request(lambda: check_host_and_origin(service.settings))
-    app.before_request(lambda: check_basic_auth(service.settings))
+    app.before_request(lambda: check_basic_auth(service))
     app.after_request(count_request)
     app.register_error_handler(Exception, handle_error)
     return app

@@ -138,6 +138,10 @@ class LabelStudio:
     def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         return _parse_json(self._request("GET", path, params=params))
 
+    def patch(self, path: str, changes: Mapping[str, Any]) -> None:
+        """Change fields of what lies at a path. Raises LabelStudioError."""
+        self._request("PATCH", path, json=changes)
+
     def get_public_json(self, path: str) -> Any:
         """JSON of a path that wants no token, so that a refused one does not hide the answer."""
         return _parse_json(self._send("GET", path, {}))
