@@ -3,6 +3,8 @@
 FirstpassError
 ├── SettingsError         a setting of the environment or of a project cannot be used
 ├── RequestError          the request is not what Label Studio sends
+│   ├── NoJson            its body is not sent as JSON
+│   ├── ForeignRequest    a web page of others had a browser send it
 │   ├── LabelConfigError  the labeling config has no control that masks can be made for
 │   └── NoImage           the task's data has no image for a control
 ├── ImageError            the image of a task cannot be used
@@ -32,6 +34,14 @@ class SettingsError(FirstpassError):
 class RequestError(FirstpassError):
     code = "request"
     http_status = 400
+
+
+class NoJson(RequestError):
+    http_status = 415
+
+
+class ForeignRequest(RequestError):
+    http_status = 403
 
 
 class LabelConfigError(RequestError):

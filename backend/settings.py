@@ -42,6 +42,12 @@ class Settings(BaseModel):
     # where it listens
     host: str = variable("HOST", "127.0.0.1", "address to listen on; 0.0.0.0 for all")
     port: Annotated[int, Field(ge=1, le=65535)] = variable("PORT", 9090, "port to listen on")
+    hosts_allowed: Hosts = variable(
+        "HOSTS_ALLOWED",
+        (),
+        "names by which Firstpass is asked, and hosts whose web pages may ask it. Addresses, names "
+        "without a dot and *.internal are allowed anyway; any name, where a password is set",
+    )
     threads: Annotated[int, Field(ge=4, le=512)] = variable(
         "THREADS", 24, "requests answered at the same time"
     )
@@ -59,9 +65,9 @@ class Settings(BaseModel):
     )
     webhook_auth: Annotated[Literal["optional", "required"], LowerCase] = variable(
         "WEBHOOK_AUTH",
-        "optional",
-        "whether /webhook needs the password too: Label Studio sends it there only if you add "
-        "the header to the webhook by hand",
+        "required",
+        "with a password: whether /webhook needs it, too, or the secret that `python -m backend "
+        "connect` gives to Label Studio's webhooks",
     )
 
     # the model

@@ -109,7 +109,7 @@ def request_of(
     )
 
     def ask() -> bytes:
-        answer: bytes = client.post("/predict", data=body).data
+        answer: bytes = client.post("/predict", data=body, content_type="application/json").data
         return answer
 
     (prediction,) = orjson.loads(ask())["results"]

@@ -1,4 +1,4 @@
-"""The command line: `python -m backend serve | predict | memory | evaluate | doctor`."""
+"""The command line: `python -m backend serve | predict | memory | evaluate | doctor | connect`."""
 
 import argparse
 import sys
@@ -57,6 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
     doctor.set_defaults(run=run_doctor)
     doctor.add_argument("--project", type=int, metavar="N", help="look at this project alone")
+
+    connect = commands.add_parser("connect", help="give Label Studio's webhooks their secret")
+    connect.set_defaults(run=run_connect)
+    connect.add_argument("--project", type=int, metavar="N", help="of this project alone")
     return root
 
 
@@ -176,3 +180,12 @@ def run_doctor(settings: Settings, options: argparse.Namespace) -> int:
         if check.remedy:
             print(f"      cure: {check.remedy}")
     return 1 if any(check.ok is False for check in checks) else 0
+
+
+def run_connect(settings: Settings, options: argparse.Namespace) -> int:
+    from backend.commands.connect import connect
+
+    project = None if options.project is None else str(options.project)
+    for line in connect(settings, project):
+        print(line)
+    return 0

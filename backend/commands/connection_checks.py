@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from backend.commands.installation import Check, Installation
 from backend.images.ssrf import is_public
 from backend.label_studio.client import LabelStudio
+from backend.label_studio.webhook_secret import HEADER
 from backend.redaction import redact_url
 
 MAX_PROJECTS = 20  # looked at; enough to find those that are connected
@@ -39,11 +40,23 @@ class Connections:
     n_projects: int  # of Label Studio, of which MAX_PROJECTS were looked at
 
 
-def find_connections(studio: LabelStudio, port: int, project: str | None = None) -> Connections:
+def find_connections(
+    studio: LabelStudio, port: int, project: str | None = None, secret: str | None = None
+) -> Connections:
     """The ML backends whose URL has this port, of the first projects or of one.
 
-    Raises LabelStudioError; LookupError, TypeError or AttributeError for answers of another API.
+    `secret`: what their webhooks need, if anything. Raises LabelStudioError; LookupError, TypeError
+    or AttributeError for answers of another API.
     """
+    rows, n_projects = backends_at(studio, port, project)
+    webhooks = studio.get_json("/api/webhooks/") if rows else []
+    return Connections(tuple(connection_of(row, webhooks, secret) for row in rows), n_projects)
+
+
+def backends_at(
+    studio: LabelStudio, port: int, project: str | None
+) -> tuple[list[Mapping[str, Any]], int]:
+    """The rows of the ML backends with this port, and the number of projects. Raises as above."""
     if project is not None:
         numbers, n_projects = [studio.get_json(f"/api/projects/{project}/")["id"]], 1
     else:
@@ -52,30 +65,48 @@ def find_connections(studio: LabelStudio, port: int, project: str | None = None)
         numbers = [row["id"] for row in answer["results"]]
         n_projects = answer.get("count", len(numbers))
     rows = [row for number in numbers for row in studio.get_json("/api/ml/", {"project": number})]
-    rows = [row for row in rows if urlsplit(row["url"]).port == port]
-    webhooks = studio.get_json("/api/webhooks/") if rows else []
-    return Connections(tuple(connection_of(row, webhooks) for row in rows), n_projects)
+    return [row for row in rows if port_of(row["url"]) == port], n_projects
 
 
-def connection_of(backend: Mapping[str, Any], webhooks: Sequence[Mapping[str, Any]]) -> Connection:
-    """A backend with its first problem. A webhook without a project is of all projects."""
+def port_of(url: str) -> int | None:
+    try:
+        return urlsplit(url).port
+    except ValueError:  # such as a port of 99999
+        return None
+
+
+def webhooks_of(
+    backend: Mapping[str, Any], webhooks: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The webhooks to a backend, of its project; one without a project is of all projects."""
+    return [
+        row
+        for row in webhooks
+        if row["url"] == f"{backend['url'].rstrip('/')}/webhook"
+        and row.get("project") in (backend["project"], None)
+    ]
+
+
+def connection_of(
+    backend: Mapping[str, Any], webhooks: Sequence[Mapping[str, Any]], secret: str | None = None
+) -> Connection:
+    """A backend with its first problem."""
     project, url, state = backend["project"], redact_url(backend["url"]), backend["state"]
     if state != "CO":
         remedy = f"start this backend, and check that Label Studio reaches {url}"
         return Connection(project, url, state, backend["readable_state"], remedy)
-    ours = [
-        row
-        for row in webhooks
-        if row["url"] == f"{backend['url'].rstrip('/')}/webhook"
-        and row.get("project") in (project, None)
-    ]
+    ours = webhooks_of(backend, webhooks)
     if not ours:
         # With half of its SSRF guard off, Label Studio saves the backend but no webhook.
         remedy = f"{GUARD_REMEDY}, then remove the model from the project and connect it again"
         return Connection(project, url, state, "no webhook, so no corrections", remedy)
-    if not any(sends_annotations(row) for row in ours):
+    sending = [row for row in ours if sends_annotations(row)]
+    if not sending:
         remedy = "in the project's Settings > Webhooks activate it, with payload and all events"
         return Connection(project, url, state, "a webhook that sends no annotations", remedy)
+    if secret and not any((row.get("headers") or {}).get(HEADER) == secret for row in sending):
+        remedy = "run `python -m backend connect`, which gives it the secret"
+        return Connection(project, url, state, "a webhook without our secret", remedy)
     return Connection(project, url, state, "")
 
 

@@ -13,6 +13,7 @@ from backend.commands.local_checks import (
     check_port,
 )
 from backend.errors import StoreError
+from backend.label_studio.webhook_secret import webhook_secret
 from backend.service import Service
 from backend.settings import Settings
 
@@ -65,4 +66,12 @@ def installation_of(service: Service) -> Installation:
         settings.local_files_root,
         service.label_studio,
         is_container=Path("/.dockerenv").exists(),
+        webhook_secret=needed_secret(settings),
     )
+
+
+def needed_secret(settings: Settings) -> str | None:
+    """What webhooks must bring; None if they are taken without it."""
+    if not settings.basic_auth_user or settings.webhook_auth == "optional":
+        return None
+    return webhook_secret(settings.basic_auth_user, settings.basic_auth_pass)

@@ -29,4 +29,5 @@ class Installation:
     local_root: Path | None
     label_studio: LabelStudio
     is_container: bool = False
+    webhook_secret: str | None = None  # that webhooks need; None: they need none
     project: str | None = None  # number of the one to look at; None: of all, in one line

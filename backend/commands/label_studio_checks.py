@@ -47,7 +47,9 @@ def check_label_studio(installation: Installation) -> Iterator[Check]:
         yield unknown_api(error)
     if is_known:
         try:
-            connections = find_connections(studio, installation.port, installation.project)
+            connections = find_connections(
+                studio, installation.port, installation.project, installation.webhook_secret
+            )
         except LabelStudioError as error:
             yield Check("Label Studio API", False, "its projects cannot be listed", str(error))
         except (LookupError, TypeError, AttributeError) as error:

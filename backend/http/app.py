@@ -4,6 +4,7 @@ from flask import Flask, Response, request
 
 from backend.http.app_state import AppState, app_state
 from backend.http.basic_auth import check_basic_auth
+from backend.http.host_check import check_host_and_origin
 from backend.http.json_bodies import handle_error
 from backend.http.routes import routes
 from backend.service import Service
@@ -14,7 +15,8 @@ def create_app(service: Service) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_mb * 2**20
     app.extensions["app_state"] = AppState.of(service)
     app.register_blueprint(routes)
-    app.before_request(lambda: check_basic_auth(service.settings))
+    app.before_request(lambda: check_host_and_origin(service.settings))
+    app.before_request(lambda: check_basic_auth(service))
     app.after_request(count_request)
     app.register_error_handler(Exception, handle_error)
     return app

@@ -11,23 +11,54 @@ import orjson
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from backend.errors import FirstpassError, RequestError
+from backend.errors import FirstpassError, NoJson, RequestError
 from model import ModelError
 
+MAX_DEPTH = 254  # of lists and objects in each other: what orjson can write again
 REASON_LENGTH = 300  # characters of an error that fit in a status line
 
 log = logging.getLogger(__name__)
 
 
 def read_json_body() -> dict[str, Any]:
-    """The JSON object in the body of the current request. Raises RequestError."""
+    """The JSON object in the body of the current request. Raises RequestError.
+
+    It must be sent as JSON: what a browser sends of another type, it sends for any web page.
+    """
+    raw = read_body()
+    if request.mimetype != "application/json":
+        raise NoJson(
+            f"The Content-Type is {ascii(request.mimetype)[:80]}: send the body with "
+            "Content-Type: application/json."
+        )
     try:
-        body = orjson.loads(request.get_data(cache=False))
+        body = orjson.loads(raw)
+        if not isinstance(body, dict):
+            raise RequestError(f"The body must be a JSON object, not {type(body).__name__}.")
+        if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+            orjson.dumps(body)  # raises for what is nested more deeply than we can write
     except orjson.JSONDecodeError as error:
         raise RequestError(f"The body is not JSON: {error}.") from error
-    if not isinstance(body, dict):
-        raise RequestError(f"The body must be a JSON object, not {type(body).__name__}.")
+    except orjson.JSONEncodeError as error:
+        raise RequestError(f"The body is nested more than {MAX_DEPTH} levels deep.") from error
     return body
+
+
+def has_body() -> bool:
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
+
+
+def read_body() -> bytes:
+    """The body of the current request. Raises RequestError if it breaks off."""
+    try:
+        return request.get_data(cache=False)
+    except HTTPException:  # such as a body over the limit
+        raise
+    except Exception as error:  # of the server's own types, such as an invalid size of a chunk
+        raise RequestError(
+            f"The body cannot be read to its end ({type(error).__name__}): send its length, or "
+            "chunks that begin with theirs."
+        ) from error
 
 
 def json_response(body: dict[str, Any]) -> Response:

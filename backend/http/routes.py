@@ -5,13 +5,14 @@ import time
 from concurrent.futures import TimeoutError as FutureTimeoutError  # its own class before 3.11
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from backend.errors import Overloaded, RequestError
+from backend.errors import Overloaded
 from backend.http.agreement_rows import agreement_rows
 from backend.http.app_state import app_state
 from backend.http.degradations import degradations, projects_with_lessons
-from backend.http.json_bodies import json_response, read_json_body
+from backend.http.json_bodies import has_body, json_response, read_json_body
+from backend.http.request_models import PredictBody, SetupBody, VersionsBody, parse_body
 from backend.http.warm_up import start_words
 from backend.label_studio.config_digest import config_digest
 from backend.label_studio.controls import check_config_of_setup
@@ -40,13 +41,11 @@ def setup() -> Response:
     Label Studio asks when a backend is connected, and before each prediction: its dialog, or later
     its list of models, shows why a config or a setting is refused.
     """
-    body, service = read_json_body(), app_state().service
-    project, label_config = str(body.get("project") or ""), str(body.get("schema") or "")
-    settings, warnings = ProjectSettings.from_extra_params(body.get("extra_params"))
-    warnings += check_config_of_setup(body.get("schema"))
-    is_key_new = service.label_studio.update_from_setup(
-        body.get("hostname"), body.get("access_token")
-    )
+    body, service = parse_body(SetupBody, read_json_body(), "/setup"), app_state().service
+    project, label_config = body.project, body.label_config or ""
+    settings, warnings = ProjectSettings.from_extra_params(body.extra_params)
+    warnings += check_config_of_setup(body.label_config)
+    is_key_new = service.label_studio.update_from_setup(body.hostname, body.access_token)
     service.key_check.note_setup(is_key_new=is_key_new)
     annotator = wait_for_annotator(SETUP_TIMEOUT_S)
     version = annotator.version(settings, project, label_config)
@@ -73,36 +72,25 @@ def predict() -> Response:
 
 def predict_response(body: dict[str, Any]) -> Response:
     service, started_s = app_state().service, time.perf_counter()
-    tasks, label_config, params = predict_arguments(body)
-    project, login = str(body.get("project") or ""), params.get("login")
+    asked = parse_body(PredictBody, body, "/predict")
+    params = body.get("params") or {}
     results = wait_for_annotator(service.settings.predict_budget_s).predict(
-        tasks,
-        label_config,
-        service.projects.settings_of(project),
-        project_id=project,
+        asked.tasks,
+        asked.label_config,
+        service.projects.settings_of(asked.project),
+        project_id=asked.project,
         context=params.get("context"),
-        auth=(login, params.get("password") or "") if login else None,
+        auth=(params["login"], params.get("password") or "") if params.get("login") else None,
     )
     with service.metrics.stage("json"):
         response = json_response({"results": results})
     failed = sum("result" not in result for result in results)
     took_ms = (time.perf_counter() - started_s) * 1000
     log.info(
-        "predict: project %s, %d tasks, %d failed, %.0f ms", project, len(tasks), failed, took_ms
-    )
+        "predict: project %s, %d tasks, %d failed, %.0f ms",
+        asked.project, len(results), failed, took_ms,
+    )  # fmt: skip
     return response
-
-
-def predict_arguments(body: dict[str, Any]) -> tuple[list[Any], str, dict[str, Any]]:
-    tasks, label_config = body.get("tasks"), body.get("label_config")
-    params = body.get("params") or {}
-    if not isinstance(tasks, list):
-        raise RequestError('/predict needs "tasks", a list of Label Studio tasks.')
-    if not isinstance(label_config, str):
-        raise RequestError('/predict needs "label_config", the XML of the labeling config.')
-    if not isinstance(params, dict) or not isinstance(params.get("context") or {}, dict):
-        raise RequestError('"params" of /predict, and "context" in it, must be objects or null.')
-    return tasks, label_config, params
 
 
 @routes.post("/webhook")
@@ -126,7 +114,8 @@ def versions() -> Response:
     All: those that this process has set up, and those with lessons.
     """
     service = app_state().service
-    project = str(read_json_body().get("project") or "") if request.get_data() else ""
+    body = parse_body(VersionsBody, read_json_body(), "/versions") if has_body() else None
+    project = body.project if body else ""
     known = [*reversed(service.projects.set_up_here()), *projects_with_lessons(service)]
     project_names = [project] if project else dict.fromkeys(known)
     found = model_versions(wait_for_annotator(SETUP_TIMEOUT_S), service.projects, project_names)

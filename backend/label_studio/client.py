@@ -10,6 +10,7 @@ import requests
 
 from backend.errors import LabelStudioError, SettingsError
 from backend.label_studio.error_text import error_text
+from backend.label_studio.introduction import Introduction
 from backend.label_studio.tokens import REMEDIES, TOKEN_KINDS, AccessToken, token_kind
 from backend.label_studio.url_origin import may_share_credentials, origin
 from backend.redaction import redact_url
@@ -40,8 +41,7 @@ class LabelStudio:
         self._configured_key = (api_key or "").strip() or None
         self.timeout_s = timeout_s
         self.total_s = total_s
-        self._setup_hostname: str | None = None
-        self._setup_token: str | None = None
+        self.introduction = Introduction()
         self._clock = clock
         self._exchange_lock = threading.Lock()
         self._cached_token: AccessToken | None = None
@@ -60,23 +60,18 @@ class LabelStudio:
         return redact_url(self.url or "")
 
     def update_from_setup(self, hostname: object, access_token: object) -> bool:
-        """Store the public host name and the token that Label Studio sends in /setup.
+        """Note the public host name and the token that Label Studio sends in /setup.
 
-        True if `api_key` is another one now.
-
-        Anyone who reaches our port can send a /setup. So the name never becomes an address that we
-        request, and the token is used only if none is configured, for the configured URL alone.
+        True if `api_key` is another one now. The name never becomes an address that we request, and
+        the token is used only if none is configured, for the configured URL alone.
         """
         before = self.api_key
-        if isinstance(hostname, str):
-            self._setup_hostname = hostname.strip().rstrip("/") or None
-        if isinstance(access_token, str):
-            self._setup_token = access_token.strip() or None
+        self.introduction.note(hostname, access_token)
         return self.api_key != before
 
     @property
     def api_key(self) -> str | None:
-        return self._configured_key or self._setup_token
+        return self._configured_key or self.introduction.token
 
     @property
     def is_key_configured(self) -> bool:
@@ -114,7 +109,7 @@ class LabelStudio:
         In Docker, task data contains `http://localhost:8080/data/…`, while this process must
         request `http://label-studio:8080/data/…`.
         """
-        name = self._setup_hostname
+        name = self.introduction.hostname
         if name and self.url and url.startswith(name + "/") and not self.is_own(url):
             return self.url + url.removeprefix(name)
         return url
@@ -145,6 +140,10 @@ class LabelStudio:
 
     def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         return _parse_json(self._request("GET", path, params=params))
+
+    def patch(self, path: str, changes: Mapping[str, Any]) -> None:
+        """Change fields of what lies at a path. Raises LabelStudioError."""
+        self._request("PATCH", path, json=changes)
 
     def get_public_json(self, path: str) -> Any:
         """JSON of a path that wants no token, so that a refused one does not hide the answer."""

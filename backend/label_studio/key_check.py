@@ -42,20 +42,23 @@ class KeyCheck:
 
     def note_setup(self, *, is_key_new: bool) -> None:
         """Try the key again where a /setup may have changed the outcome."""
-        is_due = self._problem and time.monotonic() - self._tried_s > RETRY_S
+        is_doubtful = self._problem or self._studio.introduction.is_contested
+        is_due = is_doubtful and time.monotonic() - self._tried_s > RETRY_S
         if is_key_new or is_due:
             self.try_later()
 
     def try_now(self) -> None:
         with self._lock:
             studio, kind = self._studio, TOKEN_KINDS[self._studio.key_kind]
-            if studio.api_key is None:
+            tried = studio.api_key
+            if tried is None:
                 return
             try:
                 studio.get("/api/current-user/whoami")
             except Unauthorized as error:
                 self._problem = str(error)
                 if not studio.is_key_configured:
+                    studio.introduction.note_refusal(tried)
                     self._problem = (
                         "No LABEL_STUDIO_API_KEY is given, and Label Studio refuses the "
                         f"{kind} that it sends to /setup itself: {REMEDY}"
@@ -66,6 +69,7 @@ class KeyCheck:
                 log.info("%s", self._problem)
             else:
                 self._problem = None
+                studio.introduction.note_acceptance(tried)
                 log.info("Label Studio at %s accepts the %s.", studio.shown_url, kind)
 
 

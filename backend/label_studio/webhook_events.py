@@ -48,14 +48,19 @@ def is_handled(event: Mapping[str, Any]) -> bool:
         raise RequestError('/webhook needs "action", the name of a Label Studio event.')
     if action not in REQUIRED_KEYS:
         return False
-    if not isinstance(event.get("project"), Mapping) or "id" not in event["project"]:
+    if not has_id(event.get("project")):
         raise RequestError(f'{action} needs "project", an object with an "id".')
     for key in REQUIRED_KEYS[action]:
         items = event.get(key)
         items = items if isinstance(items, list) else [items]
-        if not all(isinstance(item, Mapping) and "id" in item for item in items):
+        if not all(has_id(item) for item in items):
             raise RequestError(f'{action} needs "{key}": one object with an "id", or a list.')
     return True
+
+
+def has_id(item: Any) -> bool:
+    """Whether it is an object with an "id" that is text or a number."""
+    return isinstance(item, Mapping) and type(item.get("id")) in (str, int, float)
 
 
 def project_key(project: Mapping[str, Any]) -> str:

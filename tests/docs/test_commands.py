@@ -63,7 +63,8 @@ def folder(tmp_path_factory, photo) -> Path:
 def taught_service(starter_service):
     """The service once it has learnt from annotation 17 of project 3."""
     event = (ROOT / "docs" / "requests" / "annotation_created.json").read_bytes()
-    assert starter_service.ask("POST", "/webhook", data=event).status_code == 201
+    kind = {"Content-Type": "application/json"}
+    assert starter_service.ask("POST", "/webhook", data=event, headers=kind).status_code == 201
     project_8 = {"project": "8.1795366021"}  # another one is known, since it was set up
     assert starter_service.ask("POST", "/setup", json=project_8).status_code == 200
     deadline = time.monotonic() + 240

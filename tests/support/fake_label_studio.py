@@ -81,6 +81,9 @@ class WebServer:
             def do_POST(self) -> None:
                 self.answer()
 
+            def do_PATCH(self) -> None:
+                self.answer()
+
             def log_message(self, *_: object) -> None:
                 pass
 

@@ -32,6 +32,10 @@ class RunningService:
     process: "subprocess.Popen[bytes]"
     log: Path
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def ask(self, method: str, path: str, **what: Any) -> requests.Response:
         return requests.request(method, self.url + path, timeout=60, **what)
 
@@ -42,6 +46,12 @@ class RunningService:
         return self.ask(
             request["method"], request["path"], headers=headers, data=request["raw_body"].encode()
         )
+
+    def send(self, raw: bytes, timeout_s: float = 60) -> bytes:
+        """All that comes back for these bytes, until the service closes the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout_s) as client:
+            client.sendall(raw)
+            return b"".join(iter(lambda: client.recv(65536), b""))
 
     def metric(self, sample: str) -> float:
         """The value of a sample of /metrics, such as `firstpass_queue_size`; 0 without it."""

@@ -5,10 +5,14 @@ import base64
 import pytest
 
 from backend.http.app import create_app
+from backend.label_studio.webhook_secret import HEADER, webhook_secret
 
 GIVEN = {"Authorization": "Basic " + base64.b64encode("u:päss".encode()).decode()}
 
 WRONG = {"Authorization": "Basic " + base64.b64encode(b"u:pass").decode()}
+
+SECRET = webhook_secret("u", "päss")
+EVENT = {"action": "START_TRAINING", "project": {"id": 1}}
 
 
 class TestPassword:
@@ -31,15 +35,31 @@ class TestPassword:
     def test_a_broken_header_is_401(self, guarded, header):
         assert guarded.get("/health", headers={"Authorization": header}).status_code == 401
 
-    def test_webhooks_carry_none_and_are_taken(self, guarded):
-        event = {"action": "START_TRAINING", "project": {"id": 1}}
-        assert guarded.post("/webhook", json=event).status_code == 201
-        assert guarded.post("/webhook", json=event, headers=WRONG).status_code == 401
+    def test_a_webhook_without_password_or_secret_is_refused_and_the_cure_said(self, guarded):
+        for headers in ({}, WRONG, {HEADER: ""}, {HEADER: "0" * 40}, {HEADER: SECRET[:-1]}):
+            assert guarded.post("/webhook", json=EVENT, headers=headers).status_code == 401
+        answer = guarded.post("/webhook", json=EVENT)
+        assert "python -m backend connect" in answer.status
+        (failure,) = guarded.get("/ready", headers=GIVEN).json["failures"]
+        assert failure["code"] == "unauthorized"
+        assert "python -m backend connect" in failure["message"]
 
-    def test_webhooks_may_be_made_to_carry_it(self, make_service):
+    @pytest.mark.parametrize("headers", [GIVEN, {HEADER: SECRET}])
+    def test_webhooks_are_taken_with_the_secret_or_the_password(self, guarded, headers):
+        assert guarded.post("/webhook", json=EVENT, headers=headers).status_code == 201
+
+    @pytest.mark.parametrize("path", ["/", "/health", "/ready", "/metrics", "/versions"])
+    def test_the_secret_of_webhooks_opens_nothing_else(self, guarded, path):
+        assert guarded.get(path, headers={HEADER: SECRET}).status_code == 401
+
+    def test_webhooks_may_be_let_in_without_either(self, make_service):
         client = create_app(
-            make_service(basic_auth_user="u", basic_auth_pass="päss", webhook_auth="required")
+            make_service(basic_auth_user="u", basic_auth_pass="päss", webhook_auth="optional")
         ).test_client()
-        event = {"action": "START_TRAINING", "project": {"id": 1}}
-        assert client.post("/webhook", json=event).status_code == 401
-        assert client.post("/webhook", json=event, headers=GIVEN).status_code == 201
+        assert client.post("/webhook", json=EVENT).status_code == 201
+        assert client.post("/webhook", json=EVENT, headers=WRONG).status_code == 401
+        assert client.post("/webhook", json=EVENT, headers={HEADER: "x"}).status_code == 401
+
+
+def test_the_secret_tells_user_and_password_apart():
+    assert len({webhook_secret(*pair) for pair in ("ab", "ba", ("a", "b "), ("a ", "b"))}) == 4

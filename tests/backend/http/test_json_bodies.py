@@ -1,5 +1,7 @@
 """Every answer is JSON, every failure without a traceback."""
 
+import pytest
+
 from backend.http.app import create_app
 
 CONFIG = """<View><Image name="image" value="$image"/><PolygonLabels name="tag" toName="image">
@@ -38,3 +40,38 @@ def test_points_of_polygons_are_pairs_of_numbers(client, photo_uri):
     points = [point for region in prediction["result"] for point in region["value"]["points"]]
     assert points
     assert all(len(point) == 2 and 0 <= min(point) <= max(point) <= 100 for point in points)
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/predict", "/versions", "/setup"])
+@pytest.mark.parametrize("depth", [254, 300, 1000, 100_000])
+def test_a_body_nested_without_end_is_400_and_says_so(client, path, depth):
+    nested = "[" * depth + "]" * depth
+    body = f'{{"action": "START_TRAINING", "project": {{"id": 1}}, "tasks": [], "x": {nested}}}'
+    answer = client.post(path, data=body, content_type="application/json")
+    assert answer.status_code == 400
+    assert "nested" in answer.status or "depth" in answer.status
+
+
+def test_an_event_nested_as_deeply_as_is_allowed_is_taken(client):
+    body = {"action": "START_TRAINING", "project": {"id": 1}}
+    nested = "[" * 250 + "]" * 250
+    text = f'{{"x": {nested}, "action": "{body["action"]}", "project": {{"id": 1}}}}'
+    answer = client.post("/webhook", data=text, content_type="application/json")
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json"],
+)
+@pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook", "/versions"])
+def test_what_is_not_sent_as_json_is_415_and_says_how(client, path, content_type):
+    answer = client.post(path, data=b'{"project": "1.1"}', content_type=content_type)
+    assert answer.status_code == 415
+    assert "Content-Type: application/json" in answer.status
+
+
+def test_json_may_name_its_charset(client):
+    kind = "application/json; charset=utf-8"
+    answer = client.post("/setup", data=b'{"project": "1.1"}', content_type=kind)
+    assert answer.status_code == 200

@@ -16,4 +16,5 @@ def test_an_event_is_queued_and_answered_201(client):
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"action": "ANNOTATION_CREATED"}'])
 def test_a_malformed_event_is_400(client, body):
-    assert client.post("/webhook", data=body).status_code == 400
+    answer = client.post("/webhook", data=body, content_type="application/json")
+    assert answer.status_code == 400
