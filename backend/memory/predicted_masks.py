@@ -132,7 +132,7 @@ class PredictedMasks:
 def unpack_page(value: bytes) -> PredictedPage:
     """What `save` wrote.
 
-    Raises ValueError, LookupError, TypeError, OverflowError or zlib.error for what it did not write.
+    Raises ValueError, LookupError, TypeError, OverflowError or zlib.error for other bytes.
     """
     head, _, body = value.partition(b"\n")
     header = orjson.loads(head)
