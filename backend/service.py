@@ -205,6 +205,9 @@ class Service:
         features, metrics = self.pages.cache, self.metrics
         metrics.add_counts("firstpass_queue", "Corrections queued", self.events.counts)
         metrics.add_gauge("firstpass_queue_size", "Corrections waiting", self.events.size)
+        metrics.add_gauge(
+            "firstpass_set_aside", "Corrections set aside", self.events.set_aside.count
+        )
         metrics.add_counts(
             "firstpass_learning", "Corrections processed", self.learning_worker.counts
         )

@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--refiner", help="edge refiner (REFINER)")
 
     add_memory_commands(
-        commands.add_parser("memory", help="show, export, import, forget what was learned")
+        commands.add_parser("memory", help="show, export, import, forget what was learned; retry")
     )
 
     add_evaluate_options(
@@ -79,6 +79,8 @@ def add_memory_commands(memory: argparse.ArgumentParser) -> None:
     forget = verbs.add_parser("forget", help="forget what a project, or one annotation, taught")
     forget.add_argument("project", metavar="PROJECT")
     forget.add_argument("--annotation", metavar="ID", help="only what this annotation taught")
+    retry = verbs.add_parser("retry", help="try the corrections again that were set aside")
+    retry.add_argument("project", metavar="PROJECT", nargs="?", help="its own alone")
 
 
 def add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""`python -m backend memory show | export | import | forget`: a project's lessons."""
+"""`python -m backend memory show | export | import | forget | retry`: a project's lessons."""
 
 import argparse
 import datetime
@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 from backend.commands.project_name import find_project, require_project
 from backend.errors import SettingsError, StoreError
+from backend.learning.event_queue import EventQueue
+from backend.learning.set_aside import MAX_EVENTS
 from backend.memory.export_file import export_lessons, import_lessons
 from backend.memory.lesson_store import LessonStore
 from backend.service import Service
+
+MAX_SET_ASIDE_LINES = 50
 
 
 def run_verb(service: Service, options: argparse.Namespace) -> str:
@@ -24,7 +28,12 @@ def run_verb(service: Service, options: argparse.Namespace) -> str:
                 if is_import
                 else find_project(service, options.project) or options.project
             )
-        return VERBS[options.verb](service.lessons, options)
+        if options.verb == "retry":
+            return retry_corrections(service.events, options)
+        found = VERBS[options.verb](service.lessons, options)
+        if options.verb == "show":
+            found += set_aside_lines(service.events, options.project)
+        return found
     finally:
         service.store.close()
 
@@ -60,6 +69,25 @@ def project_line(lessons: LessonStore, name: str) -> str:
         return f"{name:<24} {error}"
     count = sum(bool(one.lessons) for one in index.annotations.values())
     return f"{name:<24} {count} annotations, {len(index.versions)} versions"
+
+
+def set_aside_lines(events: EventQueue, project: str | None) -> str:
+    """A line for each correction that could not be learned, the newest first; "" for none."""
+    found = [one for one in events.set_aside.newest(MAX_EVENTS) if project in (None, one.project)]
+    if not found:
+        return ""
+    lines = [f"{len(found)} corrections are set aside (memory retry has them tried again):"]
+    for one in found[:MAX_SET_ASIDE_LINES]:
+        at = datetime.datetime.fromtimestamp(one.at_s).strftime("%Y-%m-%d %H:%M:%S")
+        lines.append(f"  {at}  project {one.project}, {one.what}: {one.reason}")
+    if len(found) > MAX_SET_ASIDE_LINES:
+        lines.append(f"  … and {len(found) - MAX_SET_ASIDE_LINES} older ones")
+    return "\n" + "\n".join(lines)
+
+
+def retry_corrections(events: EventQueue, options: argparse.Namespace) -> str:
+    count = events.retry(options.project)
+    return f"{count} corrections are in the queue again; a running Firstpass learns from them"
 
 
 def export_to_file(lessons: LessonStore, options: argparse.Namespace) -> str:

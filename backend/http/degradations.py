@@ -14,6 +14,11 @@ def degradations(service: Service) -> list[str]:
         found += model_degradations(service.annotator.describe())
         found += unused_lessons_warnings(service)
     found += list(service.lessons.unreadable.values())  # other threads change it
+    if n := service.events.set_aside.count():
+        found.append(
+            f"{n} corrections could not be learned and are set aside: `python -m backend memory "
+            "show` says why, `python -m backend memory retry` has them tried again."
+        )
     if problem := service.key_check.problem:
         found.append(problem)
     return found

@@ -3,6 +3,7 @@
 import logging
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError  # its own class before 3.11
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response
@@ -21,6 +22,7 @@ from backend.label_studio.webhook_events import DELETIONS, is_handled
 from backend.prediction.annotator import Annotator
 from backend.prediction.model_versions import model_versions, unused_lessons_warning
 
+MAX_SET_ASIDE_ROWS = 20  # in /ready
 SETUP_TIMEOUT_S = 2.0  # Label Studio gives /setup 3 s
 
 routes = Blueprint("service", __name__)
@@ -130,6 +132,7 @@ def ready() -> tuple[Response, int]:
         "store": service.store.describe(),
         "degraded": degradations(service),
         "failures": service.failures.as_json(),
+        "set_aside": [asdict(one) for one in service.events.set_aside.newest(MAX_SET_ASIDE_ROWS)],
         "agreement": agreement_rows(service),
     }
     if not service.model_loaded.done():

@@ -71,6 +71,12 @@ def project_key(project: Mapping[str, Any]) -> str:
         return str(project["id"])
 
 
+def event_project(event: Mapping[str, Any]) -> str:
+    """`project_key` of the event's project; "?" if it names none."""
+    project = event.get("project")
+    return project_key(project) if isinstance(project, Mapping) and "id" in project else "?"
+
+
 def describe_project(event: Mapping[str, Any]) -> str:
     project = event.get("project")
     return f"project {project.get('id') if isinstance(project, Mapping) else '?'}"
@@ -127,6 +133,13 @@ def describe_annotation(raw: Mapping[str, Any], event: Mapping[str, Any]) -> str
     """For the log: "annotation 7 of task 5"."""
     task = _task_of(raw, event)
     return f"annotation {raw['id']}" + (f" of task {task['id']}" if task else "")
+
+
+def event_of(raw: Mapping[str, Any], event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The event with this one of its `raw_annotations` alone."""
+    if not isinstance(event["annotation"], list):
+        return event
+    return {**event, "annotation": [raw], "task": [task] if (task := _task_of(raw, event)) else []}
 
 
 def _task_of(raw: Mapping[str, Any], event: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -11,30 +11,34 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 import redis
 
 from backend.errors import StoreError
-from backend.learning.queue_scripts import ACKNOWLEDGE_SCRIPT, PUSH_SCRIPT, REPAIR_SCRIPT
+from backend.learning.event_tries import EventTries
+from backend.learning.queue_scripts import ACKNOWLEDGE_SCRIPT, PUSH_SCRIPT
+from backend.learning.queue_store import (
+    CONSUMER,
+    EVENT_KEYS,
+    GROUP,
+    MAX_TRIES,
+    STREAM_KEYS,
+    QueueStore,
+)
+from backend.learning.set_aside import MAX_EVENTS, RefusedPart, SetAside
 from backend.learning.spool import Spool
 from backend.log_once import WarnOnce
 from backend.metrics import Counts
-from backend.store.foreign_data import is_wrong_type
-from backend.store.keys import CORRECTIONS_BYTES_KEY, CORRECTIONS_KEY
+from backend.store.keys import CORRECTIONS_KEY
 from backend.store.store import Store
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-DAMAGED_KEY = f"{CORRECTIONS_KEY}:damaged"
-KEYS = (CORRECTIONS_KEY, CORRECTIONS_BYTES_KEY)
-GROUP = CONSUMER = "firstpass"  # one name for all workers; each event still goes to one of them
 MIN_COMPRESSED_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
 WARNING_INTERVAL_S = 60.0
 
@@ -51,7 +55,6 @@ class QueueConfig:
 class QueuedEvent:
     id: str  # of the stream entry, "milliseconds-count"
     event: dict[str, Any]  # as Label Studio sent it
-    deliveries: int  # more than 1 if earlier ones were not acknowledged
 
 
 class EventQueue:
@@ -64,6 +67,9 @@ class EventQueue:
             "dropped",  # the oldest, for want of room
         )
         self._store = store
+        self._commands = QueueStore(store)
+        self.tries = EventTries(self._commands)
+        self.set_aside = SetAside(self._commands)
         self._config = config or QueueConfig()
         self._spool = Spool(
             data_dir / "corrections" / "waiting.jsonl", self._config.max_spool_bytes
@@ -101,80 +107,72 @@ class EventQueue:
         """
         self._drain_spool()
         try:
-            entries = self._run("take corrections", lambda client: self._claim(client, n))
+            entries = self._commands.run("take corrections", lambda client: self._claim(client, n))
         except StoreError:
             return []
-        events, unreadable = [], []
-        for entry_id, value, deliveries in entries:
+        events, unreadable = [], 0
+        for entry_id, value in entries:
             try:
-                events.append(QueuedEvent(entry_id, unpack_event(value), deliveries))
-            except (ValueError, zlib.error):
-                unreadable.append(entry_id)
+                events.append(QueuedEvent(entry_id, unpack_event(value)))
+            except (ValueError, zlib.error) as error:
+                unreadable += 1
+                part = RefusedPart(value, "?", "what cannot be read", f"It is no event: {error}.")
+                with contextlib.suppress(StoreError):  # logged where it arose; it comes again
+                    self.set_aside.move(entry_id, [part])
         if unreadable:
-            log.warning("%d corrections in the store cannot be read: dropped.", len(unreadable))
-            self.acknowledge(unreadable)
+            log.warning("%d corrections in the store cannot be read: set aside.", unreadable)
         return events
 
     def acknowledge(self, ids: Sequence[str]) -> None:
         """Remove events from the queue. While the store is down they stay, and come again."""
         if ids:
             with contextlib.suppress(StoreError):
-                self._run(
-                    "forget corrections",
-                    lambda client: client.eval(ACKNOWLEDGE_SCRIPT, len(KEYS), *KEYS, GROUP, *ids),
+                self._commands.eval(
+                    "forget corrections", ACKNOWLEDGE_SCRIPT, EVENT_KEYS, GROUP, MAX_TRIES, *ids
                 )
+
+    def retry(self, project: str | None = None) -> int:
+        """Put what was set aside back into the queue, of one project or all; how many events.
+
+        `project`: as in /setup, or its number alone. Raises StoreError.
+        """
+        ids = [
+            one.id
+            for one in reversed(self.set_aside.newest(MAX_EVENTS))
+            if project is None or project in (one.project, one.project.split(".")[0])
+        ]
+        limits = {"max_events": self._config.max_events, "max_bytes": self._config.max_bytes}
+        return self.set_aside.retry(ids, **limits)
 
     def size(self) -> int:
         """Number of events not acknowledged; while the store is down, of those in the spool."""
         try:
-            in_store = self._run("count corrections", lambda client: client.xlen(CORRECTIONS_KEY))
+            in_store = self._commands.run(
+                "count corrections", lambda client: client.xlen(CORRECTIONS_KEY)
+            )
         except StoreError:
             in_store = 0
         return int(in_store) + len(self._spool)
 
-    def _run(self, purpose: str, action: Callable[[redis.Redis], T]) -> T:
-        """`action(client)`, as `Store.run`; once more after a repair, if it met foreign data."""
-
-        def run(client: redis.Redis) -> T:
-            try:
-                return action(client)
-            except redis.ResponseError as error:
-                if not (is_wrong_type(error) or "not an integer" in str(error)):
-                    raise
-            log.warning(
-                "The queue of corrections in the store was damaged. What is no queue lies under "
-                "%s now, and the queue goes on.", DAMAGED_KEY,
-            )  # fmt: skip
-            client.eval(REPAIR_SCRIPT, 3, *KEYS, DAMAGED_KEY)
-            return action(client)
-
-        return self._store.run(purpose, run)
-
     def _push_to_store(self, record: bytes) -> int:
         """Add an event to the stream; the number of old ones dropped for it."""
-        value = zlib.compress(record, 1) if len(record) >= MIN_COMPRESSED_BYTES else record
         limits = (self._config.max_events, self._config.max_bytes)
-        dropped = self._run(
-            "queue a correction",
-            lambda client: client.eval(
-                PUSH_SCRIPT, 2, CORRECTIONS_KEY, CORRECTIONS_BYTES_KEY, value, *limits
-            ),
+        dropped = self._commands.eval(
+            "queue a correction", PUSH_SCRIPT, STREAM_KEYS, pack_record(record), *limits
         )
         return int(dropped)
 
-    def _claim(self, client: redis.Redis, n: int) -> list[tuple[str, bytes, int]]:
-        """(id, value, deliveries): first entries delivered long ago, then new ones."""
+    def _claim(self, client: redis.Redis, n: int) -> list[tuple[str, bytes]]:
+        """Ids and values: first entries delivered long ago, then new ones."""
         with contextlib.suppress(redis.ResponseError):  # BUSYGROUP: the group exists
             client.xgroup_create(CORRECTIONS_KEY, GROUP, id="0", mkstream=True)
         idle_ms = int(1000 * self._config.claim_after_s)
         # Any, since redis-py types these answers as unions over its protocol versions.
         pending: Any = client.xpending_range(CORRECTIONS_KEY, GROUP, "-", "+", n, idle=idle_ms)
-        deliveries = {row["message_id"]: row["times_delivered"] + 1 for row in pending}
         entries: list[tuple[bytes, dict[bytes, bytes] | None]] = []
-        if deliveries:
-            claimed: Any = client.xclaim(
-                CORRECTIONS_KEY, GROUP, CONSUMER, idle_ms, list(deliveries)
-            )
+        if pending:
+            ids = [row["message_id"] for row in pending]
+            claimed: Any = client.xclaim(CORRECTIONS_KEY, GROUP, CONSUMER, idle_ms, ids)
             entries += claimed
         if len(entries) < n:
             streams: Any = client.xreadgroup(
@@ -182,7 +180,7 @@ class EventQueue:
             )
             entries += [entry for _, new_entries in streams for entry in new_entries]
         return [
-            (entry_id.decode(), fields.get(b"event", b""), deliveries.get(entry_id, 1))
+            (entry_id.decode(), fields.get(b"event", b""))
             for entry_id, fields in entries
             if fields is not None  # dropped for want of room since its first delivery
         ]
@@ -211,6 +209,15 @@ class EventQueue:
                 "Is anything working it off?",
                 self.counts["dropped"],
             )
+
+
+def pack_event(event: Mapping[str, Any]) -> bytes:
+    """The event as it is stored: JSON, compressed where it is long."""
+    return pack_record(orjson.dumps(event))
+
+
+def pack_record(record: bytes) -> bytes:
+    return zlib.compress(record, 1) if len(record) >= MIN_COMPRESSED_BYTES else record
 
 
 def unpack_event(value: bytes) -> dict[str, Any]:

@@ -1,28 +1,34 @@
 """The thread that processes queued webhook events: makes, deletes and publishes lessons.
 
 An event is acknowledged after its lessons are stored, so the event of a killed worker is delivered
-again; every step is idempotent. An event that cannot be processed is dropped with a warning: at
-once if it is invalid, at its third delivery if the reason may be temporary.
+again; every step is idempotent. An event that cannot be learned from is set aside, with a warning:
+at once if it is invalid, after two failures if the reason may be temporary. While the store or the
+model has no room, events wait, however long.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from backend.errors import FirstpassError, RequestError, StoreError
+from backend.errors import FirstpassError, OutOfTime, Overloaded, RequestError, StoreError
 from backend.label_studio.webhook_events import (
     Annotation,
     describe_annotation,
     describe_event,
     describe_project,
+    event_of,
+    event_project,
     is_handled,
     project_key,
     raw_annotations,
     read_annotation,
 )
-from backend.learning.event_queue import EventQueue, QueuedEvent
+from backend.learning.event_queue import EventQueue, QueuedEvent, pack_event
 from backend.learning.lesson_maker import LessonMaker
+from backend.learning.queue_store import MAX_TRIES
+from backend.learning.set_aside import RefusedPart
 from backend.learning.trainings import Trainings
 from backend.log_once import WarnOnce
 from backend.memory.lesson_store import LessonStore
@@ -30,8 +36,6 @@ from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Counts
 from backend.recent_failures import RecentFailures, error_code
 from model import ModelError
-
-MAX_DELIVERIES = 3  # at the third an event is dropped: it failed, or crashed its worker, twice
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ def new_counts() -> Counts:
         "lessons",  # stored, one for each control and page of an annotation
         "events",  # processed without an error
         "failures",  # errors, one for each attempt
-        "set_aside",  # events, or annotations of one, that are not tried again
+        "set_aside",  # events, or annotations of one
     )
 
 
@@ -58,7 +62,6 @@ class LearningWorker:
     counts: Counts = field(default_factory=new_counts)
 
     def __post_init__(self) -> None:
-        self._store_failures: dict[str, int] = {}  # event id -> deliveries while the store was down
         self._warn_once = WarnOnce(log)
         self._trainings = Trainings(self.lessons, self.training_wait_s)
         self._wake, self._stopping = threading.Event(), threading.Event()
@@ -94,35 +97,46 @@ class LearningWorker:
             self._trainings.finish_due()
         if queued is None:
             return False
-        action = str(queued.event.get("action"))
-        what = f"{action} of {describe_event(queued.event)}"
+        n_tried = 0
         try:
-            if self._tries(queued) >= MAX_DELIVERIES:
+            reasons = self.queue.tries.begin(queued.id)
+            n_tried = len(reasons)
+            if n_tried >= MAX_TRIES:
                 raise RequestError(
-                    f"It failed {queued.deliveries - 1} times, for the reasons in the log. When "
-                    "they are gone, press Update on the annotation to have it learned."
+                    f"It failed {n_tried} times, last because: {reasons[-1]}. When that is mended, "
+                    "`python -m backend memory retry` has it tried again."
                 )
             if is_handled(queued.event):  # the store may hold what no webhook took in
-                HANDLERS.get(action, LearningWorker.ignore)(self, queued)
-        except StoreError as error:
-            self._store_failures[queued.id] = self._store_failures.get(queued.id, 0) + 1
-            # Once, since each event comes again until the store takes it.
-            self._warn_once(f"Corrections of {describe_project(queued.event)} wait: {error}")
-            self.counts.add(failures=1)
-        except (RequestError, ModelError) as error:
-            self._report_failure(f"{what} is set aside", error, queued, set_aside=1)
-            self._finish(queued)
-        except FirstpassError as error:
-            self._report_failure(f"{what} comes again", error, queued)
-        except Exception as error:
-            log.error("%s: unexpected error", what, exc_info=error)
-            self._report_failure(f"{what} comes again", error, queued)
-        else:
-            self._finish(queued)
+                action = str(queued.event["action"])
+                is_last = n_tried == MAX_TRIES - 1
+                HANDLERS.get(action, LearningWorker.ignore)(self, queued, is_last)
+            self.queue.acknowledge([queued.id])
             self.counts.add(events=1)
+        except Exception as error:
+            self._note_failure(queued, error, n_tried + 1)
         return True
 
-    def learn_event(self, queued: QueuedEvent) -> None:
+    def _note_failure(self, queued: QueuedEvent, error: Exception, number: int) -> None:
+        """Set the event aside, or have it come again. `number`: of the try that failed."""
+        what = f"{queued.event.get('action')} of {describe_event(queued.event)}"
+        if isinstance(error, RequestError | ModelError):
+            try:
+                self._set_aside(queued, [(queued.event, what, error)])
+                return
+            except StoreError as store_error:
+                error = store_error
+        if isinstance(error, StoreError | Overloaded) and not isinstance(error, OutOfTime):
+            self.queue.tries.excuse(queued.id, number)
+            # Once, since each event comes again until there is room.
+            self._warn_once(f"Corrections of {describe_project(queued.event)} wait: {error}")
+            self.counts.add(failures=1)
+            return
+        if error_code(error) == "internal":
+            log.error("%s: unexpected error", what, exc_info=error)
+        self.queue.tries.fail(queued.id, number, str(error))
+        self._report_failure(f"{what} comes again", error, queued)
+
+    def learn_event(self, queued: QueuedEvent, is_last_try: bool) -> None:
         """Store lessons of each annotation of the event; one invalid annotation stops no other.
 
         A temporary error is raised after all of them were tried, so that the event comes again.
@@ -130,52 +144,66 @@ class LearningWorker:
         if not self.is_learning:
             return
         transient_error: FirstpassError | None = None
+        refused: list[tuple[Mapping[str, Any], str, Exception]] = []
         for raw in raw_annotations(queued.event):
             try:
-                self.learn_annotation(read_annotation(raw, queued.event), queued)
+                annotation = read_annotation(raw, queued.event)
+                self.learn_annotation(annotation, queued, is_last_try=is_last_try)
             except (RequestError, ModelError) as error:
                 what = describe_annotation(raw, queued.event)
-                self._report_failure(f"{what} is set aside", error, queued, set_aside=1)
+                refused.append((event_of(raw, queued.event), what, error))
+            except StoreError:
+                raise
             except FirstpassError as error:
                 transient_error = error
         if transient_error is not None:
             raise transient_error
+        if refused:
+            self._set_aside(queued, refused)
 
-    def learn_annotation(self, annotation: Annotation, queued: QueuedEvent) -> None:
+    def learn_annotation(
+        self, annotation: Annotation, queued: QueuedEvent, *, is_last_try: bool
+    ) -> None:
         project = queued.event["project"]
         revision = (annotation.id, annotation.task_id, annotation.updated_us)
         if annotation.was_cancelled:
             self.lessons.cancel(project_key(project), *revision)
         elif not self.lessons.is_known(project_key(project), *revision):
-            is_last_try = self._tries(queued) >= MAX_DELIVERIES - 1
             lessons = self.make_lessons(annotation, project, is_last_try=is_last_try)
             self.lessons.teach(project_key(project), *revision, lessons, queued_as=queued.id)
             self.counts.add(lessons=len(lessons))
 
-    def forget_annotations(self, queued: QueuedEvent) -> None:
+    def forget_annotations(self, queued: QueuedEvent, _is_last_try: bool) -> None:
         ids = [str(one["id"]) for one in queued.event["annotations"]]
         self.lessons.delete(project_key(queued.event["project"]), annotations=ids)
 
-    def forget_tasks(self, queued: QueuedEvent) -> None:
+    def forget_tasks(self, queued: QueuedEvent, _is_last_try: bool) -> None:
         project, ids = project_key(queued.event["project"]), queued.event["tasks"]
         self.lessons.delete(project, tasks=[str(one["id"]) for one in ids])
         if self.predicted_masks is not None:
             self.predicted_masks.delete(project, [one["id"] for one in ids])
 
-    def train(self, queued: QueuedEvent) -> None:
+    def train(self, queued: QueuedEvent, _is_last_try: bool) -> None:
         if self.is_learning:
             self._trainings.ask(project_key(queued.event["project"]), queued.id)
 
-    def ignore(self, _queued: QueuedEvent) -> None:
+    def ignore(self, _queued: QueuedEvent, _is_last_try: bool) -> None:
         """For PROJECT_UPDATED and other events without masks."""
 
-    def _tries(self, queued: QueuedEvent) -> int:
-        """Deliveries so far, this one included, but for those that the store failed."""
-        return queued.deliveries - self._store_failures.get(queued.id, 0)
-
-    def _finish(self, queued: QueuedEvent) -> None:
-        self.queue.acknowledge([queued.id])
-        self._store_failures.pop(queued.id, None)
+    def _set_aside(
+        self, queued: QueuedEvent, refused: list[tuple[Mapping[str, Any], str, Exception]]
+    ) -> None:
+        """Move these parts of the event (what Label Studio would send, its name, the reason)."""
+        key = event_project(queued.event)
+        self.queue.set_aside.move(
+            queued.id,
+            [
+                RefusedPart(pack_event(event), key, what, str(error))
+                for event, what, error in refused
+            ],
+        )
+        for _, what, error in refused:
+            self._report_failure(f"{what} is set aside", error, queued, set_aside=1)
 
     def _report_failure(
         self, what: str, error: Exception, queued: QueuedEvent, set_aside: int = 0
@@ -183,13 +211,12 @@ class LearningWorker:
         code = error_code(error)
         expected = code != "internal"
         log.warning("%s: %s", what, error if expected else f"unexpected {error!r}")
-        project = queued.event.get("project")
-        key = project_key(project) if isinstance(project, Mapping) and "id" in project else "?"
+        key = event_project(queued.event)
         self.failures.add(key, "learn", code, f"{what}: {error}" if expected else what)
         self.counts.add(failures=1, set_aside=set_aside)
 
 
-HANDLERS: dict[str, Callable[[LearningWorker, QueuedEvent], None]] = {
+HANDLERS: dict[str, Callable[[LearningWorker, QueuedEvent, bool], None]] = {
     "ANNOTATION_CREATED": LearningWorker.learn_event,
     "ANNOTATION_UPDATED": LearningWorker.learn_event,
     "ANNOTATIONS_CREATED": LearningWorker.learn_event,

@@ -50,6 +50,7 @@ class PredictedPage:
     masks: Mapping[str, NDArray[np.bool_]]  # (H, W) by label
     regions: Mapping[str, str]  # id -> label
     shown_by: ShownBy | None  # None, and no regions: stored by a release that did not keep it
+    image_hw: tuple[int, int]  # pixels
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,18 @@ class PredictedMasks:
         if not isinstance(value, bytes):
             return None
         try:
-            page = unpack_page(value, image_hw)
-        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            page = unpack_page(value)
+        except (ValueError, LookupError, TypeError, OverflowError, zlib.error) as error:
             self.warn_once(
                 f"project {project}, task {task}: the stored prediction cannot be read ({error}): "
                 "its correction teaches without it."
+            )
+            return None
+        if page.image_hw != image_hw:
+            predicted, now = (f"{width} x {height}" for height, width in (page.image_hw, image_hw))
+            self.warn_once(
+                f"project {project}, task {task}: its image has {now} pixels, and had {predicted} "
+                "when it was predicted: its correction teaches without that prediction."
             )
             return None
         return page
@@ -121,24 +129,23 @@ class PredictedMasks:
         self.store.remove([predicted_masks_key(project, task) for task in tasks])
 
 
-def unpack_page(value: bytes, image_hw: tuple[int, int]) -> PredictedPage | None:
-    """What `save` wrote; None if that is of an image of another size.
+def unpack_page(value: bytes) -> PredictedPage:
+    """What `save` wrote.
 
-    Raises ValueError, KeyError, TypeError or zlib.error for what it did not write.
+    Raises ValueError, LookupError, TypeError, OverflowError or zlib.error for other bytes.
     """
     head, _, body = value.partition(b"\n")
     header = orjson.loads(head)
     labels, label_map = unpack_label_map(header, body)
-    if label_map.shape != image_hw:
-        return None  # the task has another image by now
+    image_hw = (label_map.shape[0], label_map.shape[1])
     masks = {labels[i - 1]: label_map == i for i in np.unique(label_map) if i > 0}
     if "shown_by" not in header:
-        return PredictedPage(masks, {}, None)
-    regions, shown_by = dict(header["regions"]), ShownBy(**header["shown_by"])
-    texts = (*regions.values(), shown_by.model_version, shown_by.lessons_version)
-    if not all(isinstance(text, str) for text in texts):
+        return PredictedPage(masks, {}, None, image_hw)
+    regions, shown_by = dict(header["regions"]), header["shown_by"]
+    names = [shown_by[name] for name in ("model_version", "lessons_version")]
+    if not all(isinstance(text, str) for text in (*regions, *regions.values(), *names)):
         raise ValueError("its regions are not ours")
-    return PredictedPage(masks, regions, shown_by)
+    return PredictedPage(masks, regions, ShownBy(*names), image_hw)
 
 
 def unpack_label_map(header: dict[str, Any], body: bytes) -> tuple[list[str], NDArray[np.integer]]:

@@ -10,6 +10,9 @@ from typing import Literal
 
 CORRECTIONS_KEY = "firstpass:{corrections}"  # stream of the webhook events to process
 CORRECTIONS_BYTES_KEY = "firstpass:{corrections}:bytes"  # sum of the sizes of its values
+CORRECTIONS_TRIES_KEY = "firstpass:{corrections}:tries"  # hash: "<event id>#<n>" -> why it failed
+SET_ASIDE_KEY = "firstpass:{corrections}:set-aside"  # stream of events that are not tried again
+SET_ASIDE_BYTES_KEY = "firstpass:{corrections}:set-aside:bytes"
 MEMORY_PROJECTS_KEY = "firstpass:memory:projects"  # set of the projects that have lessons
 MAX_PLAIN_TEXT_BYTES = 120  # a longer text is hashed into its key
 

@@ -6,6 +6,8 @@ import pytest
 from backend.commands.cli import main
 from backend.errors import SettingsError
 from backend.http.app import create_app
+from backend.learning.event_queue import EventQueue
+from backend.learning.set_aside import RefusedPart
 from backend.memory.export_file import export_lessons, import_lessons, read_export
 from backend.memory.lesson_store import LessonStore, NewLesson
 from backend.store.keys import memory_key
@@ -76,6 +78,22 @@ def test_show_lists_projects_labels_and_versions(run, memory):
     assert f"version {memory.index('7.100').versions[1].name}" in said
     assert "0 changed annotations wait" in said
     assert run("show", "8")[0] == 1
+
+
+def test_corrections_that_were_set_aside_are_listed_and_tried_again(run, data_store, tmp_path):
+    queue = EventQueue(data_store, tmp_path / "data")
+    queue.push({"action": "ANNOTATION_CREATED"})
+    (queued,) = queue.take(1)
+    queue.set_aside.move(
+        queued.id, [RefusedPart(b'{"n":1}', "9.100", "annotation 7 of task 5", "No host answers.")]
+    )
+    said = run("show")[1]
+    assert "1 corrections are set aside" in said
+    assert "project 9.100, annotation 7 of task 5: No host answers." in said
+    assert run("retry", "8")[1].startswith("0 corrections")
+    assert run("retry", "9")[1].startswith("1 corrections are in the queue again")
+    assert queue.take(1)[0].event == {"n": 1}
+    assert "set aside" not in run("show")[1]
 
 
 def test_a_project_that_cannot_be_read_hides_no_other_one(run, memory, data_store):

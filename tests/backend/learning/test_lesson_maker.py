@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.annotations import EVERY_PIXEL, KEY, PROJECT, TRAIN, region, taught
+from tests.support.annotations import CONFIG, EVERY_PIXEL, KEY, PROJECT, TRAIN, region, taught
 from tests.support.label_configs import CAT_DOG, brush_labels, config
 from tests.support.logs import warnings_of
 
@@ -27,6 +27,21 @@ def test_a_damaged_region_is_left_out_with_one_line(learner, send, corrected, ma
     ]
     (failure,) = [one for one in learner.failures.as_json() if one["code"] == "request"]
     assert failure["message"] == warnings_of(caplog)[0]
+
+
+def test_a_task_whose_image_has_another_size_by_now_is_learned_from(
+    learner, service, send, corrected, photo_uri, png_uri, caplog
+):
+    tasks = [{"id": 5, "data": {"image": photo_uri}}]
+    service.annotator.predict(tasks, CONFIG, EVERY_PIXEL, project_id=KEY)
+    drawn = np.zeros((32, 40), bool)
+    drawn[5:20, 5:20] = True
+    for n in (1, 2):
+        event = corrected(n, result=[region("c", drawn)], parent_prediction=3)
+        send(event | {"task": {"id": 5, "data": {"image": png_uri(np.full((32, 40, 3), n, "u1"))}}})
+    assert taught(learner) == ["1", "2"]
+    (line,) = warnings_of(caplog)
+    assert "its image has 40 x 32 pixels, and had 64 x 48 when it was predicted" in line
 
 
 def test_an_annotation_of_damaged_regions_alone_is_set_aside(learner, send, corrected, caplog):

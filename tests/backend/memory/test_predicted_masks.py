@@ -3,12 +3,15 @@
 import numpy as np
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from backend.memory.agreement import ShownBy
 from backend.memory.predicted_masks import MaskPlace, PredictedMasks
 from backend.store.keys import predicted_masks_key
 from backend.store.store import open_store
 from model import Segmentation
+from tests.support.damage import JSON, damaged
 from tests.support.logs import warnings_of
 
 HW = (40, 60)
@@ -107,9 +110,43 @@ def rewrite_header(store, task, change) -> None:
     store.run("rewrite", rewrite)
 
 
-def test_a_prediction_of_an_image_that_was_replaced_is_not_compared_with(store):
+def test_a_prediction_of_an_image_that_was_replaced_is_not_compared_with_and_said_once(
+    store, caplog
+):
     PredictedMasks(store).save("1.1", 10, PLACE, found(2), REGIONS, SHOWN_BY)
-    assert PredictedMasks(store).load("1.1", 10, PLACE, (60, 40)) is None
+    predicted = PredictedMasks(store)
+    assert predicted.load("1.1", 10, PLACE, (60, 40)) is None
+    assert predicted.load("1.1", 10, PLACE, (60, 40)) is None
+    (line,) = warnings_of(caplog)
+    assert "project 1.1, task 10: its image has 40 x 60 pixels, and had 60 x 40" in line
+
+
+def test_a_field_of_a_newer_release_is_passed_over(store):
+    PredictedMasks(store).save("1.1", 13, PLACE, found(2), REGIONS, SHOWN_BY)
+    more = {"shown_by": {"model_version": "m", "lessons_version": "", "new": 1}, "new": 2}
+    rewrite_header(store, 13, lambda header: header | more)
+    page = PredictedMasks(store).load("1.1", 13, PLACE, HW)
+    assert page is not None
+    assert page.shown_by == ShownBy("m", "")
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(field=st.sampled_from(["hw", "labels", "dtype", "regions", "shown_by"]), value=JSON)
+def test_a_damaged_header_is_read_or_passed_over_never_worse(store, field, value):
+    PredictedMasks(store).save("1.1", 14, PLACE, found(2), REGIONS, SHOWN_BY)
+    rewrite_header(store, 14, lambda header: header | {field: value})
+    PredictedMasks(store).load("1.1", 14, PLACE, HW)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_bytes_are_read_or_passed_over_never_worse(store, data):
+    PredictedMasks(store).save("1.1", 15, PLACE, found(2), REGIONS, SHOWN_BY)
+    key = predicted_masks_key("1.1", 15)
+    value = store.run("look", lambda client: client.hget(key, PLACE.key))
+    spoiled = data.draw(damaged(value))
+    store.run("spoil", lambda client: client.hset(key, PLACE.key, spoiled))
+    PredictedMasks(store).load("1.1", 15, PLACE, HW)
 
 
 def test_without_a_store_nothing_is_known_and_nothing_fails(tmp_path):
