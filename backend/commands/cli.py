@@ -1,4 +1,4 @@
-"""The command line: `python -m backend serve | predict | memory | evaluate | doctor`."""
+"""The command line: `python -m backend serve | prelabel | predict | memory | evaluate | doctor`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from backend.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; exit code 0, or 1 if it failed or found a problem."""
+    """Run one command; exit code 0, or 1 if it failed or found a problem. `prelabel` has more."""
     options = build_parser().parse_args(arguments)
     try:
         code: int = options.run(Settings.from_env(), options)
@@ -32,6 +32,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="serve Label Studio's requests")
     serve.set_defaults(run=run_serve)
+
+    add_prelabel_options(
+        commands.add_parser("prelabel", help="predict a whole project, and store it there")
+    )
 
     predict = commands.add_parser("predict", help="segment one photo and draw what was found")
     predict.set_defaults(run=run_predict)
@@ -58,6 +62,28 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=run_doctor)
     doctor.add_argument("--project", type=int, metavar="N", help="look at this project alone")
     return root
+
+
+def add_prelabel_options(prelabel: argparse.ArgumentParser) -> None:
+    prelabel.set_defaults(run=run_prelabel)
+    prelabel.epilog = (
+        "Run it again to go on after a stop. Exit code: 0 done, 3 some tasks failed, 1 stopped by "
+        "an error, 130 by Ctrl-C."
+    )
+    prelabel.add_argument("--project", type=int, metavar="N", required=True)
+    prelabel.add_argument("--limit", type=positive, metavar="N", help="at most so many tasks")
+    prelabel.add_argument("--only-unlabeled", action="store_true", help="tasks without annotation")
+    prelabel.add_argument("--order", choices=["oldest", "newest"], default="oldest")
+    prelabel.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    prelabel.add_argument("--report", type=Path, metavar="FILE", help="JSON, with each failed task")
+
+
+def positive(text: str) -> int:
+    """Of an option; argparse names the option in its message."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it must be 1 or more")
+    return number
 
 
 def add_memory_commands(memory: argparse.ArgumentParser) -> None:
@@ -89,6 +115,24 @@ def add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--no-lessons", action="store_true", help="by words alone")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="all numbers, also by task")
     evaluate.add_argument("--html", type=Path, metavar="FILE", help="a page with the worst tasks")
+
+
+def run_prelabel(settings: Settings, options: argparse.Namespace) -> int:
+    from backend.commands.prelabel import PrelabelOptions, prelabel
+    from backend.commands.progress import say
+    from backend.service import Service
+
+    chosen = PrelabelOptions(
+        project=options.project,
+        limit=options.limit,
+        only_unlabeled=options.only_unlabeled,
+        order=options.order,
+        is_dry_run=options.dry_run,
+        report=options.report,
+    )
+    text, code = prelabel(Service(settings), chosen, say)
+    print(text)
+    return code
 
 
 def run_evaluate(settings: Settings, options: argparse.Namespace) -> int:
