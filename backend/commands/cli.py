@@ -68,6 +68,9 @@ def add_prelabel_options(prelabel: argparse.ArgumentParser) -> None:
     prelabel.add_argument("--limit", type=positive, metavar="N", help="at most so many tasks")
     prelabel.add_argument("--only-unlabeled", action="store_true", help="tasks without annotation")
     prelabel.add_argument("--order", choices=["oldest", "newest"], default="oldest")
+    prelabel.add_argument(
+        "--engine", choices=["threads", "ray"], default="threads", help="where tasks are predicted"
+    )
     prelabel.add_argument("--dry-run", action="store_true", help="only say what would be done")
     prelabel.add_argument("--report", type=Path, metavar="FILE", help="JSON, with each failed task")
 
@@ -140,6 +143,7 @@ def run_prelabel(settings: Settings, options: argparse.Namespace) -> int:
         limit=options.limit,
         only_unlabeled=options.only_unlabeled,
         order=options.order,
+        engine=options.engine,
         is_dry_run=options.dry_run,
         report=options.report,
     )

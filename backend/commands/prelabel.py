@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from backend.commands.output_files import check_file, save_text
 from backend.commands.prelabel_project import ConnectedProject
 from backend.commands.progress import progress_bar
+from backend.commands.ray_engine import ray_engine
+from backend.commands.thread_engine import thread_engine
 from backend.errors import SettingsError, StoreError
 from backend.label_studio.client import LabelStudio
-from backend.prelabeling.engines import LOADING_AHEAD, ThreadEngine
+from backend.prelabeling.engines import Engine
 from backend.prelabeling.importer import Importer
 from backend.prelabeling.open_tasks import OpenTasks, Order
 from backend.prelabeling.outcome import Outcome
@@ -20,7 +22,10 @@ from backend.service import Service
 from model import ModelError
 
 REQUEST_TIMEOUT_S = 60.0  # for Label Studio: a page of a large project takes it seconds
-TASK_BUDGET_S = 600.0  # for one task; nobody waits for an answer
+ENGINES: dict[str, Callable[[Service], Engine]] = {
+    "threads": thread_engine,
+    "ray": ray_engine,
+}
 EXIT_CODES = {"done": 0, "stopped": 1, "failed": 3, "interrupted": 130}
 
 
@@ -30,6 +35,7 @@ class PrelabelOptions:
     limit: int | None = None
     only_unlabeled: bool = False
     order: Order = "oldest"
+    engine: str = "threads"  # one of ENGINES
     is_dry_run: bool = False
     report: Path | None = None
 
@@ -54,6 +60,7 @@ def prelabel(
         )
         project = ConnectedProject(service, studio, options.project, say)
         say(f"project {options.project}: loading the model; {project.about_settings}")
+        engine = ENGINES[options.engine](service)
         version = project.target().version
         for note in project.notes(version):
             say(f"note: {note}")
@@ -63,7 +70,7 @@ def prelabel(
         if options.is_dry_run:
             return describe_open(tasks, options, version), EXIT_CODES["done"]
         with locked(RunLock(service.store, project.key), say) as lock:
-            outcome = predict_open(service, project, tasks, options.limit, lock)
+            outcome = predict_open(engine, project, tasks, options, lock)
     except ModelError as error:
         raise SettingsError(str(error)) from error
     finally:
@@ -77,22 +84,21 @@ def prelabel(
 
 
 def predict_open(
-    service: Service,
+    engine: Engine,
     project: ConnectedProject,
     tasks: OpenTasks,
-    limit: int | None,
+    options: PrelabelOptions,
     lock: RunLock,
 ) -> Outcome:
-    annotator = replace(service.annotator, budget_s=TASK_BUDGET_S, parallel_tasks=1)
     with progress_bar("tasks") as bar:
         return Prelabeler(
             tasks=tasks,
             importer=Importer(tasks.studio, tasks.patience, tasks.project),
-            engine=ThreadEngine(annotator, service.concurrency.parallel_tasks + LOADING_AHEAD),
+            engine=engine,
             current_target=project.target,
             is_lock_lost=lambda: lock.is_lost,
             progress=bar,
-            limit=limit,
+            limit=options.limit,
         ).run()
 
 

@@ -1,8 +1,9 @@
 """A project of the fake Label Studio: lists its tasks by filters, and takes predictions of them."""
 
+import functools
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,7 +25,7 @@ class FakeProject:
             "label_config": CAT_DOG_CONFIG,
             "show_collab_predictions": True,
         }
-        self.tasks = {
+        self.tasks: dict[int, dict[str, Any]] = {
             number: {"id": number, "data": {"image": image}, "total_annotations": 0}
             for number, image in enumerate(images, 1)
         }
@@ -33,13 +34,14 @@ class FakeProject:
         self.outages = 0  # requests that are answered 503
         self.broken_answers = 0  # predictions that are stored, but answered 502
         self._lock = threading.Lock()
-        for path, answer in {
+        answers: dict[str, Callable[[Asked], Reply]] = {
             f"/api/projects/{NUMBER}/": lambda _: as_json(self.described),
             "/api/ml/": lambda _: as_json(self.backends),
             "/api/tasks": self._list,
             "/api/predictions/": self._predictions,
-        }.items():
-            server.pages[path] = lambda asked, answer=answer: self._answer(asked, answer)
+        }
+        for path, answer in answers.items():
+            server.pages[path] = functools.partial(self._answer, answer)
 
     def versions(self, task_id: int) -> list[str]:
         """Of the predictions of a task, in the order in which they came."""
@@ -48,7 +50,7 @@ class FakeProject:
     def all_versions(self) -> dict[int, list[str]]:
         return {task_id: self.versions(task_id) for task_id in self.tasks}
 
-    def _answer(self, asked: Asked, answer: Any) -> Reply:
+    def _answer(self, answer: Callable[[Asked], Reply], asked: Asked) -> Reply:
         with self._lock:
             if self.outages:
                 self.outages -= 1

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from label_studio_sdk.label_interface import LabelInterface
+from label_studio_sdk.label_interface.interface import LabelInterface
 from PIL import Image
 
 from backend.masks.polygons import polygon_to_mask

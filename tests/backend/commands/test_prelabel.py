@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -100,6 +101,14 @@ def test_what_cannot_be_begun_is_one_sentence(prelabel, project, options, descri
     assert code == 1
     assert error.startswith("firstpass: ")
     assert said in error
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed: see make ray")
+def test_an_engine_that_is_not_installed_is_said_with_the_command_for_it(prelabel, project):
+    code, _, error = prelabel("--engine", "ray")
+    assert code == 1
+    assert "firstpass: --engine ray needs Ray" in error
+    assert "requirements-ray.txt" in error
 
 
 def test_a_run_that_is_killed_is_gone_on_with_and_nothing_is_done_twice(

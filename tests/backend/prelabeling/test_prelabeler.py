@@ -77,7 +77,7 @@ def test_a_failed_task_costs_no_other_and_is_told_with_its_reason(project, prela
 def test_what_an_outage_of_label_studio_has_failed_is_tried_again(
     project, server, prelabeler, make_service
 ):
-    asked = Counter()
+    asked: Counter[str] = Counter()
 
     def image(request) -> Reply:
         asked[request.path] += 1

@@ -4,7 +4,7 @@ import pytest
 
 from backend.errors import SettingsError
 from backend.prelabeling.run_lock import RunLock, locked
-from tests.support.stores import kill_server, run_python, store_in
+from tests.support.stores import kill_server, read_line, run_python, store_in
 from tests.support.waiting import wait_until
 
 HOLD = """
@@ -33,7 +33,7 @@ def test_a_second_run_is_told_of_the_first(store):
 def test_the_lock_of_a_killed_run_expires(tmp_path):
     with store_in(tmp_path) as store:
         holder = run_python(HOLD, tmp_path)
-        assert holder.stdout.readline() == "held\n"
+        assert read_line(holder) == "held\n"
         holder.kill()
         holder.communicate()
         with locked(RunLock(store, "12.200", 2), lambda _: None) as lock:
