@@ -9,6 +9,7 @@
 #   make constraints                 write the versions that check-python passed with
 #   make bench                       the tables of benchmarks/
 #   make e2e                         against a real Label Studio, installed beside (1 GB)
+#   make ray                         prelabel on a cluster of Ray of this machine (300 MB more)
 #   make clean                       remove the environments
 #
 # PYTHON picks the interpreter (3.10 or later) that .venv is made with.
@@ -32,7 +33,7 @@ RUNTIME := .venv/runtime$(if $(CONSTRAINTS),-constrained).stamp
 DEV := .venv/dev$(if $(CONSTRAINTS),-constrained).stamp
 BENCHMARKS := rle polygons text_cache serving crf
 
-.PHONY: help serve test check check-python constraints format bench e2e doctor clean
+.PHONY: help serve test check check-python constraints format bench e2e ray doctor clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -69,6 +70,14 @@ bench: $(DEV)
 
 e2e: $(DEV) .venv-ls/label-studio.stamp
 	$(BIN)/python -m pytest -m e2e tests/e2e $(PYTEST_ARGS)
+
+ray: $(DEV) .venv/ray.stamp
+	$(BIN)/python -m pytest -m ray tests/ray $(PYTEST_ARGS)
+
+.venv/ray.stamp: requirements-ray.txt $(RUNTIME)
+	@echo "Installing requirements-ray.txt into .venv"
+	@$(PIP) -r requirements-ray.txt
+	@touch $@
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \

@@ -1,6 +1,8 @@
-"""The command line: `python -m backend serve | predict | memory | evaluate | doctor | connect`."""
+"""The command line: `python -m backend serve`, `prelabel`, `predict`, `memory`, `evaluate`, `doctor` and
+`connect`."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ from backend.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; exit code 0, or 1 if it failed or found a problem."""
+    """Run one command; exit code 0, or 1 if it failed or found a problem. `prelabel` has more."""
     options = build_parser().parse_args(arguments)
     try:
         code: int = options.run(Settings.from_env(), options)
@@ -33,16 +35,13 @@ def build_parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve Label Studio's requests")
     serve.set_defaults(run=run_serve)
 
-    predict = commands.add_parser("predict", help="segment one photo and draw what was found")
-    predict.set_defaults(run=run_predict)
-    predict.add_argument("photo", type=Path, metavar="PHOTO")
-    predict.add_argument("--labels", required=True, help='such as "cat, grass, sky"')
-    predict.add_argument("--out", type=Path, metavar="PNG", help="the picture with its legend")
-    predict.add_argument(
-        "--masks", type=Path, metavar="DIR", help="one black and white PNG a label"
+    add_prelabel_options(
+        commands.add_parser("prelabel", help="predict a whole project, and store it there")
     )
-    predict.add_argument("--method", help="segmentation method (METHOD)")
-    predict.add_argument("--refiner", help="edge refiner (REFINER)")
+
+    add_predict_options(
+        commands.add_parser("predict", help="segment photos from the disk, and draw what was found")
+    )
 
     add_memory_commands(
         commands.add_parser("memory", help="show, export, import, forget what was learned; retry")
@@ -62,6 +61,50 @@ def build_parser() -> argparse.ArgumentParser:
     connect.set_defaults(run=run_connect)
     connect.add_argument("--project", type=int, metavar="N", help="of this project alone")
     return root
+
+
+def add_prelabel_options(prelabel: argparse.ArgumentParser) -> None:
+    prelabel.set_defaults(run=run_prelabel)
+    prelabel.epilog = (
+        "Run it again to go on after a stop. Exit code: 0 done, 3 some tasks failed, 1 stopped by "
+        "an error, 130 by Ctrl-C."
+    )
+    prelabel.add_argument("--project", type=int, metavar="N", required=True)
+    prelabel.add_argument("--limit", type=positive, metavar="N", help="at most so many tasks")
+    prelabel.add_argument("--only-unlabeled", action="store_true", help="tasks without annotation")
+    prelabel.add_argument("--order", choices=["oldest", "newest"], default="oldest")
+    prelabel.add_argument(
+        "--engine", choices=["threads", "ray"], default="threads", help="where tasks are predicted"
+    )
+    prelabel.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    prelabel.add_argument("--report", type=Path, metavar="FILE", help="JSON, with each failed task")
+
+
+def add_predict_options(predict: argparse.ArgumentParser) -> None:
+    predict.set_defaults(run=run_predict)
+    predict.add_argument("photos", nargs="+", metavar="PHOTO", help='files, folders, "*.jpg"')
+    labels = predict.add_mutually_exclusive_group(required=True)
+    labels.add_argument("--labels", help='such as "cat, grass, sky"')
+    labels.add_argument("--label-config", type=Path, metavar="FILE", help="of Label Studio, XML")
+    for option, metavar, about in (
+        ("--out", "PNG", "the picture with its legend; a folder for several photos"),
+        ("--masks", "DIR", "one black and white PNG a label; in folders for several photos"),
+        ("--coco", "FILE", "COCO's JSON, masks as run lengths"),
+        ("--yolo", "DIR", "a data set for YOLO segmentation, polygons"),
+        ("--import-file", "FILE", "tasks with predictions, to import into Label Studio"),
+    ):
+        predict.add_argument(option, type=Path, metavar=metavar, help=about)
+    predict.add_argument("--image-prefix", metavar="URL", help="of the photos in the import file")
+    predict.add_argument("--method", help="segmentation method (METHOD)")
+    predict.add_argument("--refiner", help="edge refiner (REFINER)")
+
+
+def positive(text: str) -> int:
+    """Of an option; argparse names the option in its message."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it must be 1 or more")
+    return number
 
 
 def add_memory_commands(memory: argparse.ArgumentParser) -> None:
@@ -95,6 +138,25 @@ def add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--no-lessons", action="store_true", help="by words alone")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="all numbers, also by task")
     evaluate.add_argument("--html", type=Path, metavar="FILE", help="a page with the worst tasks")
+
+
+def run_prelabel(settings: Settings, options: argparse.Namespace) -> int:
+    from backend.commands.prelabel import PrelabelOptions, prelabel
+    from backend.commands.progress import say
+    from backend.service import Service
+
+    chosen = PrelabelOptions(
+        project=options.project,
+        limit=options.limit,
+        only_unlabeled=options.only_unlabeled,
+        order=options.order,
+        engine=options.engine,
+        is_dry_run=options.dry_run,
+        report=options.report,
+    )
+    text, code = prelabel(Service(settings), chosen, say)
+    print(text)
+    return code
 
 
 def run_evaluate(settings: Settings, options: argparse.Namespace) -> int:
@@ -131,44 +193,16 @@ def run_serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 def run_predict(settings: Settings, options: argparse.Namespace) -> int:
     # Imported here, since --help and gunicorn's first process must not load torch.
-    from backend.commands.fonts import Fonts
-    from backend.commands.output_files import check_folder, check_picture, file_stems, save_picture
-    from backend.commands.overlay import draw_overlay
-    from backend.commands.predict import save_masks, segment_photo
+    from backend.commands.predict import PredictOptions, predict
     from backend.service import Service
 
-    if options.out:
-        check_picture(options.out)
-    if options.masks:
-        check_folder(options.masks, "--masks")
     chosen = {name: getattr(options, name) for name in ("method", "refiner")}
     settings = settings.model_copy(update={name: value for name, value in chosen.items() if value})
-    names = [name.strip() for name in options.labels.split(",") if name.strip()]
-    image, layers = segment_photo(Service(settings), options.photo, names)
-
-    print(f"{options.photo}: {image.shape[1]} x {image.shape[0]} pixels")
-    for layer in sorted(layers, key=lambda layer: -layer.score):
-        print(f"  {layer.name:<24} score {layer.score:.2f}  {layer.mask.mean():6.1%} of the image")
-    missing = [name for name in names if name not in {layer.name for layer in layers}]
-    if missing:
-        print(f"  not found: {', '.join(missing)}")
-    if options.out:
-        fonts = Fonts()
-        save_picture(draw_overlay(image, layers, fonts), options.out)
-        print(f"picture: {options.out}")
-        if spelled := fonts.unspelled(layer.name for layer in layers):
-            print(
-                f"  in its legend {', '.join(spelled)} is spelled in ASCII: no font of this "
-                "machine has all its letters. Install one, such as fonts-noto-cjk."
-            )
-    if options.masks:
-        stems = file_stems(names)
-        save_masks(layers, options.masks, stems)
-        print(f"masks: {options.masks}")
-        for layer in layers:
-            if stems[layer.name] != layer.name:
-                print(f"  {layer.name}: {stems[layer.name]}.png")
-    return 0
+    names = [field.name for field in dataclasses.fields(PredictOptions)]
+    wanted = PredictOptions(**{name: getattr(options, name) for name in names})
+    text, code = predict(Service(settings), wanted)
+    print(text)
+    return code
 
 
 def run_doctor(settings: Settings, options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.commands.evaluation_page import WorstTasks, evaluation_page
-from backend.commands.output_files import check_file, save_text
+from backend.commands.output_files import check_file, read_text, save_text
 from backend.errors import SettingsError, StoreError
 from backend.evaluation.annotated_tasks import (
     AnnotatedTask,
@@ -81,7 +81,7 @@ def evaluate(service: Service, options: EvaluateOptions, say: Callable[[str], No
 
 
 def read_source(service: Service, options: EvaluateOptions) -> Source:
-    config = read_text(options.label_config) if options.label_config else None
+    config = read_text(options.label_config, "--label-config") if options.label_config else None
     if options.project is not None:
         project = get_project(service.label_studio, options.project)
         tasks, unreadable = read_annotated(list_annotated(service.label_studio, options.project))
@@ -193,10 +193,3 @@ def cited(reasons: Sequence[str]) -> str:
     """The first of the reasons, for the end of a sentence."""
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return f": {reasons[0]}{more}" if reasons else ""
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--label-config {path} cannot be read: {error}.") from error

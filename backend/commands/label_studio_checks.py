@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from backend.commands.connection_checks import Connections, check_connections, find_connections
 from backend.commands.installation import Check, Installation
 from backend.errors import LabelStudioError
-from backend.label_studio.client import LabelStudio, Unauthorized
+from backend.label_studio.answers import Unauthorized
+from backend.label_studio.client import LabelStudio
 from backend.label_studio.tokens import TOKEN_KINDS
 
 CONTAINER_REMEDY = (

@@ -65,6 +65,14 @@ def save_text(text: str, path: Path) -> None:
         raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
 
 
+def read_text(path: Path, option: str) -> str:
+    """A text in UTF-8. Raises SettingsError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{option} {path} cannot be read: {error}.") from error
+
+
 def file_stems(names: Sequence[str]) -> dict[str, str]:
     """A file name, without its suffix, for each label, by the label.
 

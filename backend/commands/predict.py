@@ -1,58 +1,164 @@
-"""`python -m backend predict`: segments one photo from the disk, without Label Studio."""
+"""`python -m backend predict`: segments photos from the disk, without Label Studio."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from backend.commands.output_files import save_picture
-from backend.commands.overlay import Layer, color_of
-from backend.errors import ImageError, ImageNotFound, SettingsError
-from backend.images.decode import decode_image
+from backend.commands.import_file import ImportFile, config_of_labels, locator, only_control
+from backend.commands.output_files import file_stems, read_text
+from backend.commands.photo_files import Photo, find_photos
+from backend.commands.photo_outputs import (
+    CocoFile,
+    MaskFolder,
+    OverlayFile,
+    OverlayFolder,
+    PhotoOutput,
+    SegmentedPhoto,
+    YoloFolder,
+)
+from backend.commands.photo_segmenter import PhotoSegmenter
+from backend.commands.progress import progress_bar
+from backend.errors import ImageError, SettingsError
+from backend.label_studio.config_digest import config_digest
+from backend.label_studio.controls import Control
+from backend.label_studio.project_settings import ProjectSettings
+from backend.prelabeling.outcome import describe_s
 from backend.service import Service
-from model import ModelError, Vocabulary
+from model import ModelError
 
-MAX_PIXELS = 400_000_000  # only protects the memory, since the photo is the user's own
+EXIT_CODES = {"done": 0, "failed": 3, "interrupted": 130}
+MAX_NAMED = 20  # photos that failed, in the summary
 
 
-def segment_photo(
-    service: Service, photo: Path, label_names: Sequence[str]
-) -> tuple[NDArray[np.uint8], list[Layer]]:
-    """The photo, RGB uint8 (H, W, 3), and a layer for each label found in it.
+@dataclass(frozen=True)
+class PredictOptions:
+    """One of `labels` and `label_config` is given."""
 
-    Raises ImageError, SettingsError or StoreError.
-    """
-    image = read_photo(photo)
-    if not label_names:
-        raise SettingsError('--labels needs at least one name, such as --labels "cat, grass, sky".')
+    photos: Sequence[str]
+    labels: str | None = None
+    label_config: Path | None = None
+    out: Path | None = None
+    masks: Path | None = None
+    coco: Path | None = None
+    yolo: Path | None = None
+    import_file: Path | None = None
+    image_prefix: str | None = None
+
+
+def predict(service: Service, options: PredictOptions) -> tuple[str, int]:
+    """The text to print and the exit code. Raises FirstpassError if nothing could be done."""
+    photos = find_photos(options.photos)
+    is_file = [Path(named) for named in options.photos] == [photos[0].path]
+    label_config = read_config(options)
+    control = only_control(label_config)
     try:
-        vocabulary = Vocabulary.of(label_names)
-        (found,) = service.segmenter([image], vocabulary, service.default_segment_settings)
+        outputs = open_outputs(service, options, photos, label_config, is_file=is_file)
+        segment = PhotoSegmenter(service, control)
+        if is_file:
+            return predict_file(segment, photos[0], control, outputs), EXIT_CODES["done"]
+        return predict_all(segment, photos, outputs)
     except ModelError as error:
         raise SettingsError(str(error)) from error
     finally:
         service.store.close()
-    return image, [
-        # By the label's place, so that it has the same color in every photo.
-        Layer(name, mask, float(score), color_of(index))
-        for index, name, mask, score in found.non_empty()
+
+
+def read_config(options: PredictOptions) -> str:
+    if options.label_config:
+        return read_text(options.label_config, "--label-config")
+    names = [name.strip() for name in (options.labels or "").split(",") if name.strip()]
+    if not names:
+        raise SettingsError('--labels needs at least one name, such as --labels "cat, grass, sky".')
+    return config_of_labels(names)
+
+
+def open_outputs(
+    service: Service,
+    options: PredictOptions,
+    photos: Sequence[Photo],
+    label_config: str,
+    *,
+    is_file: bool,
+) -> list[PhotoOutput]:
+    """What shall be written, checked before the model is loaded. Raises SettingsError."""
+    control = only_control(label_config)
+    names = [label.value for label in control.labels]
+    found: list[PhotoOutput] = []
+    if options.out:
+        found.append(OverlayFile(options.out) if is_file else OverlayFolder(options.out))
+    if options.masks:
+        found.append(MaskFolder(options.masks, file_stems(names), has_folders=not is_file))
+    if options.coco:
+        found.append(CocoFile(options.coco, names))
+    if options.yolo:
+        found.append(YoloFolder(options.yolo, names))
+    if options.import_file:
+        locate = locator(photos, options.image_prefix, service.settings.local_files_root)
+
+        def version() -> str:
+            context = service.resolve_context("", ProjectSettings())
+            return context.model_version("", config_digest(label_config))
+
+        own = None if options.label_config else label_config
+        found.append(ImportFile(options.import_file, control, version, locate, own))
+    return found
+
+
+def predict_file(
+    segment: PhotoSegmenter, photo: Photo, control: Control, outputs: Sequence[PhotoOutput]
+) -> str:
+    """A line for each label. Raises ImageError."""
+    segmented = segment(photo)
+    height_px, width_px = segmented.image.shape[:2]
+    lines = [f"{photo.path}: {width_px} x {height_px} pixels"]
+    lines += [
+        f"  {layer.name:<24} score {layer.score:.2f}  {layer.mask.mean():6.1%} of the image"
+        for layer in sorted(segmented.layers, key=lambda layer: -layer.score)
     ]
+    found = {layer.name for layer in segmented.layers}
+    if missing := [label.value for label in control.labels if label.value not in found]:
+        lines.append(f"  not found: {', '.join(missing)}")
+    for output in outputs:
+        output.add(segmented)
+    return "\n".join([*lines, *(output.close() for output in outputs)])
 
 
-def read_photo(photo: Path) -> NDArray[np.uint8]:
+def predict_all(
+    segment: PhotoSegmenter, photos: Sequence[Photo], outputs: Sequence[PhotoOutput]
+) -> tuple[str, int]:
+    """A summary and the exit code. After Ctrl-C the files hold what was done."""
+    began_s, n_photos_with = time.monotonic(), Counter[str]()
+    failures: list[str] = []
+    n_done, end = 0, "done"
     try:
-        data = photo.read_bytes()
-    except OSError as error:
-        raise ImageNotFound(f"{photo} cannot be read: {error.strerror}.") from error
-    try:
-        return decode_image(data, max_pixels=MAX_PIXELS)
-    except ImageError as error:
-        raise type(error)(f"{photo}: {error}") from error
+        with progress_bar("photos") as bar:
+            bar.expect(len(photos))
+            for _, future in segment.each(photos):
+                try:
+                    add(future.result(), outputs, n_photos_with)
+                    n_done += 1
+                except (ImageError, ModelError) as error:
+                    failures.append(str(error))
+                bar.advance(1, len(failures))
+        end = "failed" if failures else "done"
+    except KeyboardInterrupt:
+        end = "interrupted"
+    took_s = time.monotonic() - began_s
+    lines = [
+        f"{n_done} of {len(photos)} photos in {describe_s(took_s)}, {n_done / took_s:.2f} a second"
+    ]
+    lines += [f"  {name:<24} in {count} photos" for name, count in n_photos_with.most_common()]
+    lines += [f"failed: {reason}" for reason in failures[:MAX_NAMED]]
+    if len(failures) > MAX_NAMED:
+        lines.append(f"and {len(failures) - MAX_NAMED} more failed")
+    return "\n".join([*lines, *(output.close() for output in outputs)]), EXIT_CODES[end]
 
 
-def save_masks(layers: Sequence[Layer], folder: Path, stems: Mapping[str, str]) -> None:
-    """Write one black and white PNG for each layer. `stems`: file names by label."""
-    for layer in layers:
-        save_picture(Image.fromarray(layer.mask), folder / f"{stems[layer.name]}.png")
+def add(
+    segmented: SegmentedPhoto, outputs: Sequence[PhotoOutput], n_photos_with: Counter[str]
+) -> None:
+    for output in outputs:
+        output.add(segmented)
+    n_photos_with.update(layer.name for layer in segmented.layers)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from backend.errors import LabelStudioError, SettingsError
-from backend.label_studio.client import NotFound
+from backend.label_studio.answers import NotFound
 from backend.label_studio.webhook_events import project_key
 from backend.service import Service
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import LabelStudioError, RequestError, SettingsError
-from backend.label_studio.client import LabelStudio, NotFound
+from backend.label_studio.answers import NotFound
+from backend.label_studio.client import LabelStudio
 from backend.label_studio.webhook_events import Annotation, read_annotation
 
 PAGE_TASKS = 10  # asked for at once: with their masks and predictions a few megabytes

@@ -1,4 +1,4 @@
-"""A client of the Label Studio API: its address, its tokens, its GET requests."""
+"""A client of the Label Studio API: its address, its tokens, its requests."""
 
 import threading
 import time
@@ -6,10 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import requests
 
 from backend.errors import LabelStudioError, SettingsError
-from backend.label_studio.error_text import error_text
+from backend.label_studio.answers import (
+    Unauthorized,
+    Unavailable,
+    error_detail,
+    error_of_status,
+    parse_json,
+)
 from backend.label_studio.introduction import Introduction
 from backend.label_studio.tokens import REMEDIES, TOKEN_KINDS, AccessToken, token_kind
 from backend.label_studio.url_origin import may_share_credentials, origin
@@ -17,11 +24,6 @@ from backend.redaction import redact_url
 from backend.timed_http import Deadline, TimedSession
 
 FAILURE_CACHE_S = 5.0  # a failed token exchange is not repeated for so long: a batch asks often
-
-HINTS = {
-    403: "use the token of a user who may see this.",
-    404: "is LABEL_STUDIO_URL right?",
-}
 
 
 class LabelStudio:
@@ -45,7 +47,7 @@ class LabelStudio:
         self._clock = clock
         self._exchange_lock = threading.Lock()
         self._cached_token: AccessToken | None = None
-        self._failed_exchange: tuple[str, float] | None = None
+        self._failed_exchange: tuple[LabelStudioError, float] | None = None
         if self.url:
             try:
                 origin(self.url)
@@ -139,7 +141,15 @@ class LabelStudio:
         return self._request("GET", path, params=params).content
 
     def get_json(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        return _parse_json(self._request("GET", path, params=params))
+        return parse_json(self._request("GET", path, params=params))
+
+    def post_json(self, path: str, body: Any) -> Any:
+        """JSON of the answer to a POST of `body`, which may hold NumPy arrays.
+
+        Raises LabelStudioError; after `Unavailable` it is not known whether it was done.
+        """
+        data = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        return parse_json(self._request("POST", path, data=data))
 
     def patch(self, path: str, changes: Mapping[str, Any]) -> None:
         """Change fields of what lies at a path. Raises LabelStudioError."""
@@ -147,24 +157,25 @@ class LabelStudio:
 
     def get_public_json(self, path: str) -> Any:
         """JSON of a path that wants no token, so that a refused one does not hide the answer."""
-        return _parse_json(self._send("GET", path, {}))
+        return parse_json(self._send("GET", path, {}))
 
     def _current_token(self) -> str:
         with self._exchange_lock:
             now_s = self._clock()
             if self._failed_exchange and now_s < self._failed_exchange[1]:
-                raise LabelStudioError(self._failed_exchange[0])
+                error, _ = self._failed_exchange
+                raise type(error)(str(error))
             if self._cached_token is None or now_s >= self._cached_token.renew_at_s:
                 try:
                     self._cached_token = self._exchange()
                 except LabelStudioError as error:
-                    self._failed_exchange = str(error), self._clock() + FAILURE_CACHE_S
+                    self._failed_exchange = error, self._clock() + FAILURE_CACHE_S
                     raise
             return self._cached_token.text
 
     def _exchange(self) -> AccessToken:
         response = self._send("POST", "/api/token/refresh/", {}, json={"refresh": self.api_key})
-        answer = _parse_json(response)
+        answer = parse_json(response)
         if not (isinstance(answer, dict) and isinstance(answer.get("access"), str)):
             raise LabelStudioError(
                 f"{self.shown_url} gives no access token for the personal one: is LABEL_STUDIO_URL "
@@ -185,6 +196,8 @@ class LabelStudio:
         self, method: str, path: str, headers: Mapping[str, str], **options: Any
     ) -> requests.Response:
         url = self.url_of(path)
+        if "data" in options:
+            headers = {**headers, "Content-Type": "application/json"}
         try:
             with TimedSession() as session, Deadline(self.total_s) as deadline:
                 response = session.request(
@@ -194,7 +207,7 @@ class LabelStudio:
                 if deadline.is_over:  # which ends an answer of no stated length, too
                     raise requests.Timeout
         except (requests.RequestException, ValueError) as error:  # ValueError: invalid Location
-            raise LabelStudioError(
+            raise Unavailable(
                 f"Label Studio does not answer at {self.shown_url} ({type(error).__name__}): start "
                 "it, or set LABEL_STUDIO_URL to where this machine reaches it."
             ) from error
@@ -203,7 +216,7 @@ class LabelStudio:
                 raise Unauthorized(f"Label Studio wants a token, and {REMEDIES['none']}.")
             raise Unauthorized(
                 f"Label Studio refuses the {TOKEN_KINDS[self.key_kind]} "
-                f"({_error_detail(response)}): {REMEDIES[self.key_kind]}."
+                f"({error_detail(response)}): {REMEDIES[self.key_kind]}."
             )
         if response.is_redirect:
             raise LabelStudioError(
@@ -211,38 +224,10 @@ class LabelStudio:
                 "LABEL_STUDIO_URL to the address that answers itself."
             )
         if not response.ok:
-            status = response.status_code
-            raise (NotFound if status == 404 else LabelStudioError)(
-                f"Label Studio answers {method} {urlsplit(url).path} with {status} "
-                f"({_error_detail(response)}): {HINTS.get(status, 'see its log.')}"
-            )
+            raise error_of_status(method, urlsplit(url).path, response)
         return response
-
-
-class NotFound(LabelStudioError):
-    """Label Studio answered 404."""
-
-
-class Unauthorized(LabelStudioError):
-    """Label Studio answered 401."""
 
 
 def keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Pass as `auth`: stops `requests` from replacing our Authorization by one of ~/.netrc."""
     return request
-
-
-def _parse_json(response: requests.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError as error:
-        raise LabelStudioError(
-            f"{redact_url(response.url)} answers {response.content[:40]!r}, not JSON: is "
-            "LABEL_STUDIO_URL the address of a Label Studio?"
-        ) from error
-
-
-def _error_detail(response: requests.Response) -> str:
-    """Label Studio's own words on an error, or else the reason of its status."""
-    said = error_text(response.headers.get("content-type", ""), response.content)
-    return said or response.reason or "no reason given"

@@ -9,7 +9,8 @@ import threading
 import time
 
 from backend.errors import LabelStudioError
-from backend.label_studio.client import LabelStudio, Unauthorized
+from backend.label_studio.answers import Unauthorized
+from backend.label_studio.client import LabelStudio
 from backend.label_studio.tokens import NEW_KEY_REMEDY, TOKEN_KINDS
 from backend.log_once import WarnOnce
 

@@ -21,6 +21,7 @@ from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import (
     PredictionItem,
     error_item,
+    explain_late_tasks,
     partial_item,
     prediction_item,
     report_failures,
@@ -74,6 +75,7 @@ class Annotator:
             )
 
         items = self.predict_tasks(tasks, make_request, version)
+        explain_late_tasks(project_id, items)
         report_failures(project_id, tasks, items, self.failures)
         return items
 

@@ -77,6 +77,30 @@ def _describe_error(task: Any, error: Exception, metrics: Metrics) -> dict[str, 
     return {"code": code, "message": message}
 
 
+def explain_late_tasks(project: str, items: Sequence[PredictionItem]) -> None:
+    """Add to the message of each task that was not reached how many were, and how to go on.
+
+    Label Studio tells its users of all of them that they were retrieved.
+    """
+    late = [item for item in items if is_late(item)]
+    if not late or len(items) == 1:
+        return
+    n_done = sum("result" in item for item in items)
+    number = project.partition(".")[0]
+    command = f", or run python -m backend prelabel --project {number}" if number else ""
+    for item in late:
+        item["error"]["message"] = (
+            f"{n_done} of {len(items)} tasks done; choose Retrieve Predictions again{command}. "
+            f"{item['error']['message']}"
+        )
+
+
+def is_late(item: Mapping[str, Any]) -> bool:
+    """Whether a task failed for want of time or room alone, so that it can be asked for again."""
+    is_partial = item["model_version"].startswith(PARTIAL_PREFIX)
+    return not is_partial and item.get("error", {}).get("code") == Overloaded.code
+
+
 def report_failures(
     project: str,
     tasks: Sequence[Any],
@@ -89,23 +113,17 @@ def report_failures(
         if "error" in item:
             is_partial = item["model_version"].startswith(PARTIAL_PREFIX)
             kinds.setdefault((item["error"]["code"], is_partial), []).append(index)
-    for (code, is_partial), indices in kinds.items():
+    for (code, _), indices in kinds.items():
         task, message = task_id_of(tasks[indices[0]]), items[indices[0]]["error"]["message"]
         failures.add(project, "predict", code, message, task=task, count=len(indices))
-        is_late = code == Overloaded.code and not is_partial
-        log.warning("%s", failure_line(project, task, message, len(indices), len(items), is_late))
+        if is_late(items[indices[0]]) and len(items) > 1:
+            log.warning("%s%s", f"project {project}: " if project else "", message)
+        else:
+            log.warning("%s", failure_line(project, task, message, len(indices)))
 
 
-def failure_line(
-    project: str, task: Any, message: str, n_failed: int, n_tasks: int, is_late: bool
-) -> str:
+def failure_line(project: str, task: Any, message: str, n_failed: int) -> str:
     """A sentence on the tasks of one request that failed for one reason; `task` is the first."""
-    if is_late and n_tasks > 1:
-        where = f"project {project}: " if project else ""
-        return (
-            f"{where}{n_failed} of {n_tasks} tasks were not answered, and are without predictions "
-            f"until Label Studio asks for them again: {message}"
-        )
     where = f"project {project}, task {task}" if project else f"task {task}"
     others = f" ({n_failed - 1} more tasks failed likewise)" if n_failed > 1 else ""
     return f"{where}: {message}{others}"

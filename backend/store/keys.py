@@ -41,6 +41,10 @@ def predicted_masks_key(project: str, task_id: object) -> str:
     return f"firstpass:shown:{project}:{task_id}"
 
 
+def prelabel_lock_key(project: str) -> str:
+    return f"firstpass:prelabel:{project}"
+
+
 def features_key(image_digest: str, space: str) -> str:
     return f"firstpass:features:{space}:{image_digest}"
 

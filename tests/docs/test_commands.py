@@ -27,6 +27,8 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page) if block.language
 NOT_RUN = {
     "USE_DEFAULT_BANNED_SUBNETS=false label-studio": "Label Studio is installed for make e2e alone",
     ".venv/bin/python -m backend evaluate --project": "asks a Label Studio for its annotations",
+    ".venv/bin/python -m backend prelabel": "asks a Label Studio for its tasks",
+    ".venv/bin/python -m pip install": "installs Ray into the environment of the tests",
     ".venv/bin/pre-commit install": "writes into .git/hooks of whoever runs the tests",
 }
 

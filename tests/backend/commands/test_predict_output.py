@@ -8,7 +8,7 @@ from PIL import Image
 
 from backend.commands.output_files import file_stems
 from backend.commands.overlay import Layer
-from backend.commands.predict import save_masks
+from backend.commands.photo_outputs import save_masks
 
 
 def test_a_missing_folder_is_made(run, photo_file, tmp_path):

@@ -1,13 +1,18 @@
 """The API of Label Studio: its address, its answers, and who is told the token."""
 
+import json
+
+import numpy as np
 import pytest
 
 from backend.errors import LabelStudioError, SettingsError
+from backend.label_studio.answers import Unavailable
 from backend.label_studio.client import LabelStudio
 from tests.support.fake_label_studio import (
     LEGACY,
     PERSONAL,
     WHOAMI,
+    Asked,
     Reply,
     as_json,
 )
@@ -119,3 +124,34 @@ def test_a_refusal_repeats_the_words_of_label_studio(server):
     server.pages["/api/tasks/7"] = as_json(refusal, 400)
     with pytest.raises(LabelStudioError, match=r"with 400.*no such task"):
         LabelStudio(server.url, LEGACY).get_json("/api/tasks/7")
+
+
+def test_what_is_posted_may_hold_arrays_and_is_sent_again_with_a_new_token(server):
+    taken = []
+
+    def take(asked: Asked) -> Reply:
+        taken.append((json.loads(asked.body), asked.headers["content-type"]))
+        return as_json({"id": 5}, 201)
+
+    server.pages["/api/predictions/"] = take
+    studio = LabelStudio(server.url, PERSONAL)
+    body = {"points": np.array([[0.5, 1.25]])}
+    for _ in range(2):
+        assert studio.post_json("/api/predictions/", body) == {"id": 5}
+        server.valid_access.clear()  # as after a restart of Label Studio with another secret
+    assert taken == [({"points": [[0.5, 1.25]]}, "application/json")] * 2
+    assert server.exchanges == 2
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_an_overloaded_or_starting_server_is_told_from_a_refusal(server, status):
+    server.pages["/api/tasks"] = as_json({}, status)
+    with pytest.raises(Unavailable):
+        LabelStudio(server.url, LEGACY).get_json("/api/tasks")
+
+
+def test_a_failed_exchange_is_the_same_error_while_it_is_remembered():
+    studio = LabelStudio("http://127.0.0.1:1", PERSONAL)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            studio.get("/api/version")

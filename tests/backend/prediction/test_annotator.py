@@ -174,11 +174,15 @@ def test_an_unexpected_failure_is_logged_with_its_place_and_told_without(annotat
 
 def test_tasks_past_the_budget_are_left_for_the_next_time(annotator, photo_uri, caplog):
     tasks = [{"id": n, "data": {"image": photo_uri}} for n in range(4)]
-    predictions = replace(annotator, budget_s=-1.0).predict(tasks, CAT_DOG_CONFIG, EVERY_PIXEL)
+    predictions = replace(annotator, budget_s=-1.0).predict(
+        tasks, CAT_DOG_CONFIG, EVERY_PIXEL, project_id="12.200"
+    )
     assert [p["error"]["code"] for p in predictions] == ["overloaded"] * 4
     assert all("result" not in p for p in predictions)
     (sentence,) = warnings_of(caplog)
-    assert "4 of 4 tasks were not answered" in sentence
+    assert sentence == "project 12.200: " + predictions[3]["error"]["message"]
+    assert "0 of 4 tasks done; choose Retrieve Predictions again" in sentence
+    assert "or run python -m backend prelabel --project 12." in sentence
     assert "PREDICT_BUDGET_S" in sentence
     assert "for fewer tasks at once" in sentence
 
@@ -199,7 +203,7 @@ def test_an_image_that_the_model_did_not_reach_is_said_as_one_that_was_not_begun
     stuck.set()
     assert len({p["error"]["message"] for p in predictions}) == 1
     (sentence,) = warnings_of(caplog)
-    assert "3 of 3 tasks were not answered" in sentence
+    assert "0 of 3 tasks done; choose Retrieve Predictions again" in sentence
     assert "Not answered within 0.2 s" in sentence
 
 

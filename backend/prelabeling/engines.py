@@ -1,0 +1,63 @@
+"""Ways to predict a stream of tasks, several at a time."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from backend.label_studio.project_settings import ProjectSettings
+from backend.prediction.annotator import Annotator
+from backend.prediction.prediction_items import PredictionItem
+
+LOADING_AHEAD = 4  # images that are loaded while others are in the model
+WAITING_PER_THREAD = 4  # tasks at hand, so that storing predictions stops no thread
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task with all that its prediction depends on."""
+
+    task: Mapping[str, Any]
+    project: str  # as in Label Studio's requests
+    label_config: str
+    settings: ProjectSettings
+    auth: tuple[str, str] | None
+
+
+Answer = tuple[Job, PredictionItem]
+Engine = Callable[[Iterable[Job]], Iterator[Answer]]  # answers come in any order
+
+
+def predict_job(annotator: Annotator, job: Job) -> PredictionItem:
+    """What /predict answers for this task alone."""
+    (item,) = annotator.predict(
+        [job.task], job.label_config, job.settings, project_id=job.project, auth=job.auth
+    )
+    return item
+
+
+@dataclass(frozen=True)
+class ThreadEngine:
+    """In threads of this process: images are loaded while others are in the model.
+
+    Jobs are taken as threads become free, so whatever the caller waits for stops the stream.
+    """
+
+    annotator: Annotator
+    n_threads: int
+
+    def __call__(self, jobs: Iterable[Job]) -> Iterator[Answer]:
+        feed, window = iter(jobs), self.n_threads * WAITING_PER_THREAD
+        running: dict[Future[PredictionItem], Job] = {}
+        threads = ThreadPoolExecutor(self.n_threads, thread_name_prefix="prelabel")
+        try:
+            while True:
+                while len(running) < window and (job := next(feed, None)) is not None:
+                    running[threads.submit(predict_job, self.annotator, job)] = job
+                if not running:
+                    return
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield running.pop(future), future.result()
+        finally:
+            threads.shutdown(cancel_futures=True)
