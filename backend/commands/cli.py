@@ -1,5 +1,4 @@
-"""The command line: `python -m backend serve`, `prelabel`, `predict`, `memory`, `evaluate`, `doctor` and
-`connect`."""
+"""The command line: `python -m backend serve`, `prelabel`, `predict`, `memory`, `evaluate`, …"""
 
 import argparse
 import dataclasses

@@ -1,6 +1,5 @@
 """First times are slow: what a service does before it is asked."""
 
-
 from backend.http.warm_up import start_words
 from backend.label_studio.project_settings import ProjectSettings
 from model import Vocabulary
