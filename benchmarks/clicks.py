@@ -2,6 +2,7 @@
 
     python -m benchmarks.clicks                    all sets, 40 objects each
     python -m benchmarks.clicks --objects 10 --pictures clicks/
+    python -m benchmarks.clicks --lessons 10       after ten other images were corrected
 
 The literature's protocol: the next click goes to the middle of the largest error, on the thing if
 it was missed, off it if it was painted by mistake. An object is a connected part of one class with
@@ -10,16 +11,14 @@ at least 0.5% of the image. Images are shrunk to 512 pixels for all methods alik
 
 import argparse
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.segmentation import random_walker
 
+from benchmarks.click_peers import Method, Thing, grab_cut, walk_colors
 from benchmarks.datasets import IGNORE, MeasuringSet, add_data_arguments, chosen_sets
 from benchmarks.measuring import (
     add_checkpoint_arguments,
@@ -27,26 +26,12 @@ from benchmarks.measuring import (
     load_segmenter,
     vocabulary_of,
 )
-from model import METHODS, DenseFeatures, PointPrompt, Segmenter
+from model import METHODS, Memory, PointPrompt, Segmenter, TaughtMask
 
 METHOD = METHODS["firstpass"]
 MAX_CLICKS = 10
 LONG_SIDE_PX = 512
 SMALLEST_SHARE = 0.005
-FIRST_AREA, SURE_AREA = 0.08, 0.02  # radii for GrabCut, of the long side
-BETA = 130  # of the random walker, skimage's own
-
-
-@dataclass(frozen=True, eq=False)
-class Thing:
-    image: NDArray[np.uint8]  # (H, W, 3)
-    truth: NDArray[np.bool_]  # (H, W) bool
-    ignored: NDArray[np.bool_]  # (H, W) bool
-    label: int  # index into the vocabulary
-    features: DenseFeatures
-
-
-Method = Callable[[Thing, Sequence[PointPrompt]], NDArray[np.bool_]]
 
 
 def main() -> None:
@@ -59,9 +44,10 @@ def main() -> None:
         if not things:
             print(f"\n{data.name}: none of these images has an object of a labeled class")
             continue
+        memory = memory_of(segmenter, data, arguments.lessons, arguments.objects)
         print(f"\n{data.name}, {len(things)} objects\n  {'':16} {columns}")
         methods: dict[str, Method] = {
-            "firstpass": firstpass(segmenter, data),
+            "firstpass": firstpass(segmenter, data, memory),
             "GrabCut": grab_cut,
             "random walker": walk_colors,
         }
@@ -138,52 +124,35 @@ def clicks_to(runs: NDArray[np.float64], iou: float) -> float:
     return float(np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, runs.shape[1]).mean())
 
 
-def firstpass(segmenter: Segmenter, data: MeasuringSet) -> Method:
+def memory_of(
+    segmenter: Segmenter, data: MeasuringSet, n_lessons: int, objects: int
+) -> Memory | None:
+    """What the truth of so many images teaches, of which no object is clicked."""
+    shift, clicked = int(has_background(data.class_names)), set(data.spread(objects))
+    others = [stem for stem in data.stems if stem not in clicked]
+    vocabulary, lessons = vocabulary_of(data, "plain"), []
+    for index in range(min(n_lessons, len(others))):
+        sample = data.load(others[index * len(others) // n_lessons])
+        (features,) = segmenter.encode([sample.image], METHOD)
+        masks = [sample.truth == number + shift for number in range(len(vocabulary.names))]
+        taught = [
+            TaughtMask(name, mask)
+            for name, mask in zip(vocabulary.names, masks, strict=True)
+            if mask.any()
+        ]
+        lessons.append(segmenter.learn(features, sample.image, taught, vocabulary, METHOD))
+    return Memory.of(lessons)
+
+
+def firstpass(segmenter: Segmenter, data: MeasuringSet, memory: Memory | None) -> Method:
     vocabulary = vocabulary_of(data, "plain")
 
     def method(thing: Thing, prompts: Sequence[PointPrompt]) -> NDArray[np.bool_]:
         return segmenter.answer_prompts(
-            thing.features, thing.image, prompts, vocabulary, thing.label, METHOD
+            thing.features, thing.image, prompts, vocabulary, thing.label, METHOD, memory
         )[0]
 
     return method
-
-
-def grab_cut(thing: Thing, prompts: Sequence[PointPrompt]) -> NDArray[np.bool_]:
-    """OpenCV's GrabCut: sure discs at the clicks, a larger disc that may be the thing."""
-    height, width = thing.truth.shape
-    marks = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
-    for click in prompts:
-        if click.is_positive:
-            stamp(marks, click, FIRST_AREA, cv2.GC_PR_FGD)
-    for click in prompts:
-        stamp(marks, click, SURE_AREA, cv2.GC_FGD if click.is_positive else cv2.GC_BGD)
-    behind, thing_model = np.zeros((1, 65)), np.zeros((1, 65))
-    bgr = cv2.cvtColor(thing.image, cv2.COLOR_RGB2BGR)
-    cv2.grabCut(bgr, marks, (0, 0, 0, 0), behind, thing_model, 3, cv2.GC_INIT_WITH_MASK)
-    return np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
-
-
-def walk_colors(thing: Thing, prompts: Sequence[PointPrompt]) -> NDArray[np.bool_]:
-    """scikit-image's random walker: discs at the clicks, and the image's rim is not the thing."""
-    marks = np.zeros(thing.truth.shape, np.uint8)
-    marks[[0, -1]] = 2
-    marks[:, [0, -1]] = 2
-    for click in prompts:
-        stamp(marks, click, SURE_AREA / 2, 1 if click.is_positive else 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what could make it faster
-        labels = random_walker(
-            thing.image / 255, marks.astype(int), beta=BETA, mode="cg_j", channel_axis=2, tol=1e-2
-        )
-    mask: NDArray[np.bool_] = labels == 1
-    return mask
-
-
-def stamp(marks: NDArray[np.uint8], click: PointPrompt, radius: float, value: int) -> None:
-    height, width = marks.shape
-    center = min(width - 1, int(click.x * width)), min(height - 1, int(click.y * height))
-    cv2.circle(marks, center, max(1, round(radius * max(height, width))), value, -1)
 
 
 def show(methods: dict[str, Method], things: Sequence[Thing], folder: Path) -> None:
@@ -219,6 +188,9 @@ def parse_arguments() -> argparse.Namespace:
     add_checkpoint_arguments(parser)
     parser.add_argument(
         "--objects", type=int, default=40, help="images of each set, one object each"
+    )
+    parser.add_argument(
+        "--lessons", type=int, default=0, help="images of each set that were corrected before"
     )
     parser.add_argument("--pictures", type=Path, help="folder for overlays after three clicks")
     return parser.parse_args()

@@ -34,6 +34,7 @@ from model.text.encoder import TextEncoder
 from model.text.vocabulary import Vocabulary, class_index_by_name
 
 MAX_REFINED_CLASSES = 64  # at full resolution, unless more of them win a patch
+CLICK_PIXELS = 160 * 160  # that the lessons' pixels are asked of at a click
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,8 +180,11 @@ class Segmenter:
     ) -> tuple[NDArray[np.bool_], float]:
         """The mask (H, W) bool of what clicks and boxes point at, and its score 0..1."""
         blend = self.blend(vocabulary, method, memory)
-        probs = self.patch_probs(features, image, vocabulary, method, blend)
+        probs = self.patch_probs(features, image, vocabulary, method, blend)  # (C, h, w)
         tokens = features.tokens_like(probs)
+        if blend is not None and blend.sees_pixels:
+            every_class = torch.arange(len(probs))
+            probs = blend.at_pixels(probs, every_class, image, CLICK_PIXELS)  # (C, y, x)
         return prompt_mask(tokens, image, prompts, probs[label_index])
 
     @property

@@ -1,9 +1,9 @@
 """Clicks and boxes to one mask of the object they point at.
 
 A prior for each pixel is made of the similarity of its features to the clicked ones, of what text
-and memory predict for the label, and of the distance to the clicks; a random walker spreads it
-along the edges of the image. The weights are heuristics of ours, chosen by benchmarks.clicks
-(benchmarks/README.md, "Clicks").
+and memory predict for the label, of its appearance, and of the distance to the clicks; a random
+walker spreads it along the edges of the image. The weights are heuristics of ours, chosen by
+benchmarks.clicks (benchmarks/README.md, "Clicks").
 Shapes: E channels of the joint space, h, w patches, H, W pixels, y, x working pixels.
 Coordinates are shares of the image's width and height, 0 to 1.
 """
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.interactive.appearance import appearance_planes, discriminant
 from model.interactive.random_walker import neighbor_weights, random_walk
 from model.refine.tiles import working_size
 
@@ -38,13 +39,14 @@ class BoxPrompt:
 
 @dataclass(frozen=True)
 class InteractiveConfig:
-    working_pixels: int = 96 * 96
+    working_pixels: int = 160 * 160
     similarity_gain: float = 8.0  # logit for 1 of cosine to a click
     neutral_cosine: float = 0.45  # to a click, of centered features: above it speaks for the object
     label_weight: float = 0.3  # of the log-odds by text and memory
+    appearance_weight: float = 1.0  # logit of a pixel that looks like a positive click
     distance_weight: float = 4.0  # logit lost at one mean side's distance from all clicks
     negative_reach: float = 1.0  # mean sides in which a negative click's similarity falls to 1 / e
-    anchor: float = 0.02  # of the prior on a pixel, beside the weights of its neighbors
+    anchor: float = 0.0072  # of the prior on a pixel, beside the weights of its neighbors
     color_sharpness: float = 1.0  # of the edges in color
     feature_sharpness: float = 1.0  # of the edges in features
     click_radius: float = 0.01  # of the disc around a click that is certain, in mean sides
@@ -59,7 +61,7 @@ def prompt_mask(
 ) -> tuple[NDArray[np.bool_], float]:
     """The mask (H, W) bool of the object that is pointed at, and its score 0..1, its mean prob.
 
-    `label_prob` (h, w) is the prob of the chosen label by text and memory.
+    `label_prob` is the prob of the chosen label by text and memory, at patches (h, w) or finer.
     """
     image_hw = (image.shape[0], image.shape[1])
     size_hw = working_size(image_hw, config.working_pixels)
@@ -68,8 +70,9 @@ def prompt_mask(
     points = [prompt for prompt in prompts if isinstance(prompt, PointPrompt)]
     boxes = [prompt for prompt in prompts if isinstance(prompt, BoxPrompt)]
 
-    coarse = similarity_logit(patch_tokens, points, config) + label_logit(label_prob, config)
-    logit = cv2.resize(coarse, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+    coarse = similarity_logit(patch_tokens, points, config), label_logit(label_prob, config)
+    logit = sum(cv2.resize(one, size_hw[::-1], interpolation=cv2.INTER_LINEAR) for one in coarse)
+    logit = logit + appearance_logit(image, size_hw, points, config)
     logit = logit - config.distance_weight * click_distance(size_hw, points)
     prior = 1 / (1 + np.exp(-logit.clip(-30, 30)))
     anchors = np.full(size_hw, config.anchor, dtype=np.float32)
@@ -121,6 +124,32 @@ def label_logit(label_prob: Tensor, config: InteractiveConfig) -> NDArray[np.flo
     """Logit (h, w) of the label, minus its mean over the image."""
     logit = torch.logit(label_prob.float(), eps=1e-3)
     return (config.label_weight * (logit - logit.mean())).numpy()
+
+
+def appearance_logit(
+    image: NDArray[np.uint8],
+    size_hw: tuple[int, int],
+    points: Sequence[PointPrompt],
+    config: InteractiveConfig,
+) -> NDArray[np.float32]:
+    """Logit (y, x) that a pixel looks like the positive clicks; 0 without clicks of both kinds.
+
+    One click does not tell what of its appearance matters: on everyday photos, whose objects have
+    many colors, a single one led astray.
+    """
+    discs = {
+        is_positive: [
+            disc_mask(size_hw, point, config.click_radius)
+            for point in points
+            if point.is_positive == is_positive
+        ]
+        for is_positive in (True, False)
+    }
+    if not (discs[True] and discs[False]):
+        return np.zeros(size_hw, dtype=np.float32)
+    score = discriminant(appearance_planes(image, size_hw), discs[True], discs[False])
+    weighted: NDArray[np.float32] = config.appearance_weight * score
+    return weighted
 
 
 def click_distance(size_hw: tuple[int, int], points: Sequence[PointPrompt]) -> NDArray[np.float32]:

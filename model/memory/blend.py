@@ -16,7 +16,14 @@ from torch import Tensor
 from model.memory.judge import EXCLUDED_LOGIT, ExpertWeights
 from model.memory.patch_expert import PatchExpert
 from model.memory.pixel_expert import MIN_PROB, PixelExpert, log_probs
-from model.memory.pixel_features import N_FEATURES, pixel_features, working_image
+from model.pixel_features import (
+    N_FEATURES,
+    WORKING_PIXELS,
+    at_centers,
+    pixel_features,
+    working_image,
+)
+from model.refine.tiles import working_size
 
 MIN_PIXEL_SHARE = 0.05  # of the decision, for which pixels are looked at
 UNKNOWN_LOGIT = -20.0  # of a class without lessons, below any other
@@ -55,17 +62,27 @@ class Blend:
         blended = untaught + (1 - untaught.sum(dim=1, keepdim=True)) * taught
         return normalized(blended).T.reshape(word_probs.shape)
 
-    def at_pixels(self, probs: Tensor, classes: Tensor, image: NDArray[np.uint8]) -> Tensor:
+    def at_pixels(
+        self,
+        probs: Tensor,
+        classes: Tensor,
+        image: NDArray[np.uint8],
+        most_pixels: int = WORKING_PIXELS,
+    ) -> Tensor:
         """Probs (k, y, x) of the `classes` (k,) at working pixels: those at patches (k, h, w), by
-        words and patches, updated by what the pixels of the RGB image (H, W, 3) say."""
+        words and patches, updated by what the pixels of the RGB image (H, W, 3) say.
+
+        At most about `most_pixels` of them are looked at, evenly spread.
+        """
         if self.pixel_expert is None:
             return probs
         working = working_image(image)
-        size_hw = (working.shape[0], working.shape[1])
+        size_hw = working_size((working.shape[0], working.shape[1]), most_pixels)
+        planes = at_centers(pixel_features(working), size_hw)
         prior = F.interpolate(probs.clamp_min(1e-6).log()[None], size=size_hw, mode="bilinear")[0]
         prior = prior.flatten(1).log_softmax(dim=0)  # (k, y * x)
         answer = prior.exp()
-        features = pixel_features(working).reshape(-1, N_FEATURES)
+        features = planes.reshape(-1, N_FEATURES)
         for part in self._open_pixels(prior).split(PIXELS_AT_ONCE):
             seen = self.pixel_expert.probs(features[part.numpy()])  # (n, L)
             seen = log_probs(sum_by_class(seen, self.class_of_label, self.n_classes))[:, classes]

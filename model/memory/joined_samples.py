@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.memory.keys import owners_of, ranks_in_groups
 from model.memory.lesson import Lesson
-from model.memory.pixel_features import N_FEATURES
+from model.pixel_features import N_FEATURES
 
 MAX_SAMPLES = 20_000  # to train on
 MAX_POINTS = 4096  # to judge by

@@ -20,8 +20,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from model.errors import ModelError
-from model.memory.pixel_features import FEATURES_NAME
 from model.memory.pixel_samples import BACKGROUND, PixelSamples
+from model.pixel_features import FEATURES_NAME
 
 MAX_KEYS = 96  # of a lesson: 72 kB with 384 channels
 FORMAT_WITHOUT_PIXELS = "firstpass lesson 1"

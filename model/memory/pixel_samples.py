@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.memory.pixel_features import N_FEATURES, pixel_features, working_image
+from model.pixel_features import N_FEATURES, pixel_features, working_image
 
 BACKGROUND = -1
 UNDECIDED = -2  # in a map of owners alone

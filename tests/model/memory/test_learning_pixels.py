@@ -114,6 +114,19 @@ def test_a_large_image_is_seen_at_a_working_size():
     assert seen[0].numel() == pytest.approx(640 * 640, rel=0.01)
 
 
+@pytest.mark.parametrize("size_hw", [(64, 96), (1, 3000), (3000, 1)])
+def test_fewer_pixels_are_some_of_all_as_they_are(size_hw):
+    memory = Memory.of(HONEST[:2])
+    blend = memory.blend(CLASS_OF, 3, None)
+    image = np.random.default_rng(0).integers(0, 256, (*size_hw, 3), dtype=np.uint8)
+    words = torch.full((3, 1, 1), 1 / 3)  # the same everywhere, so that no resizing differs
+    every, few = (blend.at_pixels(words, torch.arange(3), image, n) for n in (10**6, 500))
+    assert every.shape[1:] == size_hw
+    assert 100 < few[0].numel() <= 600
+    pixels = {tuple(row) for row in every.flatten(1).T.round(decimals=4).tolist()}
+    assert all(tuple(row) in pixels for row in few.flatten(1).T.round(decimals=4).tolist())
+
+
 def test_the_log_says_what_the_lessons_are_worth(caplog):
     memory = Memory.of(HONEST)
     words = torch.full((3, len(memory.points.owners)), 1 / 3)

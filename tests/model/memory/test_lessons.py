@@ -14,7 +14,7 @@ from safetensors.torch import save
 from model import Lesson, ModelError, TaughtMask
 from model.memory.lesson import MAX_KEYS
 from model.memory.lessons import BACKGROUND, make_lesson
-from model.memory.pixel_features import FEATURES_NAME
+from model.pixel_features import FEATURES_NAME
 
 
 def scene():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.memory.pixel_features import (
+from model.pixel_features import (
     N_FEATURES,
     SCALES_PX,
     WORKING_PIXELS,

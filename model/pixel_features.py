@@ -85,3 +85,14 @@ def smoothed(planes: Plane, scale_px: int) -> Plane:
 
 def _derivative(plane: Plane, scale_px: int, x: int, y: int) -> Plane:
     return cv2.Sobel(plane, cv2.CV_32F, x, y, ksize=3, scale=scale_px / 8)
+
+
+def at_centers(planes: NDArray[np.float32], size_hw: tuple[int, int]) -> NDArray[np.float32]:
+    """The values (h, w, F) of planes (H, W, F) at the centers of h x w cells, as they are."""
+    if planes.shape[:2] == size_hw:
+        return planes
+    rows, columns = (
+        ((np.arange(cells) + 0.5) * full / cells).astype(np.intp)
+        for cells, full in zip(size_hw, planes.shape[:2], strict=True)
+    )
+    return planes[rows[:, None], columns]
