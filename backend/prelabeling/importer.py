@@ -1,7 +1,9 @@
 """Stores predictions in Label Studio: each once, whatever breaks in between.
 
 Predictions go one by one to /api/predictions/. Its /import/predictions takes many at once, but 1.23
-drops invalid ones of them without a word and then counts all tasks of the project anew.
+drops invalid ones of them without a word, and then counts all predicted tasks of the project anew:
+20 predictions took it 0.7 s in a new project, and 12 to 18 s where 2000 tasks had one. One by one
+they took 6 to 9 s in either, on a machine at load 17.
 """
 
 from collections.abc import Callable, Mapping, Sequence

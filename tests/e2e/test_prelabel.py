@@ -31,7 +31,9 @@ def photos(tmp_path_factory):
 @pytest.fixture
 def project(label_studio, connected, photos) -> int:
     project = connected(CAT_DOG_CONFIG)
-    files = [("file", (photo.name, photo.read_bytes())) for photo in photos]
+    files = [
+        (photo.name, (photo.name, photo.read_bytes())) for photo in photos
+    ]  # its field names differ
     path = f"/api/projects/{project}/import?commit_to_project=true"
     label_studio.ask("POST", path, files=files)
     return project

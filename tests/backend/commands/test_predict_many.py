@@ -7,6 +7,7 @@ import pytest
 from label_studio_sdk.label_interface.interface import LabelInterface
 from PIL import Image
 
+from backend.commands.photo_segmenter import PhotoSegmenter
 from backend.masks.polygons import polygon_to_mask
 from backend.masks.regions import decode_region
 from tests.support.annotated_export import disk, photo_of
@@ -187,3 +188,18 @@ def test_a_folder_without_photos_is_said(run, tmp_path):
     code, _, error = run("predict", str(tmp_path / "empty"), "--labels", "cat")
     assert code == 1
     assert "empty has no photo in it" in error
+
+
+def test_ctrl_c_keeps_what_is_done(run, photos, tmp_path, monkeypatch):
+    each = PhotoSegmenter.each
+
+    def interrupted(segmenter, found):
+        answers = each(segmenter, found)
+        yield next(answers)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PhotoSegmenter, "each", interrupted)
+    code, said, _ = run("predict", str(photos), *LABELS, "--coco", str(tmp_path / "coco.json"))
+    assert code == 130
+    assert "1 of 3 photos" in said
+    assert len(json.loads((tmp_path / "coco.json").read_text())["images"]) == 1
