@@ -22,7 +22,7 @@ import requests
 from PIL import Image
 from skimage import data
 
-from benchmarks.click_latency import start, wait_until_ready
+from benchmarks.click_latency import start
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -70,15 +70,6 @@ class LabelStudioServer:
                 [*command, "--port", str(port)], env=environment, stdout=log, stderr=log
             )
 
-    def wait_until_up(self) -> None:
-        while True:
-            try:
-                if requests.get(f"{self.url}/health", timeout=60).ok:
-                    return
-            except requests.RequestException:
-                pass
-            time.sleep(1)
-
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Token {TOKEN}"}
         answer = requests.request(method, self.url + path, json=body, headers=headers, timeout=3600)
@@ -96,6 +87,16 @@ class LabelStudioServer:
 
     def n_predicted(self, project: int) -> int:
         return len({one["task"] for one in self.ask("GET", f"/api/predictions/?project={project}")})
+
+
+def wait_until_up(url: str) -> None:
+    while True:
+        try:
+            if requests.get(url, timeout=60).ok:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(1)
 
 
 def retrieve(studio: LabelStudioServer, project: int) -> str:
@@ -138,8 +139,8 @@ def main() -> None:
             f"{folder}/data", {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": TOKEN}
         )
         try:
-            wait_until_ready(url)
-            studio.wait_until_up()
+            wait_until_up(f"{url}/ready")
+            wait_until_up(f"{studio.url}/health")
             print(f"{chosen.tasks} photos of {chosen.width} x {chosen.height} pixels\n")
             print("| | took | tasks with a prediction | what it says |\n|---|---|---|---|")
             for name, run in (
