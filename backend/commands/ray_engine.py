@@ -13,13 +13,14 @@ from typing import Any
 import orjson
 
 from backend.commands.thread_engine import thread_engine
-from backend.errors import SettingsError
+from backend.errors import FirstpassError, SettingsError
 from backend.prelabeling.engines import Answer, Job
 from backend.service import Service
 from backend.settings import Settings
 
 BATCH_TASKS = 8  # handed to an actor at once, and repeated if it is lost
-FOREVER = -1
+MAX_RESTARTS = -1  # of an actor: as often as its node or process is lost
+MAX_RETRIES = 3  # of a batch: an image may be what ends its actor
 
 
 def ray_engine(service: Service) -> "RayEngine":
@@ -33,7 +34,7 @@ class RayEngine:
     settings: Settings
 
     def __call__(self, jobs: Iterable[Job]) -> Iterator[Answer]:
-        """Raises SettingsError if the nodes share no store."""
+        """Raises SettingsError if the nodes share no store, FirstpassError if Ray gives up."""
         ray = import_ray()
         known = list(jobs)  # Ray Data reads no stream: all open tasks are listed first
         if not known:
@@ -50,12 +51,16 @@ class RayEngine:
             batch_size=BATCH_TASKS,
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(size=n_actors),
-            max_restarts=FOREVER,
-            max_task_retries=FOREVER,
+            max_restarts=MAX_RESTARTS,
+            max_task_retries=MAX_RETRIES,
             **resources,
         )
-        for row in answers.iter_rows():
-            yield known[int(row["number"])], orjson.loads(row["item"])
+        try:
+            for row in answers.iter_rows():
+                yield known[int(row["number"])], orjson.loads(row["item"])
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise FirstpassError(f"Ray gave up on a batch of tasks: {reason:.300}.") from error
 
 
 class PredictingActor:
