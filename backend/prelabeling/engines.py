@@ -1,6 +1,6 @@
 """Ways to predict a stream of tasks, several at a time."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ class ThreadEngine:
     annotator: Annotator
     n_threads: int
 
-    def __call__(self, jobs: Iterable[Job]) -> Iterator[Answer]:
+    def __call__(self, jobs: Iterable[Job]) -> Generator[Answer, None, None]:
         feed, window = iter(jobs), self.n_threads * WAITING_PER_THREAD
         running: dict[Future[PredictionItem], Job] = {}
         threads = ThreadPoolExecutor(self.n_threads, thread_name_prefix="prelabel")

@@ -1,5 +1,6 @@
 """Several tasks are predicted at a time, and no more are taken than are soon needed."""
 
+import contextlib
 import threading
 from itertools import count
 
@@ -37,10 +38,10 @@ def test_jobs_are_taken_as_threads_become_free(annotator, photo_uri):
             yield job(number, photo_uri)
 
     answers = ThreadEngine(annotator, 2)(endless())
-    for _ in range(5):
-        next(answers)
-    assert len(taken) <= 5 + 2 * WAITING_PER_THREAD
-    answers.close()
+    with contextlib.closing(answers):
+        for _ in range(5):
+            next(answers)
+        assert len(taken) <= 5 + 2 * WAITING_PER_THREAD
 
 
 def test_a_task_that_fails_is_answered_like_any_other(annotator, photo_uri):
