@@ -137,6 +137,8 @@ class Service:
         images = ImageConfig(
             max_bytes=settings.image_max_mb * 2**20,
             max_pixels=settings.image_max_mpx * 1_000_000,
+            # The cache keeps images beyond their request, which must not take the others' room.
+            max_memory_bytes=(settings.image_memory_mb + settings.feature_cache_mb) * 2**20,
             timeout_s=settings.image_timeout_s,
             local_root=settings.local_files_root,
             allowed_hosts=settings.image_hosts_allowed,
