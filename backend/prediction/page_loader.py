@@ -9,6 +9,7 @@ from backend.metrics import Metrics
 from backend.prediction.batcher import Batcher
 from backend.prediction.feature_cache import FeatureCache, Page
 from backend.prediction.project_context import ProjectContext
+from backend.timed_http import Deadline
 from model import DenseFeatures, Vocabulary
 
 
@@ -31,15 +32,15 @@ class PageLoader:
         auth: tuple[str, str] | None,
         timeout_s: float,
     ) -> Page:
-        """The image, freshly loaded, and its features.
+        """The image, freshly loaded, and its features; all of it within `timeout_s`.
 
         Raises ImageError, ModelError or Overloaded.
         """
-        with self.metrics.stage("load"):
+        with self.metrics.stage("load"), Deadline(timeout_s) as deadline:
             image = self.load_image(uri, task_id=task_id, auth=auth)
 
         def encode() -> DenseFeatures:
-            return self.encode(image, project.method, vocabulary, timeout_s=timeout_s)
+            return self.encode(image, project.method, vocabulary, timeout_s=deadline.left_s)
 
         source = (project.id, task_id, uri, auth)
         key = encoding_key(project, vocabulary)
