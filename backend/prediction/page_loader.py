@@ -42,7 +42,7 @@ class PageLoader:
         def encode() -> DenseFeatures:
             return self.encode(image, project.method, vocabulary, timeout_s=deadline.left_s)
 
-        source = (project.id, task_id, uri, auth)
+        source = source_key(project.id, task_id, uri, auth)
         key = encoding_key(project, vocabulary)
         with self.metrics.stage("encode"):
             return Page(image, self.cache.get_or_encode(source, image, key, encode))
@@ -57,8 +57,14 @@ class PageLoader:
         auth: tuple[str, str] | None,
     ) -> Page | None:
         """The page from the cache, for a click; None if image or features are not there."""
-        source = (project.id, task_id, uri, auth)
+        source = source_key(project.id, task_id, uri, auth)
         return self.cache.recent_page(source, encoding_key(project, vocabulary))
+
+
+def source_key(*source: Any) -> str:
+    """A digest, since a data: URI may be as long as a request."""
+    text = repr(source).encode(errors="surrogatepass")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def encoding_key(project: ProjectContext, vocabulary: Vocabulary) -> str:
