@@ -14,6 +14,7 @@ from backend.concurrency import Concurrency
 from backend.images.loader import ImageConfig, ImageLoader
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.key_check import KeyCheck
+from backend.learning.early_deletions import EarlyDeletions
 from backend.learning.event_queue import EventQueue
 from backend.learning.lesson_maker import LessonMaker
 from backend.learning.worker import LearningWorker
@@ -200,6 +201,10 @@ class Service:
             is_learning=self.is_learning,
             training_wait_s=self.settings.training_wait_s,
         )
+
+    @cached_property
+    def early_deletions(self) -> EarlyDeletions:
+        return EarlyDeletions(self.learning_worker)
 
     def _register_counts(self) -> None:
         """Export the counters of the parts in /metrics."""

@@ -108,6 +108,7 @@ def webhook() -> tuple[Response, int]:
     service.events.push(event)
     if service.is_model_loaded:
         service.learning_worker.wake()
+        service.early_deletions.note(event)
     return json_response({"status": "queued"}), 201
 
 

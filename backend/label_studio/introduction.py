@@ -27,7 +27,7 @@ class Introduction:
 
     def note(self, hostname: object, token: object) -> None:
         """Take name and token where there are none yet."""
-        if (name := _short_text(hostname).rstrip("/")):
+        if name := _short_text(hostname).rstrip("/"):
             self._note_name(name)
         if given := _short_text(token):
             self._note_token(given)

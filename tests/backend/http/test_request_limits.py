@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from backend.label_studio import config_digest, controls
+from backend.label_studio import controls
 from backend.label_studio.config_cache import ConfigCache
 from backend.label_studio.project_settings import ProjectSettings
 from backend.log_once import WarnOnce
@@ -58,16 +58,22 @@ def kept_bytes(action) -> int:
         tracemalloc.stop()
 
 
-def test_configs_are_kept_within_their_bytes():
-    def read_many() -> None:
-        for n in range(200):
-            words = map(str, range(n, n + 3000))
-            text = config('<Image name="image" value="$image"/>', brush_labels(labels(*words)))
-            controls.read_controls(text)
-            config_digest.config_digest(text)
+def test_a_config_of_labels_alone_takes_what_the_cache_counts_for_it():
+    text = config(
+        '<Image name="image" value="$image"/>', brush_labels(labels(*map(str, range(3000))))
+    )
+    found = []
+    n_bytes = kept_bytes(lambda: found.append(controls._parse_config(text)))
+    assert n_bytes < controls.BYTES_PER_CHAR * len(text)
 
-    assert kept_bytes(read_many) < 1.2 * controls.CONFIG_CACHE_BYTES
-    assert controls._read_config.size_bytes <= controls.CONFIG_CACHE_BYTES
+
+def test_what_was_read_of_configs_stays_within_its_bytes():
+    cache = ConfigCache(str.upper, max_bytes=100_000, bytes_per_char=10)
+    for n in range(100):
+        cache(f"{n:01000d}")
+    assert 50_000 < cache.size_bytes <= 100_000
+    cache("x" * 20_000)  # too long to be kept at all
+    assert cache.size_bytes > 50_000
 
 
 def test_a_config_is_read_once_and_one_that_fails_each_time():
