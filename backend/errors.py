@@ -6,7 +6,8 @@ FirstpassError
 │   ├── NoJson            its body is not sent as JSON
 │   ├── ForeignRequest    a web page of others had a browser send it
 │   ├── LabelConfigError  the labeling config has no control that masks can be made for
-│   └── NoImage           the task's data has no image for a control
+│   ├── NoImage           the task's data has no image for a control
+│   └── RequestTooLarge   more of something than one request may bring
 ├── ImageError            the image of a task cannot be used
 │   ├── ImageNotFound     no such file, or the host does not answer
 │   ├── ImageForbidden    its host, folder or token is not allowed
@@ -50,6 +51,10 @@ class LabelConfigError(RequestError):
 
 class NoImage(RequestError):
     pass
+
+
+class RequestTooLarge(RequestError):
+    http_status = 413
 
 
 class ImageError(FirstpassError):

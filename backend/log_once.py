@@ -11,12 +11,13 @@ class WarnOnce:
 
     def __init__(self, log: logging.Logger, max_remembered: int = 1000) -> None:
         self._log = log
-        self._logged: LRUCache[str, bool] = LRUCache(max_remembered)
+        self._logged: LRUCache[int, bool] = LRUCache(max_remembered)
         self._lock = Lock()
 
     def __call__(self, sentence: str) -> None:
+        key = hash(sentence)  # which may be as long as a request
         with self._lock:
-            if sentence in self._logged:
+            if key in self._logged:
                 return
-            self._logged[sentence] = True
+            self._logged[key] = True
         self._log.warning("%s", sentence)

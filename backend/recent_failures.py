@@ -12,6 +12,7 @@ from model import ModelError
 
 MAX_FAILURES = 100  # pairs of project and cause
 MAX_CHARS = 500  # of a message
+MAX_ID_CHARS = 100  # of a task
 KEPT_S = 3600.0  # after the last of its kind
 
 
@@ -31,6 +32,13 @@ def error_code(error: Exception) -> str:
     if isinstance(error, FirstpassError):
         return error.code
     return "model" if isinstance(error, ModelError) else "internal"
+
+
+def _short(task: Any) -> Any:
+    """The id of a task, which a request may make as long as itself."""
+    if isinstance(task, str):
+        return task[:MAX_ID_CHARS]
+    return task if task is None or isinstance(task, int | float) else "?"
 
 
 class RecentFailures:
@@ -54,7 +62,13 @@ class RecentFailures:
         with self._lock:
             before = self._found[key].count if key in self._found else 0
             self._found[key] = Failure(
-                project, during, code, before + count, task, message[:MAX_CHARS], int(time.time())
+                project,
+                during,
+                code,
+                before + count,
+                _short(task),
+                message[:MAX_CHARS],
+                int(time.time()),
             )
 
     def as_json(self) -> list[dict[str, Any]]:

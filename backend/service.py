@@ -14,6 +14,7 @@ from backend.concurrency import Concurrency
 from backend.images.loader import ImageConfig, ImageLoader
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.key_check import KeyCheck
+from backend.learning.early_deletions import EarlyDeletions
 from backend.learning.event_queue import EventQueue
 from backend.learning.lesson_maker import LessonMaker
 from backend.learning.worker import LearningWorker
@@ -137,6 +138,8 @@ class Service:
         images = ImageConfig(
             max_bytes=settings.image_max_mb * 2**20,
             max_pixels=settings.image_max_mpx * 1_000_000,
+            # The cache keeps images beyond their request, which must not take the others' room.
+            max_memory_bytes=(settings.image_memory_mb + settings.feature_cache_mb) * 2**20,
             timeout_s=settings.image_timeout_s,
             local_root=settings.local_files_root,
             allowed_hosts=settings.image_hosts_allowed,
@@ -198,6 +201,10 @@ class Service:
             is_learning=self.is_learning,
             training_wait_s=self.settings.training_wait_s,
         )
+
+    @cached_property
+    def early_deletions(self) -> EarlyDeletions:
+        return EarlyDeletions(self.learning_worker)
 
     def _register_counts(self) -> None:
         """Export the counters of the parts in /metrics."""

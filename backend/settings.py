@@ -164,6 +164,11 @@ class Settings(BaseModel):
     image_max_mpx: Annotated[int, Field(ge=1, le=10_000)] = variable(
         "IMAGE_MAX_MPX", 200, "largest image, in millions of pixels"
     )
+    image_memory_mb: Annotated[int, Field(ge=64, le=500_000)] = variable(
+        "IMAGE_MEMORY_MB",
+        4096,
+        "memory for the images being decoded and painted, all together, in megabytes",
+    )
     image_timeout_s: Annotated[float, Field(ge=0.1, le=3600)] = variable(
         "IMAGE_TIMEOUT_S", 30.0, "time to download one image, in seconds"
     )

@@ -27,7 +27,7 @@ from model.scoring.class_probs import renormalized, top_classes
 from model.scoring.decision import DecisionConfig, text_probs
 from model.scoring.logits import text_probs_at
 from model.scoring.specks import absorb_specks_
-from model.scoring.thresholds import apply_thresholds_
+from model.scoring.thresholds import PIXELS_AT_ONCE, apply_thresholds_
 from model.segment_settings import SegmentSettings
 from model.text.class_embeds import embed_vocabulary
 from model.text.encoder import TextEncoder
@@ -119,6 +119,7 @@ class Segmenter:
             area_threshold=thresholds.area_of(probs),
         )
         labels = label_map.cpu().numpy()
+        del best_prob
         if part_px := thresholds.part_px_of(features.image_hw):
             absorb_specks_(labels, part_px)
         return Segmentation(vocabulary.names, labels, scores.numpy())
@@ -221,7 +222,9 @@ def label_pixels(
         kept, pixel_share = blend.at_pixels(kept, classes, image), blend.weights.pixel_share
     refiner = decision.refiner_for(pixel_share)
     label_map, best_prob = refine_to_labels(refiner, kept, _planes(image))
-    return classes.to(torch.int16)[label_map.long()], best_prob
+    for part in label_map.view(-1).split(PIXELS_AT_ONCE):  # an index has 8 bytes a pixel
+        part.copy_(classes[part.long()])
+    return label_map, best_prob
 
 
 def _planes(image: NDArray[np.uint8]) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backend.commands.output_files import file_stems
 from backend.errors import ImageError, ImageNotFound
-from backend.images.decode import decode_image
+from backend.images.decode import DecodeLimits, decode_image
 
 MAX_PIXELS = 400_000_000  # only protects the memory, since the photo is the user's own
 # Of what decode_image reads; in a folder other files are passed over.
@@ -84,6 +84,6 @@ def read_photo(photo: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise ImageNotFound(f"{photo} cannot be read: {error.strerror}.") from error
     try:
-        return decode_image(data, max_pixels=MAX_PIXELS)
+        return decode_image(data, DecodeLimits(MAX_PIXELS))
     except ImageError as error:
         raise type(error)(f"{photo}: {error}") from error

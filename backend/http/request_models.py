@@ -13,6 +13,8 @@ from backend.label_studio.task_data import describe_kind
 
 Model = TypeVar("Model", bound="Body")
 
+MAX_NAME_CHARS = 200  # Label Studio's projects are "<id>.<second of its creation>"
+NAME_NEEDED = f"a name or number of at most {MAX_NAME_CHARS} characters"
 NO_VALUE = type(None)
 REQUIRED = {  # by the name of the field
     "tasks": "a list of Label Studio tasks",
@@ -36,7 +38,18 @@ def to_name(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-Name = Annotated[str, BeforeValidator(to_name), only("text or a number", str, int, float, NO_VALUE)]
+def check_name(name: str) -> str:
+    if len(name) > MAX_NAME_CHARS:
+        raise PydanticCustomError("length", "{needed}", {"needed": NAME_NEEDED})
+    return name
+
+
+Name = Annotated[
+    str,
+    AfterValidator(check_name),
+    BeforeValidator(to_name),
+    only("text or a number", str, int, float, NO_VALUE),
+]
 Text = Annotated[str | None, only("text or null", str, NO_VALUE)]
 Object = only("an object or null", dict, NO_VALUE)
 

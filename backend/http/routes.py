@@ -13,6 +13,7 @@ from backend.http.agreement_rows import agreement_rows
 from backend.http.app_state import app_state
 from backend.http.degradations import degradations, projects_with_lessons
 from backend.http.json_bodies import has_body, json_response, read_json_body
+from backend.http.request_limits import check_number_of_tasks
 from backend.http.request_models import PredictBody, SetupBody, VersionsBody, parse_body
 from backend.http.warm_up import start_words
 from backend.label_studio.config_digest import config_digest
@@ -74,6 +75,7 @@ def predict() -> Response:
 
 def predict_response(body: dict[str, Any]) -> Response:
     service, started_s = app_state().service, time.perf_counter()
+    check_number_of_tasks(body)
     asked = parse_body(PredictBody, body, "/predict")
     params = body.get("params") or {}
     results = wait_for_annotator(service.settings.predict_budget_s).predict(
@@ -106,6 +108,7 @@ def webhook() -> tuple[Response, int]:
     service.events.push(event)
     if service.is_model_loaded:
         service.learning_worker.wake()
+        service.early_deletions.note(event)
     return json_response({"status": "queued"}), 201
 
 

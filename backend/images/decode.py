@@ -6,42 +6,50 @@ bitmap decoders are enabled (Pillow's EPS decoder would start Ghostscript).
 """
 
 import io
-import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from backend.errors import ImageBroken, ImageError, ImageTooLarge
+from backend.errors import ImageBroken, ImageError, ImageTooLarge, Overloaded
 from backend.images.file_end import complete_in_many_ways
+from backend.images.memory_budget import MemoryBudget
+from backend.images.pixels import upright_rgb
 
-# Pillow's pixel limit is a global of the process; `max_pixels` below is checked instead.
+# Pillow's pixel limit is a global of the process; `DecodeLimits` are checked instead.
 Image.MAX_IMAGE_PIXELS = None
 
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000", "PPM")
 
-# EXIF orientation -> the array (H, W, 3) upright. 1 and unknown values need no change.
-EXIF_TRANSFORMS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, k=-1),
-    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: np.rot90(a, k=1),
-}
+# Bytes a pixel that the decoder itself takes at most, beside Pillow's image and the result: as
+# measured by benchmarks.decoding, rounded up. A progressive JPEG keeps all its coefficients.
+DECODER_BYTES = {
+    "JPEG": 6, "MPO": 6, "PNG": 1, "GIF": 4, "WEBP": 11, "AVIF": 10, "BMP": 1, "TIFF": 8,
+    "JPEG2000": 18, "PPM": 8,
+}  # fmt: skip
+MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # others: 4
+RGB_BYTES = 3
+PIECE_BYTES = 64 * 2**20  # of the pieces that become RGB
 
 
-def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class DecodeLimits:
+    max_pixels: int
+    memory: MemoryBudget | None = None  # shared by all that decode; None: not bounded
+    timeout_s: float = 0.0  # to wait for memory
+
+
+def decode_image(data: bytes, limits: DecodeLimits, *, content_type: str = "") -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) of the first frame, upright, transparent pixels blended over white.
 
     `content_type`, as the server sent it, only appears in error messages.
-    Raises ImageTooLarge above `max_pixels`, ImageBroken for bytes that are not a whole image.
+    Raises ImageTooLarge above the limits, Overloaded if no memory became free, ImageBroken for
+    bytes that are not a whole image.
     """
     try:
-        return _decode_whole(data, max_pixels)
-    except ImageError:
+        return _decode_whole(data, limits)
+    except (ImageError, Overloaded):
         raise
     except MemoryError as error:
         raise ImageTooLarge(
@@ -51,7 +59,7 @@ def decode_image(data: bytes, *, max_pixels: int, content_type: str = "") -> NDA
     except UnidentifiedImageError as error:
         raise ImageBroken(_describe_non_image(data, content_type)) from error
     except Exception as error:  # Pillow's decoders raise many types for damaged data
-        if (restored := _decode_without_end(data, max_pixels)) is not None:
+        if (restored := _decode_without_end(data, limits)) is not None:
             return restored
         rows = (
             f"; about {error.share:.0%} of its rows are there"
@@ -73,33 +81,48 @@ class _Partial(Exception):
         self.share = share  # of the rows, 0 to 1
 
 
-def _decode_whole(data: bytes, max_pixels: int) -> NDArray[np.uint8]:
+def _decode_whole(data: bytes, limits: DecodeLimits) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data), formats=_available_formats()) as image:
         width_px, height_px = image.size
-        if width_px * height_px > max_pixels:
+        if width_px * height_px > limits.max_pixels:
             raise ImageTooLarge(
-                f"The image has {width_px} x {height_px} pixels, {max_pixels / 1e6:g} million "
-                "are allowed: shrink it, or raise IMAGE_MAX_MPX."
+                f"The image has {width_px} x {height_px} pixels, {limits.max_pixels / 1e6:g} "
+                "million are allowed: shrink it, or raise IMAGE_MAX_MPX."
             )
-        try:
-            image.load()
-        except OSError as error:
-            box = image.im.getbbox() if image.im else None  # of what is not black
-            if box is None or box[3] > 0.95 * height_px:  # or interlaced: some of all rows
-                raise
-            raise _Partial(str(error), box[3] / height_px) from error
-        orientation = _orientation(image)
-        rgb = _to_rgb(image)
-    transform = EXIF_TRANSFORMS.get(orientation)
-    return np.ascontiguousarray(transform(rgb) if transform else rgb)
+        if limits.memory is None:
+            return _load_upright(image)
+        with limits.memory.reserve(bytes_to_decode(image), limits.timeout_s) as reserved:
+            rgb = _load_upright(image)
+            image.close()
+            reserved.keep_for(rgb)
+            return rgb
 
 
-def _decode_without_end(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
+def bytes_to_decode(image: Image.Image) -> int:
+    """Memory to decode an opened image, at most, by what its header says."""
+    a_pixel = MODE_BYTES.get(image.mode, 4) + RGB_BYTES + DECODER_BYTES[image.format or "PNG"]
+    return image.width * image.height * a_pixel + PIECE_BYTES
+
+
+def _load_upright(image: Image.Image) -> NDArray[np.uint8]:
+    try:
+        image.load()
+    except OSError as error:
+        box = image.im.getbbox() if image.im else None  # of what is not black
+        if box is None or box[3] > 0.95 * image.height:  # or interlaced: some of all rows
+            raise
+        raise _Partial(str(error), box[3] / image.height) from error
+    return upright_rgb(image, _orientation(image))
+
+
+def _decode_without_end(data: bytes, limits: DecodeLimits) -> NDArray[np.uint8] | None:
     """The pixels of a file that lacks only its end marker; None for any other."""
     try:
-        completed = (_decode_whole(one, max_pixels) for one in complete_in_many_ways(data))
+        completed = (_decode_whole(one, limits) for one in complete_in_many_ways(data))
         image = next(completed, None)
         is_whole = image is not None and all(np.array_equal(image, other) for other in completed)
+    except Overloaded:
+        raise
     except Exception:  # the caller raises the error of the file as it is
         return None
     return image if is_whole else None
@@ -124,37 +147,6 @@ def _orientation(image: Image.Image) -> int:
         return int(exif.get(ExifTags.Base.Orientation, 1))
     except Exception:  # a damaged block, which browsers ignore
         return 1
-
-
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3) of a loaded image of any mode, orientation as stored."""
-    if image.mode.startswith("I") or image.mode == "F":
-        gray = _scale_to_uint8(np.asarray(image))
-        return np.repeat(gray[:, :, None], 3, axis=2)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        canvas = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(canvas, image)
-    return np.array(image.convert("RGB"))  # a copy, since torch needs a writable array
-
-
-def _scale_to_uint8(levels: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Gray levels of more than 8 bits, scaled to 0..255 without clipping; a heuristic.
-
-    Non-negative integers are scaled by the bit depth in use, since 10- and 12-bit sensors store in
-    16 bits: with a maximum of 4000 that is 12 bits, and 4095 becomes 255. Floats within 0..1 or
-    0..255 keep that range; others, and negative levels, are scaled from minimum to maximum.
-    """
-    values = levels.astype(np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    if low >= 0 and levels.dtype.kind in "iu":
-        low, high = 0.0, 2.0 ** max(8, math.ceil(math.log2(high + 1))) - 1
-    elif low >= 0 and high <= 255:
-        low, high = 0.0, 1.0 if high <= 1 else 255.0
-    scale = 255 / (high - low) if high > low else 0.0
-    scaled = np.nan_to_num((values - low) * scale, nan=0.0, posinf=255.0, neginf=0.0)
-    return (scaled + 0.5).astype(np.uint8)
 
 
 def _describe_non_image(data: bytes, content_type: str) -> str:

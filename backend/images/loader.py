@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs, quote, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ from backend.errors import (
     LabelStudioError,
     SettingsError,
 )
-from backend.images.decode import decode_image
+from backend.images.data_uri import read_data_uri
+from backend.images.decode import DecodeLimits, decode_image
 from backend.images.download import (
     Downloader,
     EncodedImage,
@@ -31,8 +32,10 @@ from backend.images.download import (
     normalize_url,
     too_large,
 )
+from backend.images.memory_budget import MemoryBudget
 from backend.label_studio.client import LabelStudio
 from backend.redaction import redact_url
+from backend.timed_http import left_s
 
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 FILE_URI_PREFIX = re.compile(r"^file:(//[^/]*)?", re.IGNORECASE)
@@ -55,6 +58,7 @@ class ImageRequest(NamedTuple):
 class ImageConfig:
     max_bytes: int = 200 * 2**20  # IMAGE_MAX_MB, of one file
     max_pixels: int = 200_000_000  # IMAGE_MAX_MPX, of one image: 600 MB as RGB
+    max_memory_bytes: int = 4096 * 2**20  # IMAGE_MEMORY_MB, of all images at the same time
     timeout_s: float = 30.0  # IMAGE_TIMEOUT_S, for the whole download
     local_root: Path | None = None  # LOCAL_FILES_DOCUMENT_ROOT; no file outside it is read
     allowed_hosts: tuple[str, ...] = ()  # IMAGE_HOSTS_ALLOWED, private hosts to download from
@@ -73,6 +77,7 @@ class ImageLoader:
     def __init__(self, config: ImageConfig, label_studio: LabelStudio) -> None:
         self.config = config
         self.label_studio = label_studio
+        self.memory = MemoryBudget(config.max_memory_bytes)
         self.download = Downloader(
             label_studio,
             max_bytes=config.max_bytes,
@@ -83,13 +88,15 @@ class ImageLoader:
     def __call__(
         self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None
     ) -> NDArray[np.uint8]:
-        """RGB uint8 (H, W, 3), upright. Raises ImageError.
+        """RGB uint8 (H, W, 3), upright. Raises ImageError, or Overloaded if no memory is free.
 
         `task_id` is needed for URIs of cloud storage, which Label Studio resolves per task. `auth`:
         user and password of the project's task data.
         """
         data, content_type = self.fetch_bytes(uri, task_id=task_id, auth=auth)
-        return decode_image(data, max_pixels=self.config.max_pixels, content_type=content_type)
+        timeout_s = left_s(self.config.timeout_s)
+        limits = DecodeLimits(self.config.max_pixels, self.memory, timeout_s)
+        return decode_image(data, limits, content_type=content_type)
 
     def fetch_bytes(
         self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None
@@ -135,15 +142,7 @@ class ImageLoader:
             ) from error
 
     def _fetch_data_uri(self, request: ImageRequest) -> EncodedImage:
-        head, comma, body = request.uri.partition(",")
-        if not comma:
-            raise ImageBroken(f"{head[:60]!r} is no data: URI: it lacks the comma before its data.")
-        data = unquote_to_bytes(body)
-        if head.lower().endswith(";base64"):
-            data = decode_lenient_base64(data)
-        if len(data) > self.config.max_bytes:
-            raise too_large("The data: URI", self.config.max_bytes)
-        return EncodedImage(data, head.removeprefix("data:").split(";")[0])
+        return read_data_uri(request.uri, self.config.max_bytes)
 
     def _fetch_file_uri(self, request: ImageRequest) -> EncodedImage:
         path = FILE_URI_PREFIX.sub("", request.uri)
@@ -239,12 +238,3 @@ def is_regular_file(file: Path) -> bool:
         return file.is_file()
     except (OSError, ValueError):
         return False
-
-
-def decode_lenient_base64(text: bytes) -> bytes:
-    """Decoded as browsers do, with white space skipped and padding optional. Raises ImageBroken."""
-    dense = b"".join(text.split()).rstrip(b"=")
-    try:
-        return base64.b64decode(dense + b"=" * (-len(dense) % 4), validate=True)
-    except ValueError as error:
-        raise ImageBroken(f"The data: URI holds no valid base64: {error}.") from error

@@ -8,22 +8,28 @@ so that editing them has no task predicted again.
 import hashlib
 import json
 from dataclasses import MISSING, fields
-from functools import lru_cache
 from typing import Any
 
 from backend.errors import LabelConfigError
+from backend.label_studio.config_cache import ConfigCache
 from backend.label_studio.controls import read_controls
 
 
-@lru_cache(maxsize=128)
 def config_digest(label_config: str) -> str:
     """16 hex digits; "" for a config for which nothing can be painted."""
     try:
-        controls = read_controls(label_config)
+        return _digest(label_config)
     except LabelConfigError:
         return ""
+
+
+def _compute_digest(label_config: str) -> str:
+    controls = read_controls(label_config)
     text = json.dumps(controls, default=_changed_fields, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+_digest = ConfigCache(_compute_digest, max_bytes=2**20)
 
 
 def _changed_fields(part: Any) -> dict[str, Any]:

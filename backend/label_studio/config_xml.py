@@ -55,8 +55,12 @@ def parse_xml(label_config: str) -> etree._Element:
 
 
 def is_empty_config(label_config: str) -> bool:
-    """Whether it has no object and no control yet, as `<View></View>`, a new project's config."""
-    return not any(element.get("name") for element in parse_xml(label_config).iter())
+    """Whether it has no object and no control yet, as `<View></View>`, a new project's config.
+
+    Raises LabelConfigError for a text that is none.
+    """
+    root = parse_xml(check_config_text(label_config))
+    return not any(element.get("name") for element in root.iter())
 
 
 def tag_of(element: etree._Element) -> str:

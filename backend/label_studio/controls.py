@@ -8,12 +8,12 @@ dynamic labels only under one-word keys, and accepts any XML, entities included.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from lxml import etree
 
 from backend.errors import LabelConfigError
+from backend.label_studio.config_cache import ConfigCache
 from backend.label_studio.config_xml import (
     SMALLEST_CONFIG,
     check_config_text,
@@ -29,6 +29,8 @@ from backend.label_studio.model_attributes import is_skipped, min_score_of
 
 LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # have labels and draw masks
 VARIABLE = re.compile(r"\$[\w.\[\]{}]+")  # of the task's data, in a value
+CONFIG_CACHE_BYTES = 64 * 2**20  # of what was read of configs
+BYTES_PER_CHAR = 20  # of a config, in memory: 17 were measured where it is all labels
 BRUSHES = ("brush", "magicwand")  # draw masks for a <Labels> on the same image; first preferred
 
 
@@ -92,8 +94,7 @@ def check_config_of_setup(schema: Any) -> list[str]:
     return [f"Nothing is painted for a control: {fault}." for fault in faults]
 
 
-@lru_cache(maxsize=128)
-def _read_config(label_config: str) -> LabelingConfig:
+def _parse_config(label_config: str) -> LabelingConfig:
     root = parse_xml(label_config)
     images = {image.get("name"): image for image in named_elements(root, ("image",))}
     brushes = {
@@ -125,6 +126,11 @@ def _read_config(label_config: str) -> LabelingConfig:
             f"The smallest config that works:\n{SMALLEST_CONFIG}"
         )
     return LabelingConfig(tuple(controls), tuple(faults))
+
+
+_read_config = ConfigCache(
+    _parse_config, max_bytes=CONFIG_CACHE_BYTES, bytes_per_char=BYTES_PER_CHAR
+)
 
 
 def _read_control(

@@ -10,6 +10,8 @@ from backend.label_studio.url_origin import origin
 from backend.log_once import WarnOnce
 from backend.redaction import redact_url
 
+MAX_CHARS = 4096  # of a name or a token
+
 log = logging.getLogger(__name__)
 
 
@@ -25,9 +27,9 @@ class Introduction:
 
     def note(self, hostname: object, token: object) -> None:
         """Take name and token where there are none yet."""
-        if isinstance(hostname, str) and (name := hostname.strip().rstrip("/")):
+        if name := _short_text(hostname).rstrip("/"):
             self._note_name(name)
-        if isinstance(token, str) and (given := token.strip()):
+        if given := _short_text(token):
             self._note_token(given)
 
     def note_refusal(self, token: str) -> None:
@@ -61,3 +63,8 @@ class Introduction:
             "A /setup brings another token than an earlier one, which is kept while Label Studio "
             "takes it. With LABEL_STUDIO_API_KEY set, neither is used."
         )
+
+
+def _short_text(value: object) -> str:
+    """The text without white space around it; "" for what is none, or too long to be meant."""
+    return value.strip() if isinstance(value, str) and len(value) <= MAX_CHARS else ""

@@ -16,6 +16,8 @@ from backend.errors import SettingsError
 from backend.validation import Accepts, OneOf, invalid_field_of
 from model import METHODS, REFINERS, TEMPLATES, Automatic, LogitScale, SegmentSettings, Share
 
+MAX_PARAMS_BYTES = 1_000_000  # as JSON, as many as of a labeling config
+
 
 def split_words(value: Any) -> tuple[str, ...]:
     """Words of a list, or of one text with commas. Raises ValueError for anything else."""
@@ -103,8 +105,10 @@ class ProjectSettings(BaseModel):
         another program.
         """
         known = cls.model_fields
+        params = parse_params(params)
+        check_size(params)
         values, ignored = {}, []
-        for key, value in parse_params(params).items():
+        for key, value in params.items():
             if key in known:
                 if value is not None:
                     values[key] = value
@@ -166,6 +170,19 @@ def parse_params(params: Any) -> dict[str, Any]:
             f"not {as_json(params)}."
         )
     return params
+
+
+def check_size(params: dict[str, Any]) -> None:
+    """Raise SettingsError for more than MAX_PARAMS_BYTES."""
+    try:
+        n_bytes = len(orjson.dumps(params))
+    except TypeError as error:
+        raise SettingsError("extra_params are nested so deeply that nothing reads them.") from error
+    if n_bytes > MAX_PARAMS_BYTES:
+        raise SettingsError(
+            f"extra_params are {n_bytes} bytes long; {MAX_PARAMS_BYTES} are taken: shorten their "
+            "lists of words, or write synonyms into the labeling config."
+        )
 
 
 def as_json(value: Any) -> str:

@@ -34,14 +34,15 @@ class TaskImage:
         return self.value
 
 
-def repeat_control(control: Control, task_data: Mapping[str, Any]) -> list[Control]:
-    """The control for each item of the Repeaters around it; itself if there are none.
+def repeat_control(control: Control, task_data: Mapping[str, Any]) -> Iterator[Control]:
+    """The control for each item of the Repeaters around it, one by one; itself without any.
 
     Names and values have the index in place of the Repeater's flag, as in Label Studio's results.
     Raises NoImage if there are no items, RequestError if they are no list, or too many.
     """
     if not control.repeaters:
-        return [control]
+        yield control
+        return
     first, *inner = control.repeaters
     items = resolve_value(first.on, task_data)
     if items is None or items == []:
@@ -55,14 +56,9 @@ def repeat_control(control: Control, task_data: Mapping[str, Any]) -> list[Contr
             f"A Repeater goes through a list of at most {MAX_REPETITIONS} items under "
             f'"{first.on[1:]}" of the task\'s data, not {given}.'
         )
-    return [
-        repeated
-        for index in range(len(items))
-        for repeated in repeat_control(
-            _with_index(replace(control, repeaters=tuple(inner)), first.index_flag, index),
-            task_data,
-        )
-    ]
+    for index in range(len(items)):
+        once = _with_index(replace(control, repeaters=tuple(inner)), first.index_flag, index)
+        yield from repeat_control(once, task_data)
 
 
 def _with_index(control: Control, flag: str, index: int) -> Control:

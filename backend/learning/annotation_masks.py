@@ -22,6 +22,7 @@ LABEL_KEYS = (
 )  # fmt: skip
 DRAWN_KEYS = ("rle", "imageDataURL", "points")  # of masks and polygons
 COARSE_KEYS = ("width", "radiusX")  # of rectangles and ellipses, which also cover what is around
+MAX_MASK_BYTES = 2**31  # of one image in memory, a byte for each label and pixel
 WEAK_WEIGHT = 0.3  # of coarse regions and of bulk annotations that nobody checked; a heuristic
 
 
@@ -50,6 +51,15 @@ class LabeledRegions:
     prompted: set[str] = field(default_factory=set)  # labels of positive key points
     is_unchanged: dict[str, list[bool]] = field(default_factory=dict)  # each still as predicted?
     damaged: dict[str, str] = field(default_factory=dict)  # label -> why a region is left out
+
+    def check_room(self, labels: Sequence[str], image_hw: tuple[int, int]) -> None:
+        """Raise RequestError if masks of these labels, too, are more than MAX_MASK_BYTES."""
+        n_masks = len(self.drawn) + len(self.coarse) + len({*labels} - self.drawn.keys())
+        if n_masks * image_hw[0] * image_hw[1] > MAX_MASK_BYTES:
+            raise RequestError(
+                f"{n_masks} labels on an image of {image_hw[1]} x {image_hw[0]} pixels take more "
+                f"than the {MAX_MASK_BYTES / 2**20:.0f} MB for masks: shrink such images."
+            )
 
     def add(self, label: str, mask: NDArray[np.bool_], item: Mapping[str, Any]) -> None:
         masks = self.drawn if _has_any(item["value"], DRAWN_KEYS) else self.coarse
@@ -82,7 +92,8 @@ def labeled_regions(
         if _has_any(item["value"], DRAWN_KEYS):
             regions.drawings.append(Drawing.of(item, found))
         try:
-            mask = _decode_mask(item, image_hw)
+            regions.check_room(found, image_hw)
+            mask = decode_region(item, image_hw)
         except RequestError as error:
             regions.damaged |= dict.fromkeys(found, f"region {item.get('id')!r:.40}: {error}")
             continue
@@ -167,13 +178,3 @@ def _label_words(value: Mapping[str, Any], labels: Sequence[LabelSpec]) -> list[
         (value[key] for key in LABEL_KEYS if isinstance(value.get(key), list)), []
     )
     return [words[name] for name in names if isinstance(name, str) and name in words]
-
-
-def _decode_mask(item: Mapping[str, Any], image_hw: tuple[int, int]) -> NDArray[np.bool_]:
-    mask = decode_region(item)
-    if mask.shape != image_hw:
-        raise RequestError(
-            f"It is of an image of {mask.shape[1]} x {mask.shape[0]} "
-            f"pixels, but the task's has {image_hw[1]} x {image_hw[0]}."
-        )
-    return mask

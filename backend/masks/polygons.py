@@ -18,6 +18,7 @@ Mask = npt.NDArray[np.bool_]  # (H, W)
 Points = npt.NDArray[Any]  # (N, 2) of x, y
 
 MAX_CROSSINGS = 5_000_000  # of a polygon's edges with rows of pixels, while it is filled
+CROSSINGS_AT_ONCE = 200_000
 MAX_CHANGES = 2_000_000  # from pixel to pixel along the rows: beyond, masks are traced coarsely
 PIECE_POINTS = 4096  # Douglas-Peucker takes quadratic time at worst: long outlines go in pieces
 
@@ -141,17 +142,23 @@ def polygon_to_mask(points: Points, *, height_px: int, width_px: int) -> Mask:
     n_rows = end - first
     if n_rows.sum() > MAX_CROSSINGS:
         raise ValueError(f"it crosses {n_rows.sum()} rows of pixels; {MAX_CROSSINGS} at most")
-    edge = np.repeat(np.arange(n_rows.size), n_rows)
-    row = np.arange(edge.size) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows) + first[edge]
-    slope = (x1[edge] - x0[edge]) / (y1[edge] - y0[edge])
-    x = x0[edge] + (row + 0.5 - y0[edge]) * slope
-    column = np.clip(np.ceil(x - 0.5), 0, width_px).astype(np.int64)
-
     mask = np.zeros((height_px, width_px), np.bool_)
-    if edge.size:
-        top = row.min()
-        turns = np.zeros((row.max() + 1 - top, width_px + 1), np.int16)
+    is_crossing = n_rows > 0
+    if not is_crossing.any():
+        return mask
+    top, bottom = first[is_crossing].min(), end[is_crossing].max()
+    turns = np.zeros((bottom - top, width_px + 1), np.int16)
+    # Some edges at a time, since each crossing takes 70 bytes.
+    for edges in np.split(
+        np.arange(n_rows.size), np.flatnonzero(np.diff(np.cumsum(n_rows) // CROSSINGS_AT_ONCE)) + 1
+    ):
+        rows = n_rows[edges]
+        edge = np.repeat(edges, rows)
+        row = np.arange(edge.size) - np.repeat(np.cumsum(rows) - rows, rows) + first[edge]
+        slope = (x1[edge] - x0[edge]) / (y1[edge] - y0[edge])
+        x = x0[edge] + (row + 0.5 - y0[edge]) * slope
+        column = np.clip(np.ceil(x - 0.5), 0, width_px).astype(np.int64)
         np.add.at(turns, (row - top, column), np.where(y1 > y0, 1, -1).astype(np.int16)[edge])
-        np.cumsum(turns, axis=1, out=turns)
-        mask[top : top + len(turns)] = turns[:, :-1] != 0
+    np.cumsum(turns, axis=1, out=turns)
+    mask[top:bottom] = turns[:, :-1] != 0
     return mask

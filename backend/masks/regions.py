@@ -110,16 +110,24 @@ ENCODERS: dict[str, Callable[[Control, LabelSpec, NDArray[np.bool_], str], list[
 }
 
 
-def decode_region(item: Mapping[str, Any]) -> NDArray[np.bool_]:
+def decode_region(
+    item: Mapping[str, Any], image_hw: tuple[int, int] | None = None
+) -> NDArray[np.bool_]:
     """The bool mask (H, W) of a result item.
 
-    Raises RequestError for an item without area (a key point, a choice) and an invalid one.
+    Raises RequestError for an item without area (a key point, a choice), for an invalid one, and
+    before anything is drawn for one of an image of another size than `image_hw`.
     """
     kind = item.get("type") if isinstance(item, Mapping) else None
     value = item.get("value") if isinstance(item, Mapping) else None
     if not isinstance(value, Mapping):
         raise RequestError(f"A region needs a value, an object: {kind!r} has {value!r:.100}")
     height_px, width_px = _image_hw(item)
+    if image_hw not in (None, (height_px, width_px)):
+        raise RequestError(
+            f"It is of an image of {width_px} x {height_px} pixels, but the task's has "
+            f"{image_hw[1]} x {image_hw[0]}."
+        )
     # By the value's keys, since any geometry beside a <Labels> has the type "labels".
     for keys, decode in DECODERS.items():
         if all(key in value for key in keys):

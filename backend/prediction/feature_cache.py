@@ -25,6 +25,7 @@ from backend.store.keys import features_key
 from backend.store.store import Store
 from model import DenseFeatures
 
+ENTRY_BYTES = 1024  # of a key and of objects, beside the numbers
 CHECKSUM_BYTES = 8  # before the features in the store
 
 log = logging.getLogger(__name__)
@@ -134,8 +135,8 @@ class FeatureCache:
 
 def _n_bytes(entry: CachedImage | DenseFeatures) -> int:
     if isinstance(entry, CachedImage):
-        return entry.image.nbytes
-    return entry.patch_tokens.nbytes + entry.cls_token.nbytes
+        return ENTRY_BYTES + entry.image.nbytes
+    return ENTRY_BYTES + entry.patch_tokens.nbytes + entry.cls_token.nbytes
 
 
 def serialize_features(key: str, features: DenseFeatures) -> bytes:

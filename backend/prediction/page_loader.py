@@ -9,6 +9,7 @@ from backend.metrics import Metrics
 from backend.prediction.batcher import Batcher
 from backend.prediction.feature_cache import FeatureCache, Page
 from backend.prediction.project_context import ProjectContext
+from backend.timed_http import Deadline
 from model import DenseFeatures, Vocabulary
 
 
@@ -31,17 +32,17 @@ class PageLoader:
         auth: tuple[str, str] | None,
         timeout_s: float,
     ) -> Page:
-        """The image, freshly loaded, and its features.
+        """The image, freshly loaded, and its features; all of it within `timeout_s`.
 
         Raises ImageError, ModelError or Overloaded.
         """
-        with self.metrics.stage("load"):
+        with self.metrics.stage("load"), Deadline(timeout_s) as deadline:
             image = self.load_image(uri, task_id=task_id, auth=auth)
 
         def encode() -> DenseFeatures:
-            return self.encode(image, project.method, vocabulary, timeout_s=timeout_s)
+            return self.encode(image, project.method, vocabulary, timeout_s=deadline.left_s)
 
-        source = (project.id, task_id, uri, auth)
+        source = source_key(project.id, task_id, uri, auth)
         key = encoding_key(project, vocabulary)
         with self.metrics.stage("encode"):
             return Page(image, self.cache.get_or_encode(source, image, key, encode))
@@ -56,8 +57,14 @@ class PageLoader:
         auth: tuple[str, str] | None,
     ) -> Page | None:
         """The page from the cache, for a click; None if image or features are not there."""
-        source = (project.id, task_id, uri, auth)
+        source = source_key(project.id, task_id, uri, auth)
         return self.cache.recent_page(source, encoding_key(project, vocabulary))
+
+
+def source_key(*source: Any) -> str:
+    """A digest, since a data: URI may be as long as a request."""
+    text = repr(source).encode(errors="surrogatepass")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def encoding_key(project: ProjectContext, vocabulary: Vocabulary) -> str:

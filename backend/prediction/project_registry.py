@@ -12,7 +12,8 @@ from backend.log_once import WarnOnce
 from backend.store.keys import project_config_key, project_settings_key
 from backend.store.store import Store
 
-MAX_LOCAL_PROJECTS = 1000  # projects
+MAX_LOCAL_BYTES = 16 * 2**20  # of settings in this process; of one project at most 1 MB
+ENTRY_BYTES = 2**14  # counted beside them, so that there are at most 1000 projects
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +26,17 @@ class ProjectRegistry:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._local: LRUCache[str, tuple[ProjectSettings, str]] = LRUCache(MAX_LOCAL_PROJECTS)
+        # Settings as JSON, whose size is known, and the digest.
+        self._local: LRUCache[str, tuple[bytes, str]] = LRUCache(
+            MAX_LOCAL_BYTES, lambda kept: ENTRY_BYTES + len(kept[0])
+        )
         self._lock = threading.Lock()
         self._warn_once = WarnOnce(log)
 
     def save(self, project: str, settings: ProjectSettings, config_digest: str = "") -> None:
         """Store settings; unchanged ones are not written, since /setup precedes each prediction."""
         with self._lock:
-            self._local[project] = settings, config_digest
+            self._local[project] = settings.to_json(), config_digest
         values = {
             project_settings_key(project): settings.to_json(),
             project_config_key(project): config_digest.encode(),
@@ -57,7 +61,7 @@ class ProjectRegistry:
             except (SettingsError, UnicodeDecodeError) as error:
                 # Written by another release or program; the next /setup replaces it.
                 self._warn_once(f"kept settings of project {project} cannot be used: {error}")
-        return self._kept_here(project)[0]
+        return ProjectSettings.from_extra_params(self._kept_here(project)[0].decode())[0]
 
     def config_digest_of(self, project: str) -> str:
         """`config_digest` of the project's last labeling config; "" if none is known."""
@@ -69,10 +73,10 @@ class ProjectRegistry:
         return self._kept_here(project)[1]
 
     def set_up_here(self) -> list[str]:
-        """Projects that this process has set up, the 1000 most recent ones."""
+        """Projects that this process has set up, about the 1000 most recent ones."""
         with self._lock:
             return list(self._local)
 
-    def _kept_here(self, project: str) -> tuple[ProjectSettings, str]:
+    def _kept_here(self, project: str) -> tuple[bytes, str]:
         with self._lock:
-            return self._local.get(project, (ProjectSettings(), ""))
+            return self._local.get(project, (b"", ""))

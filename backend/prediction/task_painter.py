@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from threading import Semaphore
 from typing import Any
 
 import numpy as np
 
-from backend.errors import OutOfTime, RequestError
+from backend.errors import ImageNotFound, OutOfTime, RequestError
 from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
 from backend.masks.regions import encode_regions
 from backend.memory.predicted_masks import PredictedMasks
@@ -43,40 +43,99 @@ class TaskPainter:
         request.check_time()
         if not isinstance(task, Mapping) or not isinstance(task.get("data"), Mapping):
             raise RequestError('A task must be an object with an object "data".')
-        targets, failures = read_targets(request.controls, task.get("id"), task["data"])
-        painted = PaintedTask(failures=failures)
-        opened = OpenedPages(self.pages, request, task.get("id"))
-        n_answered = 0
-        for target in targets:
-            prompts = prompts_of_control(target.control, target.image.page, request.prompts or ())
-            if request.prompts is not None and not prompts:
-                continue
-            vocabulary = vocabulary_of(target.labels, request.project.settings)
-            paint = self.answer_prompts if prompts else self.paint_labels
-            try:
-                self.words.wait(vocabulary, request.prompt_config, request.left_s)
-                page = opened(target.image.uri, vocabulary)
-                painted.regions.extend(paint(page, target, vocabulary, prompts, request))
+        targets, failures = read_targets(
+            request.controls, task.get("id"), task["data"], check_time=request.check_time
+        )
+        jobs = self.jobs(targets, request)
+        painted, n_answered = PaintedTask(failures=failures), 0
+        for job, answer in zip(jobs, self.answers(jobs, request), strict=True):
+            if isinstance(answer, Exception):
+                painted.failures.append(PartFailure(job.target.describe(), answer))
+            else:
+                painted.regions.extend(answer)
                 n_answered += 1
-            except WordsNotEmbedded as error:
-                painted.failures.append(PartFailure(target.describe(), error))
-            except OutOfTime:  # whatever it waited for
-                painted.failures.append(PartFailure(target.describe(), request.out_of_time()))
-            except Exception as error:
-                painted.failures.append(PartFailure(target.describe(), error))
         if painted.failures and not n_answered:
             raise painted.failures[0].error
         return painted
 
+    def jobs(self, targets: Sequence[MaskTarget], request: PredictRequest) -> list["Job"]:
+        """What is to be painted: every target, or those that prompts point at."""
+        if request.prompts is None:
+            return [Job(target) for target in targets]
+        jobs = []
+        for target in targets:
+            request.check_time()
+            prompts = prompts_of_control(target.control, target.image.page, request.prompts)
+            if prompts:
+                jobs.append(Job(target, prompts))
+        return jobs
+
+    def answers(
+        self, jobs: Sequence["Job"], request: PredictRequest
+    ) -> list[list[Region] | Exception]:
+        """The regions of each job, or why it failed.
+
+        Page by page, so that each is loaded once, and none but one is in memory.
+        """
+        by_page: dict[Any, list[int]] = {}
+        for number, job in enumerate(jobs):
+            by_page.setdefault(job.page_key(request), []).append(number)
+        answers: dict[int, list[Region] | Exception] = {}
+        for numbers in by_page.values():
+            same_page = [jobs[number] for number in numbers]
+            answers |= zip(numbers, self.answer_page(same_page, request), strict=True)
+        return [answers[number] for number in range(len(jobs))]
+
+    def answer_page(
+        self, jobs: Sequence["Job"], request: PredictRequest
+    ) -> Iterator[list[Region] | Exception]:
+        """The regions of jobs on one page, which is loaded with the first of them."""
+        page: Page | Exception | None = None
+        for job in jobs:
+            try:
+                request.check_time()
+                vocabulary = vocabulary_of(job.target.labels, request.project.settings)
+                self.words.wait(vocabulary, request.prompt_config, request.left_s)
+                page = page or self.try_open(job.target, vocabulary, request)
+                if isinstance(page, Exception):
+                    raise page
+                paint = self.answer_prompts if job.prompts else self.paint_labels
+                yield paint(page, job, vocabulary, request)
+            except Exception as error:
+                # Whatever it waited for, and if it is a download that was cut off.
+                is_cut_off = isinstance(error, ImageNotFound) and not request.left_s
+                is_late = isinstance(error, OutOfTime) or is_cut_off
+                says_why = isinstance(error, WordsNotEmbedded)
+                yield request.out_of_time() if is_late and not says_why else error
+
+    def try_open(
+        self, target: MaskTarget, vocabulary: Vocabulary, request: PredictRequest
+    ) -> Page | Exception:
+        """The page, or why it cannot be opened, for this control nor for others."""
+        try:
+            return self.open_page(target, vocabulary, request)
+        except Exception as error:
+            return error
+
+    def open_page(
+        self, target: MaskTarget, vocabulary: Vocabulary, request: PredictRequest
+    ) -> Page:
+        """The page with its image freshly loaded; for a click, from the cache if it is there."""
+        uri, project = target.image.uri, request.project
+        source = {"task_id": target.task_id, "auth": request.auth}
+        if request.prompts and (page := self.pages.recent(uri, project, vocabulary, **source)):
+            return page
+        return self.pages.load(uri, project, vocabulary, **source, timeout_s=request.left_s)
+
     def paint_labels(
         self,
         page: Page,
-        target: MaskTarget,
+        job: "Job",
         vocabulary: Vocabulary,
-        _prompts: Sequence[Prompt],
         request: PredictRequest,
     ) -> list[Region]:
         """Regions for each label found in the image."""
+        target = job.target
         project, memory = request.project, request.memories.get(target.control.lesson_name)
         with self.segment_slot(request), self.metrics.stage("segment"):
             found = self.segmenter.segment(
@@ -87,6 +146,7 @@ class TaskPainter:
             shown: list[int] = []
             label_of_region: dict[str, str] = {}
             for index, mask, score in shown_labels(found, target.control, project.settings):
+                request.check_time()
                 shown.append(index)
                 label = target.labels[index]
                 parts = encode_regions(
@@ -107,15 +167,15 @@ class TaskPainter:
     def answer_prompts(
         self,
         page: Page,
-        target: MaskTarget,
+        job: "Job",
         vocabulary: Vocabulary,
-        prompts: Sequence[Prompt],
         request: PredictRequest,
     ) -> list[Region]:
         """One region for all clicks and boxes; all have the label of the newest one.
 
         It keeps its id from click to click, so that Label Studio replaces the previous region.
         """
+        target, prompts = job.target, job.prompts
         index = index_of_label(prompts[-1], target.labels)
         if index is None:
             return []
@@ -142,42 +202,22 @@ class TaskPainter:
         if not self.segment_slots.acquire(timeout=request.left_s):
             raise request.out_of_time()
         try:
+            request.check_time()  # since a free slot is had without any time left
             yield
         finally:
             self.segment_slots.release()
 
 
 @dataclass(frozen=True)
-class OpenedPages:
-    """Opens each page of a task once, whatever the number of controls on it."""
+class Job:
+    """A target to paint, or to answer the prompts of."""
 
-    pages: PageLoader
-    request: PredictRequest
-    task_id: Any
-    _opened: dict[tuple[str, Vocabulary | None], Page | Exception] = field(default_factory=dict)
+    target: MaskTarget
+    prompts: Sequence[Prompt] = ()
 
-    def __call__(self, uri: str, vocabulary: Vocabulary) -> Page:
-        """The page with its image freshly loaded; for a click, from the cache if it is there.
-
-        Raises what opening it raised the first time.
-        """
-        reads_text = self.request.project.method.encoder.reads_text
-        key = uri, vocabulary if reads_text else None
-        if key not in self._opened:
-            try:
-                self._opened[key] = self._open(uri, vocabulary)
-            except Exception as error:
-                self._opened[key] = error
-        page = self._opened[key]
-        if isinstance(page, Exception):
-            raise page
-        return page
-
-    def _open(self, uri: str, vocabulary: Vocabulary) -> Page:
-        request, source = self.request, {"task_id": self.task_id, "auth": self.request.auth}
-        if request.prompts and (
-            page := self.pages.recent(uri, request.project, vocabulary, **source)
-        ):
-            return page
-        request.check_time()
-        return self.pages.load(uri, request.project, vocabulary, **source, timeout_s=request.left_s)
+    def page_key(self, request: PredictRequest) -> Any:
+        """Equal for jobs that one image with its features is enough for."""
+        uri = self.target.image.value
+        if not isinstance(uri, str):
+            return self.target.place  # which fails by itself
+        return (uri, self.target.labels) if request.project.method.encoder.reads_text else uri

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,18 @@ from backend.errors import NoImage, RequestError
 from backend.label_studio.controls import Control, LabelSpec
 from backend.label_studio.task_data import TaskImage, labels_for, repeat_control, task_images
 from backend.memory.predicted_masks import MaskPlace
+
+MAX_TARGETS = 10_000  # of one task
+
+
+class TooManyTargets(RequestError):
+    """The task has more than MAX_TARGETS."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The task's pages times the controls on them are more than {MAX_TARGETS}: divide its "
+            "list of pages among several tasks."
+        )
 
 
 @dataclass(frozen=True)
@@ -47,33 +59,43 @@ class PartFailure:
 
 
 def read_targets(
-    controls: Sequence[Control], task_id: Any, task_data: Mapping[str, Any]
+    controls: Sequence[Control],
+    task_id: Any,
+    task_data: Mapping[str, Any],
+    check_time: Callable[[], None] = lambda: None,
 ) -> tuple[list[MaskTarget], list[PartFailure]]:
     """The targets of one task, and which controls failed.
 
     An image that the task does not have is no failure, unless it has none at all: the error is
-    raised then, as it is if each control failed.
+    raised then, as it is if each control failed. So is what `check_time` raises, which is called
+    for each control; and RequestError for more than MAX_TARGETS.
     """
     targets: list[MaskTarget] = []
     failures: list[PartFailure] = []
     absences: list[NoImage] = []
+    n_controls = 0
     for template in controls:
         try:
-            repeated = repeat_control(template, task_data)
+            for control in repeat_control(template, task_data):
+                check_time()
+                n_controls += 1
+                if max(n_controls, len(targets)) > MAX_TARGETS:
+                    raise TooManyTargets
+                try:
+                    images, labels = task_images(control, task_data), labels_for(control, task_data)
+                    targets += [MaskTarget(task_id, control, labels, image) for image in images]
+                except NoImage as error:
+                    absences.append(error)
+                except RequestError as error:
+                    failures.append(PartFailure(f'control "{control.from_name}"', error))
         except NoImage as error:
             absences.append(error)
-            continue
+        except TooManyTargets:
+            raise
         except RequestError as error:
             failures.append(PartFailure(f'control "{template.from_name}"', error))
-            continue
-        for control in repeated:
-            try:
-                images, labels = task_images(control, task_data), labels_for(control, task_data)
-                targets += [MaskTarget(task_id, control, labels, image) for image in images]
-            except NoImage as error:
-                absences.append(error)
-            except RequestError as error:
-                failures.append(PartFailure(f'control "{control.from_name}"', error))
+    if len(targets) > MAX_TARGETS:
+        raise TooManyTargets
     if not targets and (failures or absences):
         raise failures[0].error if failures else absences[0]
     return targets, failures

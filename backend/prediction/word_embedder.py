@@ -48,7 +48,8 @@ class WordEmbedder:
 
     def __init__(self, encode_text: TextEncoder) -> None:
         self._encode_text = encode_text
-        self._embedded: LRUCache[tuple[Vocabulary, PromptConfig], bool] = LRUCache(MAX_EMBEDDED)
+        # By their hashes, since a vocabulary may have megabytes; a false match costs only time.
+        self._embedded: LRUCache[int, bool] = LRUCache(MAX_EMBEDDED)
         self._running: dict[tuple[Vocabulary, PromptConfig], Embedding] = {}
         self._turns: deque[Embedding] = deque()
         self._changed = threading.Condition()
@@ -58,7 +59,7 @@ class WordEmbedder:
         """Begin with a vocabulary in the background, once; None if it is embedded already."""
         key = (vocabulary, prompts)
         with self._changed:
-            if key in self._embedded:
+            if hash(key) in self._embedded:
                 return None
             if key not in self._running:
                 embedding = embedding_of(vocabulary, prompts)
@@ -96,7 +97,7 @@ class WordEmbedder:
         with self._changed:
             del self._running[key]
             if future.exception() is None:
-                self._embedded[key] = True
+                self._embedded[hash(key)] = True
 
     def _run(self) -> None:
         while True:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backend.images.decode import decode_image
+from backend.images.decode import DecodeLimits, decode_image
 from backend.images.loader import ImageConfig, ImageLoader
 from backend.label_studio.client import LabelStudio
 from tests.support.fake_label_studio import LEGACY, Reply, WebServer
@@ -18,8 +18,10 @@ MAX_PIXELS = 1_000_000
 PIXELS = np.random.default_rng(7).integers(0, 256, (12, 16, 3), dtype=np.uint8)
 
 
-def decode(data: bytes, **options: Any) -> NDArray[np.uint8]:
-    return decode_image(data, **{"max_pixels": MAX_PIXELS, **options})
+def decode(data: bytes, content_type: str = "", **limits: Any) -> NDArray[np.uint8]:
+    return decode_image(
+        data, DecodeLimits(**{"max_pixels": MAX_PIXELS, **limits}), content_type=content_type
+    )
 
 
 def coded(image: Image.Image, file_format: str, **options: Any) -> bytes:

@@ -114,7 +114,7 @@ REPEATED = (
 
 def repeated(tags: str, data: dict) -> list[tuple[str, str, list[str]]]:
     (control,) = read_controls(config(tags))
-    found = repeat_control(control, data)
+    found = list(repeat_control(control, data))
     assert {one.lesson_name for one in found} == {control.from_name}
     return [(one.from_name, one.to_name, uris(one, data)) for one in found]
 
@@ -166,7 +166,7 @@ def test_labels_and_brushes_are_repeated_with_their_control():
         )
     )
     data = {"images": ["/1", "/2"], "words": [["Dog"], ["Cow"]]}
-    second = repeat_control(control, data)[1]
+    second = list(repeat_control(control, data))[1]
     assert (second.from_name, second.brush_name) == ("l_1", "b_1")
     assert label_names(labels_for(second, data)) == ["Cat 1", "Cow"]
 
@@ -175,14 +175,14 @@ def test_labels_and_brushes_are_repeated_with_their_control():
 def test_a_repeater_without_items_has_no_images(data):
     (control,) = read_controls(config(REPEATED))
     with pytest.raises(NoImage, match='nothing under "images", which the Repeater'):
-        repeat_control(control, data)
+        list(repeat_control(control, data))
 
 
 @pytest.mark.parametrize("items", ["abc", {"a": 1}, 3, [0] * (MAX_REPETITIONS + 1)])
 def test_a_repeater_goes_through_a_list_of_bounded_length(items):
     (control,) = read_controls(config(REPEATED))
     with pytest.raises(RequestError, match="a list of at most 1000 items"):
-        repeat_control(control, {"images": items})
+        list(repeat_control(control, {"images": items}))
 
 
 # --- labels

@@ -1,5 +1,6 @@
 """From annotations, as Label Studio sends them, to masks that teach."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from backend.errors import RequestError
 from backend.label_studio.controls import read_controls
 from backend.label_studio.webhook_events import is_handled, raw_annotations, read_annotation
+from backend.learning import annotation_masks
 from backend.learning.annotation_masks import WEAK_WEIGHT, labeled_regions, taught_masks
 from backend.masks.regions import encode_regions
 from tests.support.annotations import rectangle
@@ -210,3 +212,32 @@ def test_whatever_an_event_holds_is_read_or_refused_in_words(result, other):
                 assert mask.mask.shape == HW
     except RequestError:
         pass
+
+
+SHAPES = [
+    {"points": [[0, 0], [100, 0], [50, 100]]},
+    {"x": 0, "y": 0, "width": 100, "height": 100},
+    {"x": 50, "y": 50, "radiusX": 50, "radiusY": 50},
+    {"rle": [63, 255, 0, 0, 57, 27, 252, 127, 224]},
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_region_of_another_image_is_refused_before_it_is_drawn(shape):
+    item = region(1, square(0, 0)) | {"original_width": 16_000, "original_height": 16_000}
+    item["value"] = {**shape, "brushlabels": ["Dog"]}
+    tracemalloc.start()
+    try:
+        regions = regions_on(annotation(item))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "the task's has 64 x 48" in regions.damaged["Dog"]
+    assert peak < 2**20  # drawn it would be 256 MB
+
+
+def test_masks_of_an_image_take_no_more_than_their_share_of_memory(monkeypatch):
+    monkeypatch.setattr(annotation_masks, "MAX_MASK_BYTES", HW[0] * HW[1])
+    regions = regions_on(annotation(region(0, square(0, 0)), region(1, square(20, 20))))
+    assert list(regions.drawn) == ["Cat"]
+    assert "shrink such images" in regions.damaged["Dog"]
