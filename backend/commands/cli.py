@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.commands.evaluation_options import add_evaluate_options
+from backend.commands.evaluation_options import add_evaluate_options, add_tune_options
 from backend.errors import FirstpassError
 from backend.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; exit code 0, or 1 if it failed or found a problem. `prelabel` has more."""
+    """Run one command; exit code 0, or 1 if it failed or found a problem. `prelabel` and `tune`
+    have more."""
     options = build_parser().parse_args(arguments)
     try:
         code: int = options.run(Settings.from_env(), options)
@@ -51,6 +52,10 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser(
             "evaluate", help="how well annotated tasks are predicted by what the others taught"
         )
+    )
+
+    add_tune_options(
+        commands.add_parser("tune", help="which settings serve a project best, by annotated tasks")
     )
 
     doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
