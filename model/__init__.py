@@ -24,6 +24,7 @@ from model.segment_settings import (
 from model.segmenter import Segmentation, Segmenter
 from model.text.class_embeds import PromptConfig, texts_of
 from model.text.encoder import TextEncoder
+from model.text.synonyms import synonyms_from_word_lists
 from model.text.templates import TEMPLATES
 from model.text.vocabulary import ClassPrompt, Vocabulary
 
@@ -61,5 +62,6 @@ __all__ = [
     "TextEncoder",
     "Vocabulary",
     "build_segmenter",
+    "synonyms_from_word_lists",
     "texts_of",
 ]

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from backend.commands.evaluation_options import add_evaluate_options, add_tune_options
 from backend.errors import FirstpassError
 from backend.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; exit code 0, or 1 if it failed or found a problem. `prelabel` has more."""
+    """Run one command; exit code 0, or 1 if it failed or found a problem. `prelabel` and `tune`
+    have more."""
     options = build_parser().parse_args(arguments)
     try:
         code: int = options.run(Settings.from_env(), options)
@@ -50,6 +52,10 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser(
             "evaluate", help="how well annotated tasks are predicted by what the others taught"
         )
+    )
+
+    add_tune_options(
+        commands.add_parser("tune", help="which settings serve a project best, by annotated tasks")
     )
 
     doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
@@ -125,20 +131,6 @@ def add_memory_commands(memory: argparse.ArgumentParser) -> None:
     retry.add_argument("project", metavar="PROJECT", nargs="?", help="its own alone")
 
 
-def add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
-    evaluate.set_defaults(run=run_evaluate)
-    source = evaluate.add_mutually_exclusive_group(required=True)
-    source.add_argument("--project", type=int, metavar="N", help="of Label Studio, by its API")
-    source.add_argument("--export", type=Path, metavar="FILE", help="a JSON export of a project")
-    evaluate.add_argument(
-        "--label-config", type=Path, metavar="FILE", help="its labeling config, if not its own"
-    )
-    evaluate.add_argument("--extra-params", metavar="JSON", help="its extra params, if not its own")
-    evaluate.add_argument("--no-lessons", action="store_true", help="by words alone")
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="all numbers, also by task")
-    evaluate.add_argument("--html", type=Path, metavar="FILE", help="a page with the worst tasks")
-
-
 def run_prelabel(settings: Settings, options: argparse.Namespace) -> int:
     from backend.commands.prelabel import PrelabelOptions, prelabel
     from backend.commands.progress import say
@@ -156,23 +148,6 @@ def run_prelabel(settings: Settings, options: argparse.Namespace) -> int:
     text, code = prelabel(Service(settings), chosen, say)
     print(text)
     return code
-
-
-def run_evaluate(settings: Settings, options: argparse.Namespace) -> int:
-    from backend.commands.evaluate import EvaluateOptions, evaluate
-    from backend.service import Service
-
-    chosen = EvaluateOptions(
-        project=options.project,
-        export=options.export,
-        label_config=options.label_config,
-        extra_params=options.extra_params,
-        uses_lessons=not options.no_lessons,
-        json_file=options.json,
-        html_file=options.html,
-    )
-    print(evaluate(Service(settings), chosen, lambda line: print(line, file=sys.stderr)))
-    return 0
 
 
 def run_memory(settings: Settings, options: argparse.Namespace) -> int:

@@ -4,61 +4,35 @@ Each is predicted as if it had taught nothing, and compared with what people mad
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from backend.commands.evaluation_page import WorstTasks, evaluation_page
-from backend.commands.output_files import check_file, read_text, save_text
-from backend.errors import SettingsError, StoreError
-from backend.evaluation.annotated_tasks import (
-    AnnotatedTask,
-    get_project,
-    list_annotated,
-    read_annotated,
-    read_export,
+from backend.commands.annotated_source import (
+    Source,
+    SourceOptions,
+    choose_settings,
+    cited,
+    describe_leaving_out,
+    read_source,
 )
-from backend.evaluation.evaluator import N_FOLDS, ONE_BY_ONE, Evaluator
+from backend.commands.evaluation_page import WorstTasks, evaluation_page
+from backend.commands.output_files import check_file, save_text
+from backend.errors import SettingsError
+from backend.evaluation.evaluator import Evaluator
 from backend.evaluation.report import Report, TaskScores
 from backend.label_studio.controls import read_controls
 from backend.label_studio.project_settings import ProjectSettings
-from backend.label_studio.webhook_events import project_key
 from backend.service import Service
 from model import ModelError
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """One of `project` and `export` is given."""
-
-    project: int | None
-    export: Path | None
-    label_config: Path | None
-    extra_params: str | None
+    source: SourceOptions
     uses_lessons: bool
     json_file: Path | None
     html_file: Path | None
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is evaluated: annotated tasks, and what of their project predictions depend on."""
-
-    name: str  # "project 12"
-    project: Mapping[str, Any]  # as Label Studio describes it; of an export nothing is known
-    label_config: str
-    tasks: Sequence[AnnotatedTask]
-    unreadable: Mapping[str, str]  # task -> why
-
-    @property
-    def key(self) -> str:
-        return project_key(self.project) if self.project else ""
-
-    @property
-    def auth(self) -> tuple[str, str] | None:
-        login = self.project.get("task_data_login")
-        return (str(login), str(self.project.get("task_data_password") or "")) if login else None
 
 
 def evaluate(service: Service, options: EvaluateOptions, say: Callable[[str], None]) -> str:
@@ -70,32 +44,14 @@ def evaluate(service: Service, options: EvaluateOptions, say: Callable[[str], No
         if path:
             check_file(path, option, example=example)
     try:
-        source = read_source(service, options)
+        source = read_source(service, options.source)
         check_count(source, options)
-        settings, about_settings = choose_settings(service, source, options)
+        settings, about_settings = choose_settings(service, source, options.source.extra_params)
         return compare_all(service, source, settings, about_settings, options, say)
     except ModelError as error:
         raise SettingsError(str(error)) from error
     finally:
         service.store.close()
-
-
-def read_source(service: Service, options: EvaluateOptions) -> Source:
-    config = read_text(options.label_config, "--label-config") if options.label_config else None
-    if options.project is not None:
-        project = get_project(service.label_studio, options.project)
-        tasks, unreadable = read_annotated(list_annotated(service.label_studio, options.project))
-        name = f"project {options.project}"
-    else:
-        if config is None or options.export is None:
-            raise SettingsError(
-                "--export needs --label-config FILE, since an export does not hold the labeling "
-                "config: save it from the project's Settings > Labeling Interface > Code."
-            )
-        project, name = {}, options.export.name
-        tasks, unreadable = read_annotated(read_export(options.export))
-    config = str(project.get("label_config") or "") if config is None else config
-    return Source(name, project, config, tasks, unreadable)
 
 
 def check_count(source: Source, options: EvaluateOptions) -> None:
@@ -112,24 +68,6 @@ def check_count(source: Source, options: EvaluateOptions) -> None:
             f"{source.name} has one annotated task, and leaving one out needs two. Annotate more, "
             "or compare words alone: --no-lessons."
         )
-
-
-def choose_settings(
-    service: Service, source: Source, options: EvaluateOptions
-) -> tuple[ProjectSettings, str]:
-    """The settings that predictions are made with, and where they are from."""
-    if options.extra_params is not None:
-        settings, ignored = ProjectSettings.from_extra_params(options.extra_params)
-        if ignored:
-            raise SettingsError(" ".join(ignored))
-        return settings, "settings of --extra-params"
-    try:
-        is_known = bool(source.key) and source.key in service.projects.names()
-    except StoreError:
-        is_known = False
-    if is_known:
-        return service.projects.settings_of(source.key), "settings of the project"
-    return ProjectSettings(), "default settings, since none of the project are known here"
 
 
 def compare_all(
@@ -181,15 +119,3 @@ def compare_all(
         save_text(page, options.html_file)
         written.append(f"page: {options.html_file}")
     return "\n".join([f"{source.name}: {about}", "", report.as_text(), *written])
-
-
-def describe_leaving_out(n_tasks: int) -> str:
-    if n_tasks <= ONE_BY_ONE:
-        return "each task with the lessons of all others"
-    return f"each task with the lessons of the {N_FOLDS - 1} of {N_FOLDS} folds that it is not in"
-
-
-def cited(reasons: Sequence[str]) -> str:
-    """The first of the reasons, for the end of a sentence."""
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return f": {reasons[0]}{more}" if reasons else ""

@@ -5,11 +5,12 @@ predicts and compares. Features of an image are computed once, as far as the cac
 holds them; the second pass begins with the task that was read last for that.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backend.errors import FirstpassError, SettingsError
 from backend.evaluation.annotated_tasks import AnnotatedTask
+from backend.evaluation.folds import FoldMemories, Lessons, Memories, folds
 from backend.evaluation.task_comparison import (
     PageComparison,
     TaskComparison,
@@ -32,12 +33,7 @@ from backend.prediction.shown_labels import shown_labels
 from backend.prediction.task_targets import MaskTarget, read_targets
 from model import Lesson, Memory, ModelError, Segmenter
 
-ONE_BY_ONE = 20  # tasks; of more, folds are left out, since each memory takes about a second
-N_FOLDS = 5
 IMAGE_BUDGET_S = 600.0  # for one image in the model; nobody waits for an answer
-
-Memories = Mapping[str, Memory | None]  # by lesson_name of the control
-Lessons = Sequence[tuple[str, Lesson]]  # with the lesson_name of the control that they are for
 
 
 @dataclass(frozen=True)
@@ -68,15 +64,11 @@ class Evaluator:
                 f"Only {len(taught)} of {len(tasks)} annotated tasks can be learned from, and "
                 "leaving one out needs two. Annotate more, or compare words alone: --no-lessons."
             )
-        fold_of = dict(zip(taught, folds(len(taught)), strict=True))
-        memories: dict[int, Memories] = {}
-        for n, index in enumerate(reversed(taught), 1):
-            self.report(f"predictions of task {tasks[index].id}, {n} of {len(taught)}")
-            fold = fold_of[index]
-            if fold not in memories:
-                others = [lessons[other] for other in taught if fold_of[other] != fold]
-                memories[fold] = memories_of(others)
-            yield explained(self.compare(tasks[index], memories[fold]))
+        memories = FoldMemories([lessons[n] for n in taught], folds(len(taught)))
+        for n, index in enumerate(reversed(range(len(taught))), 1):
+            task = tasks[taught[index]]
+            self.report(f"predictions of task {task.id}, {n} of {len(taught)}")
+            yield explained(self.compare(task, memories.for_task(index)))
 
     def by_words_alone(self, tasks: Sequence[AnnotatedTask]) -> Iterator[TaskComparison]:
         for n, task in enumerate(tasks, 1):
@@ -181,17 +173,3 @@ def explained(compared: TaskComparison) -> TaskComparison:
     if not compared.pages and not compared.left_out:
         compared.left_out.append("its annotations say nothing of masks of this labeling config")
     return compared
-
-
-def folds(n_tasks: int) -> list[int]:
-    """The fold of each task: one of its own, or one of N_FOLDS for many tasks."""
-    n_folds = n_tasks if n_tasks <= ONE_BY_ONE else N_FOLDS
-    return [n % n_folds for n in range(n_tasks)]
-
-
-def memories_of(lessons: Sequence[Lessons]) -> dict[str, Memory | None]:
-    """The memory of each control."""
-    by_control: dict[str, list[Lesson]] = {}
-    for control, lesson in (pair for of_task in lessons for pair in of_task):
-        by_control.setdefault(control, []).append(lesson)
-    return {control: Memory.of(found) for control, found in by_control.items()}

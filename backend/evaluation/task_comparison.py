@@ -29,11 +29,7 @@ class PageComparison:
     by_lessons: Masks | None  # None: lessons were not used
 
     def agreement(self, predicted: Masks) -> dict[str, Agreement]:
-        nothing = np.zeros(self.image.shape[:2], dtype=bool)
-        return {
-            label: compare_masks(mask, predicted.get(label, nothing))
-            for label, mask in self.drawn.items()
-        }
+        return agreement_by_label(self.drawn, predicted)
 
     @property
     def best_informed(self) -> Masks:
@@ -55,6 +51,14 @@ class TaskComparison:
     def by_lessons(self) -> Agreements | None:
         pages = [(page, page.by_lessons) for page in self.pages if page.by_lessons is not None]
         return pooled(page.agreement(masks) for page, masks in pages) if pages else None
+
+
+def agreement_by_label(drawn: Masks, predicted: Masks) -> dict[str, Agreement]:
+    """Of each label that was compared, drawn or not; a label that is not predicted is empty."""
+    return {
+        label: compare_masks(mask, predicted.get(label, np.zeros_like(mask)))
+        for label, mask in drawn.items()
+    }
 
 
 def drawn_masks(

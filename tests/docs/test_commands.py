@@ -29,6 +29,7 @@ NOT_RUN = {
     ".venv/bin/python -m backend evaluate --project": "asks a Label Studio for its annotations",
     ".venv/bin/python -m backend prelabel": "asks a Label Studio for its tasks",
     ".venv/bin/python -m pip install": "installs Ray into the environment of the tests",
+    ".venv/bin/python -m backend tune --project": "asks a Label Studio for its annotations",
     ".venv/bin/pre-commit install": "writes into .git/hooks of whoever runs the tests",
 }
 
@@ -54,7 +55,7 @@ def folder(tmp_path_factory, photo) -> Path:
     executable(folder / "bin" / "make", f"{make} --dry-run --directory {shlex.quote(str(ROOT))}")
     Image.fromarray(photo).save(folder / "photo.jpg")
     export = Export(folder)
-    for center_x in (20, 40):
+    for center_x in (20, 25, 30, 35, 40):
         export.add(photo_of(disk(center_x)), cat_on_dog(disk(center_x)))
     export.write()
     (folder / "docs").symlink_to(ROOT / "docs")

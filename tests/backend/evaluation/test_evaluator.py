@@ -1,25 +1,13 @@
-"""How tasks are divided into those that teach and those that are left out; what is computed."""
+"""What is computed for an evaluation, and what teaches."""
 
 import pytest
 
 from backend.evaluation.annotated_tasks import read_annotated
-from backend.evaluation.evaluator import Evaluator, folds
+from backend.evaluation.evaluator import Evaluator
 from backend.evaluation.task_comparison import TaskComparison
 from backend.label_studio.controls import read_controls
 from tests.support.annotated_export import cat_on_dog, disk, photo_of
 from tests.support.annotations import CONFIG, EVERY_PIXEL
-
-
-@pytest.mark.parametrize("n_tasks", [2, 20])
-def test_few_tasks_are_left_out_one_by_one(n_tasks):
-    assert folds(n_tasks) == list(range(n_tasks))
-
-
-def test_many_tasks_are_left_out_in_five_folds_of_one_size():
-    found = folds(52)
-    sizes = [found.count(fold) for fold in range(5)]
-    assert set(found) == set(range(5))
-    assert max(sizes) - min(sizes) <= 1
 
 
 @pytest.fixture
