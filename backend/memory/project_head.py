@@ -117,6 +117,8 @@ class ProjectHead:
         number = found.pop("format", None)
         if isinstance(number, int) and number > FORMAT:
             raise NewerFormat(f"its format is {number}, and this release knows {FORMAT}")
+        if missing := {"versions", "last_number", "present"} - found.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         head = HEAD_JSON.validate_python(found)
         numbers = [one.number for one in head.versions]
         if numbers != sorted(set(numbers)) or (numbers and numbers[-1] > head.last_number):
@@ -138,10 +140,12 @@ def recount(rows: Mapping[str, Row], past: Iterable[Row], n_pending: int) -> Pro
     """
     every = [*rows.values(), *past]
     starts = {row.since for row in every if row.since is not None}
-    last_number = max(starts, default=0)
-    ends = {row.until for row in every if row.until is not None and row.until <= last_number}
+    # A row ends with a version that is made, or with the next one.
+    ends = {row.until for row in every if row.until is not None}
+    last_number = max([0, *starts, *(until - 1 for until in ends)])
+    numbers = {number for number in starts | ends | {last_number} if 0 < number <= last_number}
     head = ProjectHead(
-        [VersionHead(number, 0.0) for number in sorted(starts | ends)], last_number, n_pending
+        [VersionHead(number, 0.0) for number in sorted(numbers)], last_number, n_pending
     )
     for row in rows.values():
         head.count_present(row.taught)

@@ -129,7 +129,14 @@ class ProjectUpdates:
         """Raises StoreError."""
 
         def read(index: LessonIndex) -> LessonSnapshot:
-            return LessonSnapshot.of(index.head, index.tables.rows.all(), index.tables.past.all())
+            tables = index.tables
+            found = LessonSnapshot.of(index.head, tables.rows.all(), tables.past.all())
+            if n := tables.rows.n_unreadable + tables.past.n_unreadable:
+                self._warn_once(
+                    f"project {project}: what {n} annotations taught is damaged in the store, and "
+                    "is not used. Update on them teaches it anew."
+                )
+            return found
 
         return self.look(project, read)
 

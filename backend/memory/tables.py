@@ -55,6 +55,7 @@ class RowTable:
     def __init__(self, client: redis.Redis, key: str) -> None:
         self._table = HashTable(client, key)
         self.write = self._table.write
+        self.n_unreadable = 0  # of the last `all`
 
     def get(self, name: str) -> Row | None:
         return Row.from_json(self._table.get(name))
@@ -64,7 +65,9 @@ class RowTable:
 
     def all(self) -> dict[str, Row]:
         found = {name: Row.from_json(data) for name, data in self._table.all().items()}
-        return {name: row for name, row in found.items() if row is not None}
+        readable = {name: row for name, row in found.items() if row is not None}
+        self.n_unreadable = len(found) - len(readable)
+        return readable
 
     def set(self, name: str, row: Row | None) -> None:
         self._table.set(name, None if row is None else row.to_json())

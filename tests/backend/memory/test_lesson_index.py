@@ -32,6 +32,14 @@ def teach(annotation: str, updated_us: int, queued_as="", **more) -> Callable[[L
     return lambda index: index.teach(annotation, one, queued_as=queued_as, now_s=0.0)
 
 
+def cancel(annotation: str, updated_us: int) -> Callable[[LessonIndex], bool]:
+    return lambda index: index.cancel(annotation, taught(updated_us))
+
+
+def delete(annotation: str, now_s: float = 0.0) -> Callable[[LessonIndex], bool]:
+    return lambda index: index.delete([annotation], now_s)
+
+
 def publish(index: LessonIndex) -> bool:
     return index.publish(0.0)
 
@@ -97,7 +105,7 @@ def change_of(event) -> Callable[[LessonIndex], bool]:
     if what == "cancel":
         return lambda index: index.cancel(annotation, one)
     if what == "delete":
-        return lambda index: index.delete([annotation], 0.0)
+        return delete(annotation)
     if what == "delete task":
         return lambda index: index.delete_tasks([task], 0.0)
     return publish
@@ -135,7 +143,8 @@ class PlainModel:
                 self.versions.append(teaching)
 
     def erase(self, annotations: set[str]) -> None:
-        for found in (self.present, *self.versions):
+        every: list[dict[str, Any]] = [self.present, *self.versions]
+        for found in every:
             for annotation in annotations & found.keys():
                 del found[annotation]
 
@@ -197,7 +206,7 @@ def test_a_version_keeps_what_it_was_made_of_and_changes_its_name_with_a_deletio
     (version,) = project.now().versions
     assert version.name == name
     assert version.annotations["1"].updated_us == 10
-    project.do(lambda index: index.delete(["2"], 0.0))
+    project.do(delete("2"))
     (version,) = project.now().versions
     assert version.name != name
     assert project.now().version(name) == version  # the number finds it under its old name too
@@ -220,27 +229,18 @@ def test_an_annotation_that_stood_before_start_training_joins_it_when_it_comes_l
 def test_limits_forget_what_was_untouched_for_longest(store):
     project = Project(store, Limits(4, 10**6, max_versions=2, max_deleted=3))
     for number in range(10):
-        cancelled = taught(number)
-        project.do(
-            teach(str(number), 100 - number),
-            lambda index, n=number, one=cancelled: index.cancel(f"skipped {n}", one),
-        )
+        project.do(teach(str(number), 100 - number), cancel(f"skipped {number}", number))
     assert sorted(project.known()) == ["0", "1", "2", "3"]
     assert len(project.now().annotations) == 8
     project.updates = ProjectUpdates(store, Limits(4, 2500, max_versions=2, max_deleted=3))
     for number in range(5):
         again = teach("again", 200 + number)
-        project.do(again, publish, lambda index, n=number: index.delete([f"gone {n}"], float(n)))
+        project.do(again, publish, delete(f"gone {number}", float(number)))
     assert sorted(project.known()) == ["0", "again"]
     assert project.numbers() == [4, 5]
     assert "d200" not in project.lessons_used()
     deleted = store.run("look", lambda c: c.zrange(memory_key(project.name, "deleted"), 0, -1))
     assert deleted == [b"gone 2", b"gone 3", b"gone 4"]
-
-
-def test_counts_are_annotations_by_label(project):
-    project.do(teach("1", 1, labels=("Cat", "Dog")), teach("2", 2, labels=("Cat",)))
-    assert project.now().counts() == {"Cat": 2, "Dog": 1}
 
 
 def test_queue_ids_order_by_time_then_count():
