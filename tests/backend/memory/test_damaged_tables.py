@@ -99,10 +99,11 @@ def test_a_head_of_any_other_content_costs_no_answer(store, restored, new_lesson
 
 
 def is_of_a_later_format(value: bytes) -> bool:
-    try:
-        return int(orjson.loads(value)["format"]) > 2
-    except (ValueError, LookupError, TypeError):
-        return False
+    with contextlib.suppress(ValueError):
+        found = orjson.loads(value)
+        number = found.get("format") if isinstance(found, dict) else None
+        return isinstance(number, int) and number > 2
+    return False
 
 
 def dumps(value: Any) -> bytes:
