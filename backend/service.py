@@ -80,7 +80,7 @@ class Service:
 
     @cached_property
     def active_versions(self) -> ActiveVersions | None:
-        return ActiveVersions(self.store, self.lessons) if self.is_learning else None
+        return ActiveVersions(self.lessons) if self.is_learning else None
 
     @cached_property
     def predicted_masks(self) -> PredictedMasks | None:

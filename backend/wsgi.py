@@ -1,6 +1,9 @@
 """Builds the whole service as a WSGI app: `gunicorn 'backend.wsgi:create()'`."""
 
+import atexit
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -11,6 +14,9 @@ from backend.http.warm_up import warm_up
 from backend.log_setup import set_up_logging
 from backend.service import Service
 from backend.settings import Settings, likely_typos
+
+STOP_TIMEOUT_S = 15.0  # gunicorn kills a worker after 30 s, in which requests are answered, too
+MODEL_CALL_S = 1.0  # to wait for a call of the model that may be given up
 
 log = logging.getLogger(__name__)
 
@@ -34,23 +40,67 @@ def create(
     app = create_app(service)
     service.events  # noqa: B018, built before the first webhook arrives
     service.key_check.try_later()
+    loader = ModelLoader(service, on_ready, on_failure)
+    # After the parts were built, so that it runs before their own ends.
+    atexit.register(stop_threads, service, loader)
+    loader.start()
+    return app
 
-    def load() -> None:
+
+class ModelLoader(threading.Thread):
+    """Loads the model, starts learning and runs slow first calls; stops between these steps."""
+
+    def __init__(
+        self,
+        service: Service,
+        on_ready: Callable[[Service], None],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        super().__init__(name="load-model", daemon=True)
+        self.stopping = threading.Event()
+        self._service, self._on_ready, self._on_failure = service, on_ready, on_failure
+
+    def run(self) -> None:
+        service = self._service
         try:
             service.load_model()
         except Exception as error:
             log.error("The model cannot be loaded: %s", error)
             log.debug("loading the model failed", exc_info=True)
             service.store.close()
-            on_failure(error)
+            self._on_failure(error)
+            return
+        if self.stopping.is_set():
             return
         service.learning_worker.start()
-        on_ready(service)
+        self._on_ready(service)
+        if self.stopping.is_set():
+            return
         try:
             warm_up(service.segmenter, service.default_segment_settings)
         except Exception as error:  # such as a store that was closed when the server stopped
             log.warning("The words that all projects share are not embedded yet: %s", error)
             log.debug("warming up failed", exc_info=True)
 
-    threading.Thread(target=load, name="load-model", daemon=True).start()
-    return app
+
+def stop_threads(service: Service, loader: ModelLoader) -> None:
+    """End the threads that use the model, and close the store.
+
+    Learning ends with the correction in work, which takes at most STOP_TIMEOUT_S; no other thread
+    does what would have to be done again. A thread that is inside PyTorch when the interpreter ends
+    would abort the process, so that with such a thread it ends at once.
+    """
+    loader.stopping.set()
+    loader.join(MODEL_CALL_S)
+    ended = [not loader.is_alive()]
+    if service.is_model_loaded:
+        has_learned = service.learning_worker.stop(STOP_TIMEOUT_S)
+        if not has_learned:
+            log.warning("A correction is not learned yet: it is after the next start.")
+        ended += [has_learned, service.words.stop(MODEL_CALL_S)]
+        ended.append(service.pages.encode.close(MODEL_CALL_S))
+    service.store.close()
+    if not all(ended):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)

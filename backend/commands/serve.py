@@ -1,7 +1,10 @@
 """`python -m backend serve`: gunicorn, started from Python, with one worker of many threads."""
 
+import contextlib
 import logging
 import os
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask
@@ -49,15 +52,30 @@ class GunicornServer(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        # Imported in the worker: torch must not be loaded before gunicorn forks.
-        from backend.commands.start_block import start_block
-        from backend.wsgi import create
+        with exit_at_signals():
+            # Imported in the worker: torch must not be loaded before gunicorn forks.
+            from backend.commands.start_block import start_block
+            from backend.wsgi import create
 
-        return create(
-            self.settings,
-            on_ready=lambda service: print(start_block(service), flush=True),
-            on_failure=stop_server,
-        )
+            return create(
+                self.settings,
+                on_ready=lambda service: print(start_block(service), flush=True),
+                on_failure=stop_server,
+            )
+
+
+@contextlib.contextmanager
+def exit_at_signals() -> Iterator[None]:
+    """Have the signals that stop a worker end it at once: so far there is nothing to finish.
+
+    gunicorn's own handlers wait for the end of the block, whose imports may take half a minute on a
+    busy machine; then the worker would be killed.
+    """
+    stops = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+    before = {number: signal.signal(number, lambda *_: os._exit(0)) for number in stops}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def stop_server(_error: Exception) -> None:

@@ -1,6 +1,5 @@
 """For /ready: how far annotations agreed with what was shown, by project and version."""
 
-from dataclasses import asdict
 from typing import Any
 
 from backend.http.degradations import projects_with_lessons
@@ -20,7 +19,7 @@ def agreement_rows(service: Service) -> list[dict[str, Any]]:
     compared = [project for project in found if found[project]]
     compared.sort(key=lambda project: found[project][0].newest_us, reverse=True)
     return [
-        {"project": project, **asdict(version)}
+        {"project": project, **version.as_json()}
         for project in compared[:MAX_PROJECTS]
         for version in found[project]
     ]

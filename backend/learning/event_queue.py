@@ -20,6 +20,7 @@ import orjson
 import redis
 
 from backend.errors import StoreError
+from backend.label_studio.webhook_events import describe_event
 from backend.learning.event_tries import EventTries
 from backend.learning.queue_scripts import ACKNOWLEDGE_SCRIPT, PUSH_SCRIPT
 from backend.learning.queue_store import (
@@ -94,8 +95,9 @@ class EventQueue:
                 dropped = self._spool.append(record)
             except OSError as disk_error:
                 raise StoreError(
-                    f"A correction is lost: {error} And {self._spool.path} cannot be written: "
-                    f"{disk_error}. Make room on the disk of DATA_DIR."
+                    f"{event.get('action')} of {describe_event(event)} is lost: {error} And "
+                    f"{self._spool.path} cannot be written: {disk_error}. Make room on the disk of "
+                    "DATA_DIR, and press Update on the annotation."
                 ) from disk_error
             self.counts.add(pushed=1, spooled=1)
         self._report_dropped(dropped)
@@ -190,11 +192,12 @@ class EventQueue:
         if not (self._store.is_up() and self._spool):
             return
         try:
-            self._spool.drain(lambda record: self._report_dropped(self._push_to_store(record)))
+            n = self._spool.drain(lambda record: self._report_dropped(self._push_to_store(record)))
         except (StoreError, OSError) as error:
             self._warn_once(f"Corrections stay in {self._spool.path} for now: {error}")
-        else:
-            log.info("The corrections that waited in %s are in the store.", self._spool.path)
+            return
+        if n:
+            log.info("The %d corrections that waited in %s are in the store.", n, self._spool.path)
 
     def _report_dropped(self, dropped: int) -> None:
         """Count dropped events, and warn once a minute."""

@@ -1,10 +1,12 @@
 """A durable file of records, for the time while the store is down.
 
-A record is a line that begins with its CRC-32. A line cut off by a crash or a full disk is skipped,
-and the next record still begins on a line of its own. A file lock orders the processes.
+A record is a line that begins with its CRC-32. A line cut off by a crash is skipped, and the next
+record still begins on a line of its own. A consumed record is marked in its place, which needs no
+room on a full disk; other releases skip the mark as a wrong CRC. A file lock orders the processes.
 """
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -15,6 +17,8 @@ from pathlib import Path
 from backend.store.atomic_file import replace_file, sync_folder
 
 log = logging.getLogger(__name__)
+
+CONSUMED = b"consumed "  # in the place of a CRC, of the same length
 
 
 class Spool:
@@ -33,22 +37,19 @@ class Spool:
         with self._lock():
             dropped = self._drop_oldest(len(line))
             is_new = not self.path.exists()
-            with self.path.open("ab") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+            self._append_line(line)
             if is_new:
                 sync_folder(self.path.parent)
         return dropped
 
-    def drain(self, consume: Callable[[bytes], None]) -> None:
-        """Call `consume` for each record, oldest first, and remove the consumed ones.
+    def drain(self, consume: Callable[[bytes], None]) -> int:
+        """Call `consume` for each record, oldest first, and remove the consumed ones; how many.
 
         An error of `consume` is raised on; its record and those after it stay. After a crash on
-        the way all of them stay, so some may be consumed twice.
+        the way its record stays, so it may be consumed twice. Raises OSError.
         """
         if not self:
-            return
+            return 0
         with self._lock():
             records, n_damaged = self._records()
             if n_damaged:
@@ -56,14 +57,13 @@ class Spool:
                     "%d records in %s were cut short by a crash and are passed over.",
                     n_damaged, self.path,
                 )  # fmt: skip
-            n_consumed = 0
-            try:
-                for record in records:
+            with self.path.open("r+b", buffering=0) as file:
+                for place, record in records:
                     consume(record)
-                    n_consumed += 1
-            finally:
-                if n_consumed or n_damaged:
-                    self._rewrite(records[n_consumed:])
+                    os.pwrite(file.fileno(), CONSUMED, place)
+            self.path.unlink()
+            sync_folder(self.path.parent)
+        return len(records)
 
     def __len__(self) -> int:
         return len(self._records()[0]) if self else 0
@@ -82,11 +82,30 @@ class Spool:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _records(self) -> tuple[list[bytes], int]:
-        """The whole records, and the number of damaged ones."""
-        lines = [line for line in self.path.read_bytes().split(b"\n") if line]
-        records = [line[9:] for line in lines if line[:9] == b"%08x " % zlib.crc32(line[9:])]
-        return records, len(lines) - len(records)
+    def _append_line(self, line: bytes) -> None:
+        """Append, or leave the file as it was. Raises OSError."""
+        with self.path.open("ab", buffering=0) as file:
+            before_bytes = file.tell()
+            try:
+                written = file.write(line)
+                if written != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(before_bytes)
+                raise
+
+    def _records(self) -> tuple[list[tuple[int, bytes]], int]:
+        """The whole records with the places of their lines, and the number of damaged ones."""
+        records, n_damaged, place = [], 0, 0
+        for line in self.path.read_bytes().split(b"\n"):
+            if line[:9] == b"%08x " % zlib.crc32(line[9:]):
+                records.append((place, line[9:]))
+            elif line and line[:9] != CONSUMED:
+                n_damaged += 1
+            place += len(line) + 1
+        return records, n_damaged
 
     def _drop_oldest(self, needed_bytes: int) -> int:
         """Make room for so many bytes; the number of records dropped."""
@@ -96,7 +115,7 @@ class Spool:
         # Down to three quarters of the limit, so that not every record rewrites the file.
         free_bytes = self.max_bytes * 3 // 4 - needed_bytes
         kept: list[bytes] = []
-        for record in reversed(records):
+        for _, record in reversed(records):
             free_bytes -= len(record) + 11
             if free_bytes < 0:
                 break

@@ -40,6 +40,6 @@ class Trainings:
         with contextlib.suppress(StoreError):
             for project in self.lessons.projects():
                 with contextlib.suppress(StoreError):  # of a project that cannot be read
-                    if due_s := self.lessons.index(project).training_due_s:
+                    if due_s := self.lessons.head(project).training_due_s:
                         self.due_s.setdefault(project, due_s)
             self.is_resumed = True

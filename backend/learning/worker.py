@@ -74,11 +74,13 @@ class LearningWorker:
         """Read the queue now, without waiting for `poll_s`."""
         self._wake.set()
 
-    def stop(self) -> None:
-        """Finish the current event, then end the thread."""
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """Finish the current event, then end the thread; whether it ended in time."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

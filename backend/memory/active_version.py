@@ -1,6 +1,5 @@
 """The version of a project's lessons that predictions use, cached in each process."""
 
-import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,18 +7,13 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from backend.errors import StoreError
-from backend.log_once import WarnOnce
-from backend.memory.lesson_index import Version
+from backend.memory.lesson_snapshot import Version
 from backend.memory.lesson_store import LessonStore
-from backend.memory.project_summary import ProjectSummary, summarize
-from backend.store.keys import memory_key
-from backend.store.store import Store
+from backend.memory.project_summary import ProjectSummary
 from model import Lesson, Memory
 
 MAX_CACHED_VERSIONS = 16  # of all projects, each with its predictors in memory
 MAX_CACHED_SUMMARIES = 1000
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,29 +30,26 @@ class ActiveVersions:
     While the store is down it answers with what this process read last.
     """
 
-    def __init__(self, store: Store, lessons: LessonStore) -> None:
-        self._store = store
+    def __init__(self, lessons: LessonStore) -> None:
         self._lessons = lessons
         self._summaries: LRUCache[str, ProjectSummary] = LRUCache(MAX_CACHED_SUMMARIES)
         self._versions: LRUCache[tuple[str, str, str], LoadedVersion] = LRUCache(
             MAX_CACHED_VERSIONS
         )
-        self._warn_once = WarnOnce(log)
         self._summaries_lock = threading.Lock()
         self._versions_lock = threading.Lock()
         self._loading_lock = threading.Lock()
 
     def summary(self, project: str) -> ProjectSummary:
-        """Versions and counts of a project, none without lessons.
-
-        One GET, and one of the index where the summary is missing or damaged.
-        """
-        (data,) = self._store.get_many([memory_key(project, "head")])
-        summary = self._parse_summary(project, data)
+        """Versions and counts of a project, none without lessons. One request."""
+        try:
+            summary = self._lessons.head(project).summary()
+        except StoreError:  # logged where it arose
+            with self._summaries_lock:
+                return self._summaries.get(project, ProjectSummary())
         with self._summaries_lock:
-            if summary is not None:
-                self._summaries[project] = summary
-            return self._summaries.get(project, ProjectSummary())
+            self._summaries[project] = summary
+        return summary
 
     def active_name(self, project: str, pinned: str, space: str) -> str:
         """Name of the version that predictions use; "" if none has lessons of this feature space.
@@ -94,24 +85,6 @@ class ActiveVersions:
     def _cached(self, key: tuple[str, str, str]) -> LoadedVersion | None:
         with self._versions_lock:
             return self._versions.get(key)
-
-    def _parse_summary(self, project: str, data: bytes | None) -> ProjectSummary | None:
-        """The stored summary, computed from the index if it is missing or damaged.
-
-        None while the store is down. The next change of the project's lessons stores it anew.
-        """
-        if data is not None:
-            try:
-                return ProjectSummary.from_json(data)
-            except ValueError:
-                self._warn_once(
-                    f"project {project}: the summary of what it learned is damaged or of another "
-                    "release: it is computed from its lessons."
-                )
-        try:
-            return summarize(self._lessons.index(project))
-        except StoreError:  # logged where it arose
-            return ProjectSummary() if self._store.is_up() else None
 
     def _load_version(self, project: str, version: Version, space: str) -> LoadedVersion:
         refs = [ref for ref in version.refs if ref.space == space]

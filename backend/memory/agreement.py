@@ -5,10 +5,16 @@ Pure data with a JSON form: each annotation's is kept in the lesson index, and s
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Any
 
-MAX_VERSIONS = 10  # of a project, those with the newest annotations
+from pydantic import Field
+
+MAX_VERSIONS = 10  # of a project, those with the newest annotations; older ones are not counted
 IOU_DIGITS = 4
+SUMS = ("labels", "iou_sum")  # of VersionAgreement, which shows their quotient
+
+# What JSON, Lua and the scores of a sorted set all keep as it is.
+Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,12 @@ class Agreement:
     """Of one annotation, over all controls and pages that it was learned from."""
 
     shown_by: ShownBy
-    labels: int  # that were compared: those predicted, and those of the annotation
+    labels: Whole  # that were compared: those predicted, and those of the annotation
     iou_sum: float  # over these, of the person's mask and the predicted one
-    kept: int  # regions as they were predicted
-    changed: int
-    deleted: int
-    added: int
+    kept: Whole  # regions as they were predicted
+    changed: Whole
+    deleted: Whole
+    added: Whole
 
     @property
     def regions(self) -> dict[str, int]:
@@ -38,7 +44,7 @@ class Agreement:
 
     @property
     def iou(self) -> float:
-        return self.iou_sum / self.labels
+        return self.iou_sum / max(self.labels, 1)
 
 
 @dataclass(frozen=True)
@@ -46,22 +52,23 @@ class VersionAgreement:
     """Of all annotations for which one version's predictions were shown."""
 
     model_version: str
-    annotations: int
-    iou: float  # mean over all labels of these annotations
-    kept: int
-    changed: int
-    deleted: int
-    added: int
-    newest_us: int  # Label Studio's updated_at of the newest annotation, microseconds since 1970
-
-
-class HasAgreement(Protocol):
-    """Such as AnnotationLessons."""
+    annotations: Whole = 0
+    labels: Whole = 0  # of these annotations
+    iou_sum: float = 0.0  # over these labels
+    kept: Whole = 0
+    changed: Whole = 0
+    deleted: Whole = 0
+    added: Whole = 0
+    newest_us: Whole = 0  # Label Studio's updated_at of the newest annotation so far, microseconds
 
     @property
-    def updated_us(self) -> int: ...
-    @property
-    def agreement(self) -> Agreement | None: ...
+    def iou(self) -> float:
+        return round(self.iou_sum / max(self.labels, 1), IOU_DIGITS)
+
+    def as_json(self) -> dict[str, Any]:
+        """As /ready shows it."""
+        found = {name: each for name, each in vars(self).items() if name not in SUMS}
+        return {**found, "iou": self.iou}
 
 
 def join_pages(pages: Iterable[Agreement | None]) -> Agreement | None:
@@ -83,28 +90,35 @@ def join_pages(pages: Iterable[Agreement | None]) -> Agreement | None:
     )
 
 
-def by_version(annotations: Iterable[HasAgreement]) -> tuple[VersionAgreement, ...]:
-    """The versions that were shown, that with the newest annotation first."""
-    found: dict[str, list[tuple[int, Agreement]]] = {}
-    for one in annotations:
-        if one.agreement is not None:
-            name = one.agreement.shown_by.model_version
-            found.setdefault(name, []).append((one.updated_us, one.agreement))
-    versions = [_of_version(name, members) for name, members in found.items()]
-    versions.sort(key=lambda one: one.newest_us, reverse=True)
-    return tuple(versions[:MAX_VERSIONS])
+class AgreementTotals:
+    """Sums by the version that was shown, changed one annotation at a time."""
 
+    def __init__(self, versions: Iterable[VersionAgreement]) -> None:
+        self._found = {one.model_version: one for one in versions}
 
-def _of_version(name: str, members: list[tuple[int, Agreement]]) -> VersionAgreement:
-    agreements = [agreement for _, agreement in members]
-    n_labels = sum(one.labels for one in agreements)
-    return VersionAgreement(
-        name,
-        annotations=len(agreements),
-        iou=round(sum(one.iou_sum for one in agreements) / max(n_labels, 1), IOU_DIGITS),
-        kept=sum(one.kept for one in agreements),
-        changed=sum(one.changed for one in agreements),
-        deleted=sum(one.deleted for one in agreements),
-        added=sum(one.added for one in agreements),
-        newest_us=max(updated_us for updated_us, _ in members),
-    )
+    def add(self, agreement: Agreement, updated_us: int, sign: int = 1) -> None:
+        """Count an annotation, or with -1 take it out."""
+        name = agreement.shown_by.model_version
+        known = self._found.get(name) or VersionAgreement(name)
+        if sign < 0 and name not in self._found:
+            return  # no longer kept
+        labels = known.labels + sign * agreement.labels
+        found = VersionAgreement(
+            name,
+            annotations=known.annotations + sign,
+            labels=labels,
+            iou_sum=round(known.iou_sum + sign * agreement.iou_sum, IOU_DIGITS),
+            kept=known.kept + sign * agreement.kept,
+            changed=known.changed + sign * agreement.changed,
+            deleted=known.deleted + sign * agreement.deleted,
+            added=known.added + sign * agreement.added,
+            newest_us=max(known.newest_us, updated_us),
+        )
+        self._found[name] = found
+        if found.annotations <= 0:
+            del self._found[name]
+
+    def kept(self) -> list[VersionAgreement]:
+        """Those with the newest annotations, the newest first."""
+        newest_first = sorted(self._found.values(), key=lambda one: -one.newest_us)
+        return newest_first[:MAX_VERSIONS]

@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from backend.errors import SettingsError
-from backend.memory.lesson_index import LESSONS_BY_ANNOTATION, AnnotationLessons, LessonIndex
+from backend.memory.annotation_lessons import LESSONS_BY_ANNOTATION, AnnotationLessons
+from backend.memory.lesson_snapshot import LessonSnapshot
 from backend.memory.lesson_store import LessonStore, NewLesson
 from model import Lesson, ModelError
 
@@ -53,7 +54,7 @@ def export_lessons(
 
 
 def select_annotations(
-    index: LessonIndex, project: str, version_name: str | None
+    index: LessonSnapshot, project: str, version_name: str | None
 ) -> dict[str, AnnotationLessons]:
     """Annotations with lessons: the present ones, or those of one version."""
     if version_name is None:
@@ -65,7 +66,7 @@ def select_annotations(
             raise SettingsError(
                 f"Project {project} keeps no version {version_name}. Kept are: {kept}."
             )
-        found = version.annotations
+        found = dict(version.annotations)
     if not found:
         raise SettingsError(f"Project {project} has learned nothing yet.")
     return found

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from backend.memory.agreement import Agreement, by_version
-from backend.memory.lesson_index import LessonIndex, LessonRef
+from backend.memory.agreement import Agreement
+from backend.memory.annotation_lessons import LessonRef
+from backend.memory.project_head import ProjectHead
 
 MAX_NAMES = 10  # of labels or ids in one line
 MAX_VERSIONS = 2  # whose agreement is in one line
@@ -14,7 +15,7 @@ def taught_line(
     annotation: str,
     lessons: Iterable[LessonRef],
     agreement: Agreement | None,
-    index: LessonIndex,
+    head: ProjectHead,
 ) -> str:
     names = sorted({label for lesson in lessons for label in lesson.labels})
     agreed = ""
@@ -23,7 +24,7 @@ def taught_line(
         agreed = f"; agreed {agreement.iou:.2f} with what was shown: {regions}"
     return (
         f"project {project}, annotation {annotation}: learned {count(len(names), 'label')}"
-        f"{listed(names)}{agreed}. {version_state(index)}"
+        f"{listed(names)}{agreed}. {version_state(head)}"
     )
 
 
@@ -51,34 +52,30 @@ def deleted_line(
     return f"project {project}: {' and '.join(given)} deleted; {what}."
 
 
-def version_line(project: str, index: LessonIndex) -> str:
+def version_line(project: str, head: ProjectHead) -> str:
     """Of the newest version; also how far annotations agreed with the versions that were shown."""
-    version = index.versions[-1]
-    n_by_label: dict[str, int] = {}
-    for taught in version.annotations.values():
-        for label in {label for ref in taught.lessons for label in ref.labels}:
-            n_by_label[label] = n_by_label.get(label, 0) + 1
-    names = [f"{label} {n}" for label, n in sorted(n_by_label.items())]
+    version = head.versions[-1]
+    names = [f"{label} {n}" for label, n in sorted(version.tally.labels.items())]
     agreed = ", ".join(
         f"{one.iou:.2f} under {one.model_version} ({count(one.annotations, 'annotation')})"
-        for one in by_version(index.annotations.values())[:MAX_VERSIONS]
+        for one in head.agreement[:MAX_VERSIONS]
     )
     return (
         f"project {project}: version {version.name} made of "
-        f"{count(len(version.annotations), 'annotation')} with {count(len(names), 'label')}"
+        f"{count(version.tally.annotations, 'annotation')} with {count(len(names), 'label')}"
         f"{listed(names)}." + (f" What was shown agreed {agreed}." if agreed else "")
     )
 
 
-def unchanged_line(project: str, index: LessonIndex) -> str:
+def unchanged_line(project: str, head: ProjectHead) -> str:
     return f"project {project}: training makes no version, since nothing changed. " + (
-        version_state(index)
+        version_state(head)
     )
 
 
-def version_state(index: LessonIndex) -> str:
-    newest = f"Newest version {index.versions[-1].name}" if index.versions else "No version yet"
-    return f"{newest}, {count(index.changes, 'changed annotation')} since."
+def version_state(head: ProjectHead) -> str:
+    newest = f"Newest version {head.versions[-1].name}" if head.versions else "No version yet"
+    return f"{newest}, {count(head.changes, 'changed annotation')} since."
 
 
 def count(n: int, noun: str) -> str:

@@ -1,15 +1,15 @@
 """The lessons of all projects in Redis, shared by all workers.
 
-Each project has an index (`lesson_index`), the bytes of its lessons by digest, and a summary
-(`project_summary`). The three change together in an optimistic transaction, so any worker may
-change them at any time. Predictions use a version, which is frozen except for deletions; those
-change its name.
+Each project has a head (`project_head`), tables of its annotations (`tables`), and the bytes of its
+lessons by digest. They change together in an optimistic transaction (`project_update`), so any
+worker may change them at any time. Predictions use a version, which is frozen except for deletions;
+those change its name.
 """
 
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -17,13 +17,15 @@ import redis
 
 from backend.memory import lesson_log, project_list
 from backend.memory.agreement import Agreement, join_pages
-from backend.memory.index_reader import IndexReader
-from backend.memory.lesson_index import AnnotationLessons, LessonIndex, LessonRef, Limits
-from backend.memory.project_summary import summarize
+from backend.memory.annotation_lessons import AnnotationLessons, LessonRef
+from backend.memory.lesson_index import LessonIndex, Limits
+from backend.memory.lesson_snapshot import LessonSnapshot
+from backend.memory.project_head import ProjectHead
+from backend.memory.project_update import IndexUpdate, ProjectUpdates
 from backend.metrics import Metrics
-from backend.store.foreign_data import read_fields, read_text, set_aside_other_type
+from backend.store.foreign_data import read_fields
 from backend.store.keys import memory_key, memory_keys
-from backend.store.store import Store, execute_pipeline
+from backend.store.store import Store
 from model import Lesson, ModelError
 
 log = logging.getLogger(__name__)
@@ -43,13 +45,6 @@ class NewLesson:
         return LessonRef(self.control, self.page, one.digest, one.space, one.labels, n_bytes)
 
 
-@dataclass(frozen=True)
-class IndexUpdate:
-    changed: bool  # what the change returned
-    index: LessonIndex  # as it is stored now
-    is_version_new: bool
-
-
 class LessonStore:
     """Safe between threads and processes. All changes are idempotent and may come in any order."""
 
@@ -63,10 +58,9 @@ class LessonStore:
         """`learn_every`: number of changed annotations after which a version is made."""
         self._store = store
         self._learn_every = learn_every
-        self._limits = limits or Limits()
         self._metrics = metrics or Metrics()
-        self._indexes = IndexReader(store)
-        self.unreadable = self._indexes.unreadable
+        self._updates = ProjectUpdates(store, limits or Limits())
+        self.unreadable = self._updates.unreadable
 
     # --- changes; all raise StoreError while the store is down
 
@@ -87,21 +81,23 @@ class LessonStore:
         data = {one.lesson.digest: one.lesson.to_bytes() for one in lessons}
         refs = tuple(one.ref(len(data[one.lesson.digest])) for one in lessons)
         agreement = join_pages(one.agreement for one in lessons)
+        counted: list[Agreement | None] = []
 
         def change(index: LessonIndex) -> bool:
             taught = AnnotationLessons(updated_us, task, refs, agreement)
             changed = index.teach(annotation, taught, queued_as=queued_as, now_s=time.time())
-            if index.changes >= self._learn_every:
+            stored = index.tables.rows.get(annotation)
+            counted[:] = [stored.taught.agreement if stored and changed else None]
+            if index.head.changes >= self._learn_every:
                 index.publish(time.time())
             return changed
 
-        update = self._update_index(project, change, data)
+        update = self._updates.apply(project, change, data)
         if update.changed:
-            stored = update.index.annotations.get(annotation)
-            seen = agreement if stored and stored.agreement is agreement else None
+            seen = agreement if agreement and agreement in counted else None
             if seen is not None:
                 self._metrics.count_agreement(seen.labels, seen.iou_sum, seen.regions)
-            log.info("%s", lesson_log.taught_line(project, annotation, refs, seen, update.index))
+            log.info("%s", lesson_log.taught_line(project, annotation, refs, seen, update.head))
         else:
             log.info("%s", lesson_log.known_line(project, annotation))
         self._log_version(project, update)
@@ -109,12 +105,14 @@ class LessonStore:
 
     def is_known(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
         """Whether `teach` would change nothing, so that the lessons need not be made."""
-        return self.index(project).is_known(annotation, task, updated_us)
+        return self._updates.look(
+            project, lambda index: index.is_known(annotation, task, updated_us)
+        )
 
     def cancel(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
         """Drop the lessons of an annotation that was skipped; whether that changed anything."""
         taught = AnnotationLessons(updated_us, task, ())
-        update = self._update_index(project, lambda index: index.cancel(annotation, taught))
+        update = self._updates.apply(project, lambda index: index.cancel(annotation, taught))
         log.info("%s", lesson_log.skipped_line(project, annotation, update.changed))
         return update.changed
 
@@ -128,7 +126,7 @@ class LessonStore:
             by_task = index.delete_tasks(tasks, now_s)
             return index.delete(annotations, now_s) or by_task
 
-        had_lessons = self._update_index(project, change).changed
+        had_lessons = self._updates.apply(project, change).changed
         log.info("%s", lesson_log.deleted_line(project, annotations, tasks, had_lessons))
         return had_lessons
 
@@ -146,19 +144,19 @@ class LessonStore:
             index.ask_version(queued_as, time.time() + wait_s)
             return False
 
-        self._update_index(project, change)
+        self._updates.apply(project, change)
         log.info("project %s: a version is asked for.", project)
 
     def finish_training(self, project: str) -> bool:
         """Make the version that was asked for, unless an annotation did; whether one was made."""
-        if not self.index(project).training_due_s:
+        if not self.head(project).training_due_s:
             return False
         return self._train(project, lambda index: index.finish_training(time.time()))
 
     def _train(self, project: str, change: Callable[[LessonIndex], bool]) -> bool:
-        update = self._update_index(project, change)
+        update = self._updates.apply(project, change)
         if not update.changed:
-            log.info("%s", lesson_log.unchanged_line(project, update.index))
+            log.info("%s", lesson_log.unchanged_line(project, update.head))
         self._log_version(project, update)
         return update.changed
 
@@ -175,15 +173,22 @@ class LessonStore:
         self.unreadable.pop(project, None)
         return was_there
 
-    # --- reads; `projects`, `index` and `lessons` raise StoreError while the store is down
+    # --- reads; all raise StoreError while the store is down
 
     def projects(self) -> list[str]:
         """Names of the projects with lessons, sorted."""
         return self._store.run("list projects", project_list.read)
 
-    def index(self, project: str) -> LessonIndex:
-        """The index of a project, empty if it has no lessons."""
-        return self._indexes.read(project)
+    def head(self, project: str) -> ProjectHead:
+        """Versions and counts of a project, by one request; none if they cannot be read."""
+        return self._updates.head(project)
+
+    def index(self, project: str) -> LessonSnapshot:
+        """All annotations and versions of a project, none if it has no lessons.
+
+        Raises StoreError also if they are of a later release.
+        """
+        return self._updates.snapshot(project)
 
     def lessons(self, project: str, refs: Sequence[LessonRef]) -> dict[str, Lesson]:
         """Lessons by digest; missing and damaged ones are left out, with a warning."""
@@ -203,48 +208,7 @@ class LessonStore:
             )  # fmt: skip
         return lessons
 
-    def _update_index(
-        self,
-        project: str,
-        change: Callable[[LessonIndex], bool],
-        data: Mapping[str, bytes] | None = None,
-    ) -> IndexUpdate:
-        """Apply `change` to the index and store index, summary and lessons in one transaction.
-
-        `data`: bytes of new lessons by digest.
-        """
-        data = data or {}
-        index_key, lessons_key, head_key = memory_keys(project)
-
-        def update(client: redis.Redis) -> IndexUpdate:
-            project_list.add(client, project)
-            if set_aside_other_type(client, lessons_key, "hash"):
-                log.warning("project %s: its lessons are lost: other data lay there.", project)
-            with client.pipeline(transaction=True) as pipeline:
-                while True:
-                    pipeline.watch(index_key)
-                    index = self._indexes.parse(project, read_text(pipeline, index_key))
-                    known, last_number = index.digests(), index.last_number
-                    changed = change(index)
-                    index.trim(self._limits)
-                    digests = index.digests()
-                    pipeline.multi()
-                    pipeline.set(index_key, index.to_json())
-                    pipeline.set(head_key, summarize(index).to_json())
-                    # Known ones as well, whose stored bytes may be damaged.
-                    if taught := digests & data.keys():
-                        pipeline.hset(lessons_key, mapping={key: data[key] for key in taught})
-                    if unused := known - digests:
-                        pipeline.hdel(lessons_key, *unused)
-                    try:
-                        execute_pipeline(pipeline)
-                    except redis.WatchError:  # another worker changed the index meanwhile
-                        continue
-                    return IndexUpdate(changed, index, index.last_number > last_number)
-
-        return self._store.run("store lessons", update)
-
     @staticmethod
     def _log_version(project: str, update: IndexUpdate) -> None:
         if update.is_version_new:
-            log.info("%s", lesson_log.version_line(project, update.index))
+            log.info("%s", lesson_log.version_line(project, update.head))

@@ -1,13 +1,9 @@
-"""Summary of a project's lesson index, small enough to be read in each request."""
+"""What predictions and /ready ask of a project's lessons: its versions, and how they are used."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
-import orjson
-from pydantic import TypeAdapter
-
-from backend.memory.agreement import VersionAgreement, by_version
-from backend.memory.lesson_index import LessonIndex
+from backend.memory.agreement import VersionAgreement
 
 NEWEST, NONE = "newest", "none"  # values of `memory_version` beside a version's number
 
@@ -47,32 +43,3 @@ class ProjectSummary:
                 "pressing Update on their annotations teaches them anew."
             )
         return None
-
-    def to_json(self) -> bytes:
-        return orjson.dumps(self)
-
-    @staticmethod
-    def from_json(data: bytes) -> "ProjectSummary":
-        """Raises ValueError for other data, also where only some of the fields are there."""
-        found = orjson.loads(data)
-        if not isinstance(found, dict) or found.keys() != SUMMARY_FIELDS:
-            raise ValueError("these are not the fields of a summary")
-        return SUMMARY_JSON.validate_python(found)
-
-
-SUMMARY_JSON = TypeAdapter(ProjectSummary)
-SUMMARY_FIELDS = {each.name for each in fields(ProjectSummary)}
-
-
-def summarize(index: LessonIndex) -> ProjectSummary:
-    spaces: dict[str, int] = {}
-    for taught in index.annotations.values():
-        for space in {ref.space for ref in taught.lessons}:
-            spaces[space] = spaces.get(space, 0) + 1
-    return ProjectSummary(
-        versions=tuple((version.name, tuple(sorted(version.spaces))) for version in index.versions),
-        changes=index.changes,
-        annotations=sum(bool(taught.lessons) for taught in index.annotations.values()),
-        spaces=spaces,
-        agreement=by_version(index.annotations.values()),
-    )

@@ -89,9 +89,14 @@ class Batcher:
         """Number of queued images."""
         return self._waiting.qsize()
 
-    def close(self) -> None:
-        self._waiting.put(None)
-        self._thread.join()
+    def close(self, timeout_s: float | None = None) -> bool:
+        """End the thread after the batches in line; whether it ended in time."""
+        try:
+            self._waiting.put(None, timeout=timeout_s)
+        except queue.Full:
+            return False
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         next_job: Job | None = None  # taken from the queue, but of another method than the batch

@@ -53,7 +53,9 @@ class WordEmbedder:
         self._running: dict[tuple[Vocabulary, PromptConfig], Embedding] = {}
         self._turns: deque[Embedding] = deque()
         self._changed = threading.Condition()
-        threading.Thread(target=self._run, name="words", daemon=True).start()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="words", daemon=True)
+        self._thread.start()
 
     def start(self, vocabulary: Vocabulary, prompts: PromptConfig) -> "Embedding | None":
         """Begin with a vocabulary in the background, once; None if it is embedded already."""
@@ -93,6 +95,14 @@ class WordEmbedder:
         with self._changed:
             return sum(one.n_texts - one.n_done for one in self._running.values())
 
+    def stop(self, timeout_s: float) -> bool:
+        """Leave what is not embedded yet; whether the turn in work ended in time."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
     def _finish(self, key: tuple[Vocabulary, PromptConfig], future: "Future[None]") -> None:
         with self._changed:
             del self._running[key]
@@ -102,8 +112,10 @@ class WordEmbedder:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._turns:
+                while not (self._turns or self._is_stopping):
                     self._changed.wait()
+                if self._is_stopping:
+                    return
                 embedding = self._turns.popleft()
             if self._embed_chunk(embedding):
                 with self._changed:

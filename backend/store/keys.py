@@ -16,17 +16,27 @@ SET_ASIDE_BYTES_KEY = "firstpass:{corrections}:set-aside:bytes"
 MEMORY_PROJECTS_KEY = "firstpass:memory:projects"  # set of the projects that have lessons
 MAX_PLAIN_TEXT_BYTES = 120  # a longer text is hashed into its key
 
-# index: JSON of LessonIndex. lessons: hash of digest -> bytes. head: JSON of ProjectSummary.
-MemoryPart = Literal["index", "lessons", "head"]
+# state: JSON of ProjectHead. lessons: hash of digest -> bytes. index and head: what a release wrote
+# that kept all in one value. The others: ProjectTables.
+MemoryPart = Literal[
+    "state", "lessons", "annotations", "past", "past-until", "tasks", "uses", "pending", "taught",
+    "empty", "deleted", "deleted-tasks", "index", "head",
+]  # fmt: skip
+MEMORY_TYPES: dict[MemoryPart, str] = {
+    "state": "string", "lessons": "hash", "annotations": "hash", "past": "hash",
+    "past-until": "zset", "tasks": "hash", "uses": "hash", "pending": "hash", "taught": "zset",
+    "empty": "zset", "deleted": "zset", "deleted-tasks": "zset", "index": "string",
+    "head": "string",
+}  # fmt: skip
 
 
 def memory_key(project: str, part: MemoryPart) -> str:
     return f"firstpass:{{memory:{project}}}:{part}"
 
 
-def memory_keys(project: str) -> tuple[str, str, str]:
-    """Of the index, the lessons and the head."""
-    return memory_key(project, "index"), memory_key(project, "lessons"), memory_key(project, "head")
+def memory_keys(project: str) -> list[str]:
+    """All of a project."""
+    return [memory_key(project, part) for part in MEMORY_TYPES]
 
 
 def project_settings_key(project: str) -> str:

@@ -20,6 +20,7 @@ import redis
 from redis.client import Pipeline
 
 from backend.errors import StoreError
+from backend.store.rejections import Rejections
 from backend.store.servers import (
     EmbeddedServer,
     RedisServer,
@@ -29,7 +30,6 @@ from backend.store.servers import (
     StoreState,
     inspect_server,
     outage_message,
-    server_reason,
 )
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Store:
         self._client: redis.Redis | None = None
         self._server_info: ServerInfo = {"version": None, "advice": []}
         self._outage: str | None = None
-        self._rejections: dict[str, str] = {}  # purpose -> why a server that is up refused it
+        self._rejections = Rejections(server.address)
         self._pause_s = config.first_pause_s
         self._up_since_s = -math.inf
         self._on_reconnect: list[Callable[[], None]] = []
@@ -96,7 +96,12 @@ class Store:
 
     def describe(self) -> StoreState:
         """The state for /ready and messages."""
-        reasons = [self._outage] if self._outage else list(self._rejections.values())
+        if self.is_up() and (client := self._client) is not None:
+            try:
+                self._rejections.review(client)
+            except (redis.RedisError, OSError) as error:
+                self._mark_lost(error)
+        reasons = [self._outage] if self._outage else self._rejections.sentences()
         return {
             "kind": self._server.kind,
             "address": self._server.address,
@@ -150,9 +155,8 @@ class Store:
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             raise self._mark_lost(error) from error
         except redis.RedisError as error:
-            raise self._record_rejection(purpose, error) from error
-        if self._rejections.pop(purpose, None):
-            log.info("The store at %s can %s again.", self._server.address, purpose)
+            raise StoreError(self._rejections.add(purpose, error)) from error
+        self._rejections.remove(purpose)
         return value
 
     def close(self) -> None:
@@ -196,16 +200,6 @@ class Store:
         if is_new:
             log.warning("%s Predictions go on without the store.", reason)
         self._start_reconnecting()
-        return StoreError(reason)
-
-    def _record_rejection(self, purpose: str, error: redis.RedisError) -> StoreError:
-        """Note that the server refused a command, log it once; the error to raise."""
-        reason = (
-            f"The store at {self._server.address} refuses to {purpose}: {server_reason(error)}."
-        )
-        if purpose not in self._rejections:
-            log.warning("%s", reason)
-        self._rejections[purpose] = reason
         return StoreError(reason)
 
     def _start_reconnecting(self) -> None:

@@ -98,7 +98,7 @@ def test_corrections_that_were_set_aside_are_listed_and_tried_again(run, data_st
 
 def test_a_project_that_cannot_be_read_hides_no_other_one(run, memory, data_store):
     memory.teach("8.100", "1", "t", 1, [])
-    data_store.set_many({memory_key("8.100", "index"): b"nonsense"})
+    data_store.set_many({memory_key("8.100", "state"): b'{"format": 3}'})
     code, said, _ = run("show")
     assert code == 0
     assert "7.100                    3 annotations" in said

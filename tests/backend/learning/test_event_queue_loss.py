@@ -66,8 +66,10 @@ def test_an_event_that_nothing_takes_is_an_error_with_the_cure(tmp_path):
     away = open_store("redis://127.0.0.1:1", tmp_path, NEVER_RECONNECTS)
     queue = EventQueue(away, tmp_path)
     (tmp_path / "corrections").write_text("a file where the folder should be")
-    with pytest.raises(StoreError, match="Make room on the disk"):
-        queue.push({"n": 0})
+    event = {"action": "ANNOTATION_CREATED", "project": {"id": 3}, "annotation": {"id": 7}}
+    with pytest.raises(StoreError, match="Make room on the disk") as found:
+        queue.push(event)
+    assert str(found.value).startswith("ANNOTATION_CREATED of project 3, annotation 7 is lost: ")
     assert counted(queue.counts) == {}
     away.close()
 

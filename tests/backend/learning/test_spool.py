@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from backend.errors import StoreError
 from backend.learning.spool import Spool
+from tests.support.full_disk import full_disk
 
 RECORDS = st.lists(st.binary(max_size=60).filter(lambda record: b"\n" not in record), max_size=8)
 
@@ -91,3 +92,38 @@ def test_a_folder_in_the_place_of_the_spool_counts_as_empty(tmp_path):
     spool.path.mkdir()
     assert not spool
     assert len(spool) == 0
+
+
+def test_a_record_that_finds_no_room_leaves_nothing_behind(tmp_path, caplog):
+    spool = Spool(tmp_path / "waiting.jsonl", 10**6)
+    spool.append(b"a" * 500)
+    with full_disk(at_bytes=800):
+        for _ in range(3):
+            with pytest.raises(OSError, match=r"waiting\.jsonl|large"):
+                spool.append(b"b" * 500)
+    found: list[bytes] = []
+    assert spool.drain(found.append) == 1
+    assert found == [b"a" * 500]
+    assert caplog.messages == []
+
+
+def test_where_no_file_can_be_written_nothing_is_consumed_twice(tmp_path):
+    """A full disk still takes changes in place."""
+    spool = Spool(tmp_path / "waiting.jsonl", 10**6)
+    (tmp_path / "waiting.jsonl.new").mkdir()  # in the place of a file to replace it with
+    for n in range(4):
+        spool.append(b"%d" % n * 300)
+    found: list[bytes] = []
+
+    def take(record: bytes) -> None:
+        if len(found) in (1, 3):
+            found.append(b"failed")
+            raise StoreError("gone again")
+        found.append(record[:1])
+
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            spool.drain(take)
+    assert spool.drain(take) == 2
+    assert found == [b"0", b"failed", b"1", b"failed", b"2", b"3"]
+    assert not spool

@@ -6,13 +6,13 @@ import pytest
 
 from backend.learning.trainings import Trainings
 from backend.learning.worker import LearningWorker
-from backend.memory.lesson_index import Version
+from backend.memory.lesson_snapshot import Version
 from backend.service import Service
 from tests.support.annotations import KEY, TRAIN, deletion
 from tests.support.waiting import wait_until
 
 
-def versions(learner: LearningWorker) -> list[Version]:
+def versions(learner: LearningWorker) -> tuple[Version, ...]:
     return learner.lessons.index(KEY).versions
 
 
@@ -38,7 +38,7 @@ def send(learner: LearningWorker, *events: dict[str, Any]) -> None:
 
 def test_the_annotation_whose_submission_started_the_training_is_in_its_version(waiting, corrected):
     send(waiting, corrected(1), TRAIN)
-    assert versions(waiting) == []
+    assert versions(waiting) == ()
     send(waiting, corrected(2))
     (version,) = versions(waiting)
     assert sorted(version.annotations) == ["1", "2"]
@@ -57,7 +57,7 @@ def test_a_completed_version_is_left_alone_by_the_annotations_after(waiting, cor
 
 def test_deletions_do_not_complete_a_version(waiting, corrected):
     send(waiting, corrected(1), TRAIN, deletion(7))
-    assert versions(waiting) == []
+    assert versions(waiting) == ()
 
 
 def test_a_version_is_made_without_another_annotation_when_it_has_waited_enough(service, corrected):
@@ -79,4 +79,4 @@ def test_a_version_asked_for_survives_the_end_of_its_process(service, waiting, c
 def test_an_annotation_that_stood_before_it_in_the_queue_does_not_complete_it(waiting, corrected):
     waiting.lessons.ask_version(KEY, queued_as="9999999999999-0", wait_s=60.0)
     send(waiting, corrected(1))
-    assert versions(waiting) == []
+    assert versions(waiting) == ()

@@ -52,7 +52,7 @@ def space(tiny_segmenter):
 
 
 def test_predictions_use_it_after_so_many_changes_and_not_before(store, project, lesson, space):
-    memory, active = LessonStore(store, learn_every=3), ActiveVersions(store, LessonStore(store))
+    memory, active = LessonStore(store, learn_every=3), ActiveVersions(LessonStore(store))
     for n in range(2):
         assert teach(memory, project, str(n), lesson(rows=10 + n))
     assert active.active_name(project, "newest", space) == ""
@@ -69,7 +69,7 @@ def test_predictions_use_it_after_so_many_changes_and_not_before(store, project,
 
 
 def test_start_training_uses_it_at_once_and_twice_is_once(store, project, lesson, space):
-    memory, active = LessonStore(store), ActiveVersions(store, LessonStore(store))
+    memory, active = LessonStore(store), ActiveVersions(LessonStore(store))
     assert not memory.train(project)
     teach(memory, project, "1", lesson())
     assert memory.train(project)
@@ -78,12 +78,12 @@ def test_start_training_uses_it_at_once_and_twice_is_once(store, project, lesson
 
 
 def test_an_earlier_version_predicts_as_it_did(store, project, lesson, space):
-    memory, active = LessonStore(store), ActiveVersions(store, LessonStore(store))
+    memory, active = LessonStore(store), ActiveVersions(LessonStore(store))
     for n, rows in enumerate((10, 20, 30), 1):
         teach(memory, project, "same annotation", lesson(rows=rows), updated_us=n)
         memory.train(project)
     versions = [
-        ActiveVersions(store, memory).load(project, pinned, space).memories["tag"].version
+        ActiveVersions(memory).load(project, pinned, space).memories["tag"].version
         for pinned in ("1", "2", "3", "newest")
     ]
     assert len(set(versions)) == 3
@@ -95,7 +95,7 @@ def test_an_earlier_version_predicts_as_it_did(store, project, lesson, space):
 
 
 def test_a_deletion_is_out_of_every_version_at_once(store, project, lesson, space):
-    memory, active = LessonStore(store), ActiveVersions(store, LessonStore(store))
+    memory, active = LessonStore(store), ActiveVersions(LessonStore(store))
     teach(memory, project, "good", lesson("Cat"))
     teach(memory, project, "bad", lesson("Dog"))
     memory.train(project)
@@ -114,7 +114,7 @@ def test_a_deletion_is_out_of_every_version_at_once(store, project, lesson, spac
 
 
 def test_lessons_of_other_features_are_not_used_and_said(store, project, lesson, tiny_segmenter):
-    memory, active = LessonStore(store), ActiveVersions(store, LessonStore(store))
+    memory, active = LessonStore(store), ActiveVersions(LessonStore(store))
     other = SegmentSettings(method="clip").resolve()
     teach(memory, project, "1", lesson(method=other))
     memory.train(project)
@@ -159,9 +159,7 @@ def test_it_is_there_after_a_restart(tmp_path, project, lesson, space):
         assert len(memory.index(project).annotations) == n - 1
         teach(memory, project, str(n), lesson(rows=n))
         memory.train(project)
-        assert (
-            ActiveVersions(store, memory).active_name(project, "newest", space).startswith(f"{n}-")
-        )
+        assert ActiveVersions(memory).active_name(project, "newest", space).startswith(f"{n}-")
         store.close()
 
 
@@ -170,7 +168,7 @@ def test_without_the_store_nothing_is_taught_and_what_is_loaded_stays(
 ):
     store = open_store(None, tmp_path)
     memory = LessonStore(store)
-    active = ActiveVersions(store, memory)
+    active = ActiveVersions(memory)
     teach(memory, project, "1", lesson())
     memory.train(project)
     loaded = active.load(project, "newest", space)
@@ -178,7 +176,7 @@ def test_without_the_store_nothing_is_taught_and_what_is_loaded_stays(
     assert active.load(project, "newest", space) is loaded
     with pytest.raises(StoreError):
         teach(memory, project, "2", lesson())
-    assert ActiveVersions(store, memory).load(project, "newest", space).memories == {}
+    assert ActiveVersions(memory).load(project, "newest", space).memories == {}
 
 
 def test_a_damaged_lesson_costs_itself_alone(store, project, lesson, space, caplog):
@@ -189,17 +187,17 @@ def test_a_damaged_lesson_costs_itself_alone(store, project, lesson, space, capl
     digest = lesson("Dog").digest
     key = memory_key(project, "lessons")
     store.run("spoil", lambda client: client.hset(key, digest, b"nonsense"))
-    assert ActiveVersions(store, memory).load(project, "newest", space).memories["tag"].counts == {
+    assert ActiveVersions(memory).load(project, "newest", space).memories["tag"].counts == {
         "Cat": 1
     }
     assert "1 of 2 lessons are missing or damaged" in caplog.text
     teach(memory, project, "2", lesson("Dog"), updated_us=2)  # as Update does
-    counts = ActiveVersions(store, memory).load(project, "newest", space).memories["tag"].counts
+    counts = ActiveVersions(memory).load(project, "newest", space).memories["tag"].counts
     assert counts == {"Cat": 1, "Dog": 1}
 
 
 def test_what_another_program_wrote_is_not_overwritten(store, project, lesson):
-    store.set_many({memory_key(project, "index"): b'{"format": 99}'})
+    store.set_many({memory_key(project, "state"): b'{"format": 99}'})
     memory = LessonStore(store)
     with pytest.raises(StoreError, match=f"memory forget {project}"):
         teach(memory, project, "1", lesson())

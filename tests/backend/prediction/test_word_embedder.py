@@ -92,6 +92,16 @@ def test_a_small_vocabulary_does_not_wait_for_a_large_one():
     assert done_before[0] < large.n_texts / 2
 
 
+def test_a_stop_leaves_what_is_not_embedded_yet():
+    encoder = Gated()
+    embedder = WordEmbedder(encoder)
+    embedder.start(MANY, PROMPTS)
+    assert not embedder.stop(0.05)
+    encoder.may_go_on.set()
+    assert embedder.stop(30)
+    assert embedder.waiting() > 0
+
+
 def test_one_vocabulary_is_embedded_once_however_many_wait(own_store):
     encoder = Gated()
     embedder = WordEmbedder(CachedTextEncoder(encoder, own_store))
