@@ -21,7 +21,8 @@ from model.segment_settings import (
     SynonymReduction,
     TemplateSetName,
 )
-from model.segmenter import Segmentation, Segmenter
+from model.segmentation import Segmentation
+from model.segmenter import Segmenter
 from model.text.class_embeds import PromptConfig, texts_of
 from model.text.encoder import TextEncoder
 from model.text.synonyms import synonyms_from_word_lists
