@@ -1,19 +1,26 @@
 """A segmenter on a measuring set: the checkpoint, the vocabulary, and mIoU of its masks."""
 
 import argparse
+import hashlib
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.datasets import Confusion, MeasuringSet
+from backend.evaluation.pieces import pieces_to_fix
+from benchmarks.datasets import IGNORE, Confusion, MeasuringSet
 from model import (
     CheckpointConfig,
     ClassPrompt,
+    DenseFeatures,
+    ImageEncoder,
     MethodConfig,
     Segmenter,
     TextEncoder,
@@ -45,6 +52,40 @@ class KeptTexts:
         return torch.stack(rows) if rows else torch.zeros(0, self.embed_dim)
 
 
+class KeptFeatures:
+    """An image encoder that keeps its features in a folder: they take longer than all the rest."""
+
+    def __init__(self, encoder: ImageEncoder, folder: Path, fingerprint: str) -> None:
+        self.device, self.autocast_dtype = encoder.device, encoder.autocast_dtype
+        self._encoder, self._folder, self._fingerprint = encoder, folder, fingerprint
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(
+        self, images: Sequence[NDArray[np.uint8]], *how: Any, **more: Any
+    ) -> list[DenseFeatures]:
+        """As of the encoder, which is asked for one image at a time."""
+        return [self._features(image, how, more) for image in images]
+
+    def _features(
+        self, image: NDArray[np.uint8], how: tuple[Any, ...], more: dict[str, Any]
+    ) -> DenseFeatures:
+        about = repr((self._fingerprint, self.autocast_dtype, image.shape, how, more)).encode()
+        name = hashlib.blake2b(image.tobytes() + about, digest_size=16).hexdigest()
+        file = self._folder / f"{name}.pt"
+        if not file.exists():
+            (features,) = self._encoder([image], *how, **more)
+            torch.save(vars(features), file)
+        return DenseFeatures(**torch.load(file))
+
+
+def with_kept_features(segmenter: Segmenter, folder: Path | None) -> Segmenter:
+    """The segmenter, which keeps the features of images in a folder, if one is given."""
+    if folder is None:
+        return segmenter
+    kept = KeptFeatures(segmenter.encode_image, folder, segmenter.fingerprint)
+    return replace(segmenter, encode_image=cast(ImageEncoder, kept))
+
+
 def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="starter", help="as CLIP_MODEL")
     parser.add_argument("--pretrained", default="", help="as CLIP_PRETRAINED")
@@ -56,25 +97,45 @@ def load_segmenter(arguments: argparse.Namespace) -> Segmenter:
     return replace(segmenter, encode_text=KeptTexts(segmenter.encode_text))
 
 
+class Shown:
+    """What a set's images show, compared with the truth: all regions, or those of a score."""
+
+    def __init__(self, n_classes: int) -> None:
+        self.confusion = Confusion(n_classes + 1)  # the last: not labeled at all
+        self.pieces = 0  # to fix
+
+    def add(
+        self, truth: NDArray[np.uint8], answer: NDArray[np.int64], labels: Iterable[int]
+    ) -> None:
+        """Class numbers (H, W) of one image; pieces are those of `labels`."""
+        self.confusion.add(truth, answer)
+        known = truth != IGNORE
+        self.pieces += sum(pieces_to_fix(truth == n, answer == n, known) for n in labels)
+
+
 class Result:
     def __init__(self, class_names: list[str]) -> None:
         self.class_names = class_names
-        self.confusion = Confusion(len(class_names) + 1)  # the last: not labeled at all
+        self.all, self.well_scored = Shown(len(class_names)), Shown(len(class_names))
         self.seconds: list[float] = []
 
     @property
     def miou(self) -> float:
-        return self.confusion.miou
+        """Of all regions, whatever their score."""
+        return self.all.confusion.miou
 
     def print(self) -> None:
-        for name, iou in zip(self.class_names, self.confusion.iou, strict=False):
+        for name, iou in zip(self.class_names, self.all.confusion.iou, strict=False):
             if not np.isnan(iou):
                 print(f"  {name:24} {iou:.3f}")
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        n_images = len(self.seconds)
+        print(f"images={n_images} mean_s={np.mean(self.seconds):.3f} peak_mb={peak_mb:.0f}")
+        print(f"mIoU={self.miou:.3f} pieces to fix in an image={self.all.pieces / n_images:.1f}")
         print(
-            f"images={len(self.seconds)} mean_s={np.mean(self.seconds):.3f} peak_mb={peak_mb:.0f}"
+            f"without regions below min_score: mIoU={self.well_scored.confusion.miou:.3f} "
+            f"pieces={self.well_scored.pieces / n_images:.1f}"
         )
-        print(f"mIoU={self.miou:.3f}")
 
 
 def measure(
@@ -83,19 +144,27 @@ def measure(
     vocabulary: Vocabulary,
     method: MethodConfig,
     limit: int = 0,
+    min_score: float = 0.0,
 ) -> Result:
     """Segment every image (or `limit` of them, evenly spread) and compare with the truth."""
     names = data.class_names
     shift = has_background(names)  # the vocabulary lacks class 0
     result = Result(names)
     unlabeled = 0 if shift else len(names)
+    labels = range(int(shift), len(names))
     for stem in data.spread(limit):
         sample = data.load(stem)
         started_s = time.perf_counter()
         (features,) = segmenter.encode([sample.image], method, vocabulary)
-        answer = segmenter.segment(features, sample.image, vocabulary, method).label_map
+        found = segmenter.segment(features, sample.image, vocabulary, method)
         result.seconds.append(time.perf_counter() - started_s)
-        result.confusion.add(sample.truth, np.where(answer < 0, unlabeled, answer + shift))
+        is_shown = np.append(found.scores >= min_score, False)  # -1 is the last
+        for shown, label_map in (
+            (result.all, found.label_map),
+            (result.well_scored, np.where(is_shown[found.label_map], found.label_map, -1)),
+        ):
+            answer = np.where(label_map < 0, unlabeled, label_map.astype(np.int64) + shift)
+            shown.add(sample.truth, answer, labels)
     return result
 
 

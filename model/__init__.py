@@ -21,12 +21,13 @@ from model.segment_settings import (
     SynonymReduction,
     TemplateSetName,
 )
-from model.segmenter import Segmentation, Segmenter
+from model.segmentation import Segmentation
+from model.segmenter import Segmenter
 from model.text.class_embeds import PromptConfig, texts_of
 from model.text.encoder import TextEncoder
 from model.text.synonyms import synonyms_from_word_lists
 from model.text.templates import TEMPLATES
-from model.text.vocabulary import ClassPrompt, Vocabulary
+from model.text.vocabulary import ClassPrompt, Vocabulary, asked_texts, is_read_well
 
 __all__ = [
     "METHODS",
@@ -61,7 +62,9 @@ __all__ = [
     "TemplateSetName",
     "TextEncoder",
     "Vocabulary",
+    "asked_texts",
     "build_segmenter",
+    "is_read_well",
     "synonyms_from_word_lists",
     "texts_of",
 ]

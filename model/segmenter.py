@@ -4,7 +4,7 @@ Shapes: K classes, C = K + 1 with the background last, R rows of text, E channel
 space, h, w patches, H, W pixels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,35 +25,18 @@ from model.methods import METHODS, MethodConfig
 from model.refine.refiners import refine_to_labels
 from model.scoring.class_probs import renormalized, top_classes
 from model.scoring.decision import DecisionConfig, text_probs
+from model.scoring.expected_iou import RegionEvidence
 from model.scoring.logits import text_probs_at
 from model.scoring.specks import absorb_specks_
 from model.scoring.thresholds import PIXELS_AT_ONCE, apply_thresholds_
 from model.segment_settings import SegmentSettings
+from model.segmentation import Segmentation, empty_segmentation, label_scores
 from model.text.class_embeds import embed_vocabulary
 from model.text.encoder import TextEncoder
 from model.text.vocabulary import Vocabulary, class_index_by_name
 
 MAX_REFINED_CLASSES = 64  # at full resolution, unless more of them win a patch
 CLICK_PIXELS = 160 * 160  # that the lessons' pixels are asked of at a click
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """At most one class a pixel, at full resolution."""
-
-    class_names: tuple[str, ...]  # K, the vocabulary's order
-    label_map: NDArray[np.int16]  # (H, W) int16: class index, -1 for none
-    scores: NDArray[np.float32]  # (K,) float32 in 0..1: mean prob inside the mask; 0 where empty
-
-    def mask(self, index: int) -> NDArray[np.bool_]:
-        """Where class `index` is, (H, W) bool."""
-        return np.equal(self.label_map, index)
-
-    def non_empty(self) -> Iterator[tuple[int, str, NDArray[np.bool_], float]]:
-        """(index, name, mask (H, W), score) of each class that is in the image."""
-        for index in np.flatnonzero(self.scores):
-            score = float(self.scores[index])
-            yield int(index), self.class_names[index], self.mask(int(index)), score
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +90,11 @@ class Segmenter:
         """Which class of the vocabulary each pixel of the image (H, W, 3) is."""
         n_classes, thresholds = len(vocabulary.classes), method.decision.thresholds
         if not n_classes:
-            return _empty(vocabulary, features.image_hw)
+            return empty_segmentation(vocabulary, features.image_hw)
         blend = self.blend(vocabulary, method, memory)
         probs = self.patch_probs(features, image, vocabulary, method, blend)  # (C, h, w)
         label_map, best_prob = label_pixels(probs, image, method.decision, blend)  # (H, W)
-        scores = apply_thresholds_(
+        apply_thresholds_(
             label_map,
             best_prob,
             n_classes,
@@ -122,7 +105,10 @@ class Segmenter:
         del best_prob
         if part_px := thresholds.part_px_of(features.image_hw):
             absorb_specks_(labels, part_px)
-        return Segmentation(vocabulary.names, labels, scores.numpy())
+        evidence = RegionEvidence(
+            probs, features.tokens_like(probs), taught_classes(blend, n_classes + 1)
+        )
+        return Segmentation(vocabulary.names, labels, label_scores(labels, evidence), evidence)
 
     @torch.inference_mode()
     def patch_probs(
@@ -134,10 +120,7 @@ class Segmenter:
         blend: Blend | None = None,
     ) -> Tensor:
         """Class probs (C, h, w) by words and patches, at the patches or the propagation's grid."""
-        n_classes = len(vocabulary.classes)
-        is_taught = (
-            torch.zeros(n_classes + 1, dtype=torch.bool) if blend is None else blend.is_taught
-        )
+        is_taught = taught_classes(blend, len(vocabulary.classes) + 1)
         text = embed_vocabulary(vocabulary, self.encode_text, method.decision.prompts)
         probs = text_probs(features, text, is_taught, _planes(image), method.decision)  # (C, h, w)
         return probs if blend is None else blend.at_patches(probs, features.tokens_like(probs))
@@ -227,6 +210,11 @@ def label_pixels(
     return label_map, best_prob
 
 
+def taught_classes(blend: Blend | None, n_classes: int) -> Tensor:
+    """(C,) bool: the classes that lessons know."""
+    return torch.zeros(n_classes, dtype=torch.bool) if blend is None else blend.is_taught
+
+
 def _planes(image: NDArray[np.uint8]) -> Tensor:
     """RGB (3, H, W) of an image (H, W, 3)."""
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
@@ -234,11 +222,3 @@ def _planes(image: NDArray[np.uint8]) -> Tensor:
 
 def _one_each(vocabulary: Vocabulary | Sequence[Vocabulary], count: int) -> Sequence[Vocabulary]:
     return [vocabulary] * count if isinstance(vocabulary, Vocabulary) else vocabulary
-
-
-def _empty(vocabulary: Vocabulary, image_hw: tuple[int, int]) -> Segmentation:
-    return Segmentation(
-        vocabulary.names,
-        np.full(image_hw, -1, dtype=np.int16),
-        np.zeros(len(vocabulary.classes), dtype=np.float32),
-    )

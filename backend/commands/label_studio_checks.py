@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from backend.commands.connection_checks import Connections, check_connections, find_connections
 from backend.commands.installation import Check, Installation
+from backend.commands.label_checks import check_labels
 from backend.errors import LabelStudioError
 from backend.label_studio.answers import Unauthorized
 from backend.label_studio.client import LabelStudio
@@ -56,6 +57,7 @@ def check_label_studio(installation: Installation) -> Iterator[Check]:
         except (LookupError, TypeError, AttributeError) as error:
             yield unknown_api(error)
     yield from check_connections(installation, release, connections)
+    yield from check_labels(installation, connections.found)
     is_connected = any(one.state == "CO" for one in connections.found)
     yield from check_networking(installation, is_answered=True, is_connected=is_connected)
 

@@ -3,14 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.evaluation.contours import contour, grow, tolerance_px
-
-FORGIVEN_PX = 3  # at edges, that nobody would mend
-SMALLEST_PIECE = 0.001  # of the image; smaller errors are not worth a stroke
+from backend.evaluation.pieces import pieces_to_fix
 
 
 @dataclass(frozen=True)
@@ -75,23 +72,6 @@ def compare_masks(drawn: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Agr
         predicted_contour_met_px=_count(predicted_contour & grow(drawn_contour, reach_px)),
         pieces=pieces_to_fix(drawn, predicted),
     )
-
-
-def pieces_to_fix(drawn: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> int:
-    """Connected regions that a person would have to paint or erase.
-
-    What lies within FORGIVEN_PX of the other mask does not count, nor do regions that are then
-    smaller than SMALLEST_PIECE of the image.
-    """
-    smallest_px = SMALLEST_PIECE * drawn.size
-    missed = drawn & ~grow(predicted, FORGIVEN_PX)
-    excess = predicted & ~grow(drawn, FORGIVEN_PX)
-    count = 0
-    for wrong in (missed, excess):
-        _, _, stats, _ = cv2.connectedComponentsWithStats(wrong.astype(np.uint8), connectivity=8)
-        areas_px = stats[1:, cv2.CC_STAT_AREA]  # the first is what is right
-        count += int((areas_px >= smallest_px).sum())
-    return count
 
 
 def pooled(parts: Iterable[Agreements]) -> dict[str, Agreement]:

@@ -21,6 +21,7 @@ from backend.label_studio.controls import check_config_of_setup
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import DELETIONS, is_handled
 from backend.prediction.annotator import Annotator
+from backend.prediction.label_vocabulary import foreign_labels_warning
 from backend.prediction.model_versions import model_versions, unused_lessons_warning
 
 MAX_SET_ASIDE_ROWS = 20  # in /ready
@@ -48,6 +49,8 @@ def setup() -> Response:
     project, label_config = body.project, body.label_config or ""
     settings, warnings = ProjectSettings.from_extra_params(body.extra_params)
     warnings += check_config_of_setup(body.label_config)
+    if foreign := foreign_labels_warning(label_config, settings):
+        warnings.append(foreign)
     is_key_new = service.label_studio.update_from_setup(body.hostname, body.access_token)
     service.key_check.note_setup(is_key_new=is_key_new)
     annotator = wait_for_annotator(SETUP_TIMEOUT_S)

@@ -20,6 +20,8 @@ Points = npt.NDArray[Any]  # (N, 2) of x, y
 MAX_CROSSINGS = 5_000_000  # of a polygon's edges with rows of pixels, while it is filled
 CROSSINGS_AT_ONCE = 200_000
 MAX_CHANGES = 2_000_000  # from pixel to pixel along the rows: beyond, masks are traced coarsely
+THIN_LINE_SIDES = 16  # a thin line is at least so many times as long as what takes it away wide
+THIN_TOLERANCE = 0.3  # of its outline, in half pixels
 PIECE_POINTS = 4096  # Douglas-Peucker takes quadratic time at worst: long outlines go in pieces
 
 log = logging.getLogger(__name__)
@@ -60,10 +62,11 @@ def mask_to_polygons(mask: Mask, config: PolygonConfig = DEFAULT) -> list[Points
         max_holes=config.max_holes,
     )
     tolerance_px = max(config.tolerance_px, config.tolerance * max(mask.shape)) / scale
+    near_thin = _near_thin_lines(cropped, tolerance_px)
     offset = np.array([left, top])
     limit = offset + np.array([width_px, height_px])
     return [
-        np.minimum(_polygon(part, tolerance_px, config) * (scale / 2) + offset, limit)
+        np.minimum(_polygon(part, tolerance_px, near_thin, config) * (scale / 2) + offset, limit)
         for part in parts
     ]
 
@@ -85,7 +88,25 @@ def _traceable(mask: Mask) -> tuple[Mask, int]:
     return mask, scale
 
 
-def _polygon(part: Outline, tolerance_px: float, config: PolygonConfig) -> Points:
+def _near_thin_lines(mask: Mask, tolerance_px: float) -> Mask:
+    """Pixels (H, W) in and beside those parts of a mask that the tolerance could take away.
+
+    Such as the string of a balloon: its polygon is not thin as a whole.
+    """
+    side_px = 2 * math.ceil(tolerance_px) + 1
+    pixels = mask.view(np.uint8)
+    square = np.ones((side_px, side_px), np.uint8)
+    thin = cv2.subtract(pixels, cv2.morphologyEx(pixels, cv2.MORPH_OPEN, square))
+    around, _ = cv2.findContours(thin, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    least = 2 * THIN_LINE_SIDES * side_px  # there and back
+    lines = np.zeros_like(pixels)
+    for contour in around:
+        if len(contour) >= least:
+            lines[contour[:, 0, 1], contour[:, 0, 0]] = 1
+    return np.greater(cv2.dilate(lines, np.ones((3, 3), np.uint8)), 0)
+
+
+def _polygon(part: Outline, tolerance_px: float, near_thin: Mask, config: PolygonConfig) -> Points:
     """A part with its holes as one simplified polygon (N, 2), in half pixels."""
     rings = (part, *part.holes)
     lengths_px = [cv2.arcLength(ring.half_px, closed=True) / 2 for ring in rings]
@@ -96,18 +117,41 @@ def _polygon(part: Outline, tolerance_px: float, config: PolygonConfig) -> Point
         of_width_px = config.tolerance_of_width * min(ring.area_px / length_px, band_px)
         of_size_px = config.tolerance_of_size * math.sqrt(ring.area_px)
         tolerance = 2 * min(tolerance_px, of_width_px, of_size_px)
-        simplified.append(_simplified(ring.half_px, tolerance))
+        simplified.append(_simplified_but_lines(ring.half_px, near_thin, tolerance))
     return _with_cuts(simplified[0], simplified[1:])
+
+
+def _simplified_but_lines(points: Points, near_thin: Mask, tolerance: float) -> Points:
+    """A closed outline (N, 2) in half pixels with fewer points; along thin lines with more."""
+    x, y = np.minimum(points.T // 2, np.array(near_thin.shape)[::-1, None] - 1)
+    is_thin = near_thin[y, x]
+    if is_thin.all() or not is_thin.any():  # the tolerance is by its width already
+        return _simplified(points, tolerance)
+    first = int(np.flatnonzero(is_thin != np.roll(is_thin, 1))[0])
+    points, is_thin = np.roll(points, -first, axis=0), np.roll(is_thin, -first)
+    begins = np.flatnonzero(np.append(True, is_thin[1:] != is_thin[:-1]))
+    closed = np.concatenate((points, points[:1]))
+    runs = (
+        _open_simplified(
+            closed[begin : end + 1], min(tolerance, THIN_TOLERANCE) if is_thin[begin] else tolerance
+        )
+        for begin, end in zip(begins, [*begins[1:], len(points)], strict=True)
+    )
+    return np.concatenate(list(runs))
 
 
 def _simplified(points: Points, tolerance: float) -> Points:
     """A closed outline (N, 2) with fewer points (Douglas-Peucker)."""
     if len(points) <= PIECE_POINTS:
         return cv2.approxPolyDP(points, tolerance, closed=True)[:, 0]
-    closed = np.concatenate((points, points[:1]))
+    return _open_simplified(np.concatenate((points, points[:1])), tolerance)
+
+
+def _open_simplified(points: Points, tolerance: float) -> Points:
+    """A line (N, 2) with fewer points and without its last one."""
     pieces = (
-        cv2.approxPolyDP(closed[first : first + PIECE_POINTS + 1], tolerance, closed=False)
-        for first in range(0, len(points), PIECE_POINTS)
+        cv2.approxPolyDP(points[first : first + PIECE_POINTS + 1], tolerance, closed=False)
+        for first in range(0, len(points) - 1, PIECE_POINTS)
     )
     return np.concatenate([piece[:-1, 0] for piece in pieces])
 

@@ -1,12 +1,15 @@
 """Makes the regions of one task: for every image of every control, or for clicks on one."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from textwrap import shorten
 from threading import Semaphore
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import ImageNotFound, OutOfTime, RequestError
 from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
@@ -18,12 +21,14 @@ from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
 from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import PaintedTask
-from backend.prediction.shown_labels import shown_labels
+from backend.prediction.shown_regions import shown_regions
 from backend.prediction.task_targets import MaskTarget, PartFailure, read_targets
 from backend.prediction.word_embedder import WordEmbedder, WordsNotEmbedded
-from model import Segmenter, Vocabulary
+from model import Segmentation, Segmenter, Vocabulary
 
 Region = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -141,28 +146,52 @@ class TaskPainter:
             found = self.segmenter.segment(
                 page.features, page.image, vocabulary, project.method, memory
             )
+        regions: list[Region] = []
+        label_of_region: dict[str, str] = {}
+        # What is left out has not been deleted by the person who does not see it.
+        shown_map = np.full_like(found.label_map, -1)
         with self.metrics.stage("regions"):
-            regions: list[Region] = []
-            shown: list[int] = []
-            label_of_region: dict[str, str] = {}
-            for index, mask, score in shown_labels(found, target.control, project.settings):
+            for one in shown_regions(found, target.control, target.labels, project.settings):
                 request.check_time()
-                shown.append(index)
-                label = target.labels[index]
-                parts = encode_regions(
-                    target.control, label, mask, score,
-                    region_id=target.region_id(label.name), item_index=target.item_index,
+                label = target.labels[one.label_index]
+                items = encode_regions(
+                    target.control, label, one.mask, one.score,
+                    region_id=target.region_id(label.name, *filter(None, [one.part])),
+                    item_index=target.item_index,
                 )  # fmt: skip
-                label_of_region |= {str(part["id"]): label.value for part in parts}
-                regions += parts
-        if self.predicted_masks is not None:
-            # A label that was left out has not been deleted by the person who does not see it.
-            label_map = np.where(np.isin(found.label_map, shown), found.label_map, -1)
-            seen = replace(found, label_map=label_map)
+                label_of_region |= {str(item["id"]): label.value for item in items}
+                regions += items
+                shown_map[one.mask] = one.label_index
+        self.count_labels(found, shown_map, target, request)
+        if self.predicted_masks is not None and not target.control.draws_boxes:
+            seen = replace(found, label_map=shown_map)
             self.predicted_masks.save(
                 project.id, target.task_id, target.place, seen, label_of_region, request.shown_by
             )
         return regions
+
+    def count_labels(
+        self,
+        found: Segmentation,
+        shown_map: NDArray[np.int16],
+        target: MaskTarget,
+        request: PredictRequest,
+    ) -> None:
+        """Count the labels that are shown and left out; the log says which are left out."""
+        shown = set(np.unique(shown_map).tolist()) - {-1}
+        scores = enumerate(zip(found.class_names, found.scores, strict=True))
+        left_out = [
+            f"{name} {score:.2f}" for n, (name, score) in scores if score and n not in shown
+        ]
+        self.metrics.labels.labels("shown").inc(len(shown))
+        self.metrics.labels.labels("left_out").inc(len(left_out))
+        if left_out:
+            log.info(
+                "project %s, task %s: left out, by min_score or min_region_px: %s",
+                request.project.id,
+                target.task_id,
+                shorten(", ".join(left_out), 200, placeholder=" …"),
+            )
 
     def answer_prompts(
         self,

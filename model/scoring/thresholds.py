@@ -52,22 +52,18 @@ def apply_thresholds_(
     *,
     prob_threshold: float,
     area_threshold: float,
-) -> Tensor:
-    """Set pixels of label_map (H, W) to -1, in place, and return the classes' scores (K,).
+) -> None:
+    """Set pixels of label_map (H, W) to -1, in place.
 
     A pixel loses its label where it is the background or less probable than the threshold; a class
-    loses its pixels where they are less than `area_threshold` of all labeled ones. The score is the
-    mean prob of the pixels that a class keeps, 0 without any.
+    loses its pixels where they are less than `area_threshold` of all labeled ones.
     """
     rows = max(1, PIXELS_AT_ONCE // label_map.shape[1])
-    areas, totals = (torch.zeros(n_classes + 1, dtype=torch.float64) for _ in range(2))
+    areas = torch.zeros(n_classes + 1, dtype=torch.int64)
     for labels, probs in zip(label_map.split(rows), best_prob.split(rows), strict=True):
         labels[(labels == n_classes) | (probs < prob_threshold)] = -1
-        index = labels.flatten().long() + 1
-        areas += torch.bincount(index, minlength=n_classes + 1).cpu()
-        totals += torch.bincount(index, probs.flatten(), minlength=n_classes + 1).cpu()
+        areas += torch.bincount(labels.flatten().long() + 1, minlength=n_classes + 1).cpu()
     is_small = (areas < area_threshold * areas[1:].sum()).index_fill(0, torch.tensor(0), False)
     if is_small.any():
         for labels in label_map.split(rows):
             labels[is_small.to(labels.device)[labels.long() + 1]] = -1
-    return (totals / areas.clamp_min(1) * ~is_small)[1:].float()

@@ -7,7 +7,7 @@ from PIL import Image
 from toy_encoder import ToyEncoder
 
 from benchmarks.datasets import MeasuringSet
-from benchmarks.measuring import KeptTexts, measure, vocabulary_of
+from benchmarks.measuring import KeptTexts, measure, vocabulary_of, with_kept_features
 from model import METHODS
 
 
@@ -46,7 +46,28 @@ def test_a_set_without_an_official_list_says_which_have_one(data):
 def test_every_pixel_of_every_image_is_counted(tiny_segmenter, data):
     words = vocabulary_of(data, "plain", auto_negatives=False)
     result = measure(tiny_segmenter, data, words, METHODS["clip"])
-    assert result.confusion.counts.sum() == 32 * 40
-    assert result.confusion.counts[1].sum() == 32 * 40  # the truth is cat everywhere
+    assert result.all.confusion.counts.sum() == 32 * 40
+    assert result.all.confusion.counts[1].sum() == 32 * 40  # the truth is cat everywhere
     assert len(result.seconds) == 1
     assert 0 <= result.miou <= 1
+
+
+def test_regions_below_min_score_are_counted_apart(tiny_segmenter, data):
+    words = vocabulary_of(data, "plain", auto_negatives=False)
+    result = measure(tiny_segmenter, data, words, METHODS["clip"], min_score=1.0)
+    assert result.well_scored.confusion.miou == 0
+    assert result.well_scored.pieces == 1  # the cat, to be drawn anew
+    everything = measure(tiny_segmenter, data, words, METHODS["clip"])
+    assert everything.well_scored.pieces == everything.all.pieces == result.all.pieces
+
+
+def test_features_in_a_folder_are_those_of_the_encoder(tiny_segmenter, data, tmp_path, monkeypatch):
+    kept = with_kept_features(tiny_segmenter, tmp_path / "kept")
+    image, method = data.load("photo").image, METHODS["firstpass"]
+    (first,) = kept.encode([image], method)
+    (asked,) = tiny_segmenter.encode([image], method)
+    monkeypatch.setattr(type(tiny_segmenter.encode_image), "__call__", None)  # asked no more
+    (again,) = kept.encode([image], method)
+    assert torch.equal(first.patch_tokens, asked.patch_tokens)
+    assert torch.equal(again.patch_tokens, asked.patch_tokens)
+    assert again.image_hw == asked.image_hw

@@ -7,7 +7,6 @@ from backend.evaluation.agreement import (
     Agreement,
     compare_masks,
     mean_over_labels,
-    pieces_to_fix,
     pooled,
 )
 
@@ -58,30 +57,6 @@ def test_contours_within_the_tolerance_meet():
     half = compare_masks(drawn, box(20, 20, 40, 80)).boundary
     assert half is not None
     assert 0.5 < half < 0.9  # three of its sides meet
-
-
-def test_each_connected_error_is_one_piece():
-    drawn = box(10, 10, 40, 40) | box(10, 100, 40, 40)
-    assert pieces_to_fix(drawn, NOTHING) == 2
-    assert pieces_to_fix(NOTHING, drawn) == 2
-    assert pieces_to_fix(drawn, box(60, 10, 30, 30)) == 3
-    assert pieces_to_fix(drawn, box(10, 10, 40, 130)) == 1  # what joins them is to be erased
-
-
-def test_three_pixels_at_edges_are_forgiven():
-    drawn = box(30, 30, 40, 40)
-    assert pieces_to_fix(drawn, box(27, 27, 46, 46)) == 0
-    assert pieces_to_fix(drawn, box(33, 33, 34, 34)) == 0
-    assert pieces_to_fix(drawn, box(22, 22, 56, 56)) == 1
-
-
-def test_errors_below_a_thousandth_of_the_image_are_not_worth_a_stroke():
-    assert pieces_to_fix(box(10, 10, 4, 5), NOTHING) == 1  # 20 of 20,000 pixels
-    assert pieces_to_fix(box(10, 10, 4, 4), NOTHING) == 0
-
-
-def test_a_thin_line_that_is_missed_is_a_piece():
-    assert pieces_to_fix(box(50, 10, 2, 150), NOTHING) == 1
 
 
 def test_images_are_pooled_by_their_pixels():

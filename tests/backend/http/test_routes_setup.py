@@ -8,6 +8,7 @@ import pytest
 
 from backend.http.app import create_app
 from tests.support.label_configs import CAT_ALIAS_DOG_CONFIG, CAT_DOG, IMAGE, brush_labels, config
+from tests.support.logs import warnings_of
 from tests.support.request_bodies import predict_body
 
 
@@ -41,6 +42,15 @@ def test_setup_names_keys_that_it_ignores(client):
     assert "'k' is not known" in answer.json["warnings"][0]
 
 
+def test_setup_names_labels_that_are_not_in_english(client, caplog):
+    body = {"project": "7.1", "schema": config(IMAGE, brush_labels('<Label value="猫"/>'))}
+    (warning,) = client.post("/setup", json=body).json["warnings"]
+    assert "hardly understands 猫. Give each such label an English hint" in warning
+    assert any(warning in line for line in warnings_of(caplog))
+    with_word = body | {"extra_params": {"synonyms": {"猫": ["cat"]}}}
+    assert client.post("/setup", json=with_word).json["warnings"] == []
+
+
 def test_a_wrong_extra_param_is_told_where_label_studio_shows_it(client):
     """Label Studio quotes the reason phrase of the status line, and nothing of the body."""
     answer = client.post("/setup", json={"project": "7.1", "extra_params": {"method": "clap"}})
@@ -62,9 +72,9 @@ def test_what_a_project_set_up_is_used_and_named_by_its_predictions(client, phot
 @pytest.mark.parametrize(
     "tags",
     [
-        '<RectangleLabels name="r" toName="image"><Label value="Cat"/></RectangleLabels>',
+        '<RectangleLabels name="r" toName="image"/>',
         '<Choices name="c" toName="image"><Choice value="Cat"/></Choices>',
-        '<EllipseLabels name="e" toName="image"><Label value="Cat"/></EllipseLabels>',
+        f'<EllipseLabels name="e" toName="image" model_skip="true">{CAT_DOG}</EllipseLabels>',
         '<VectorLabels name="v" toName="image"><Label value="Cat"/></VectorLabels>',
         f'<KeyPointLabels name="k" toName="image" smart="true">{CAT_DOG}</KeyPointLabels>',
         '<Brush name="b" toName="image"/>',

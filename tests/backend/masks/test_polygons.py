@@ -129,6 +129,21 @@ def test_thin_closed_lines_keep_their_area_and_place(width_px):
     assert iou(winding_fill(mask_to_polygons(mask), mask.shape), mask) >= 0.9
 
 
+@pytest.mark.parametrize("height", [600, 2250])
+@pytest.mark.parametrize("degrees", [3, 15, 45, 80, 171])
+def test_a_thin_line_that_hangs_on_a_blob_keeps_its_area(degrees, height):
+    line, blob = (np.zeros((height, height * 4 // 3), np.uint8) for _ in range(2))
+    center, angle = np.array([height * 2 // 3, height // 2]), np.deg2rad(degrees)
+    end = center + np.array([np.cos(angle), np.sin(angle)]) * height * 0.45
+    cv2.line(line, center.tolist(), end.astype(int).tolist(), 1)
+    cv2.circle(blob, center.tolist(), height // 6, 1, -1)
+    mask, string = (line | blob).astype(bool), (line & ~blob).astype(bool)
+    (polygon,) = mask_to_polygons(mask)
+    found = winding_fill([polygon], mask.shape)
+    assert np.count_nonzero(found & string) >= 0.95 * np.count_nonzero(string)
+    assert len(polygon) < height  # of which the line has most
+
+
 def test_crossing_lines_keep_their_width():
     mask = np.zeros((200, 300), bool)
     mask[100, 10:290] = mask[20:180, 50:52] = True

@@ -7,9 +7,7 @@ from model.scoring.thresholds import ThresholdConfig, apply_thresholds_, otsu_th
 
 
 def decide(label_map, best_prob, n_classes, prob=0.0, area=0.0):
-    return apply_thresholds_(
-        label_map, best_prob, n_classes, prob_threshold=prob, area_threshold=area
-    )
+    apply_thresholds_(label_map, best_prob, n_classes, prob_threshold=prob, area_threshold=area)
 
 
 def test_otsu_cuts_between_two_groups():
@@ -19,18 +17,17 @@ def test_otsu_cuts_between_two_groups():
 
 def test_unsure_pixels_and_those_of_no_class_lose_their_label():
     label_map = torch.tensor([[0, 1, 1, 2]], dtype=torch.int16)
-    scores = decide(label_map, torch.tensor([[0.4, 0.6, 0.8, 0.9]]), 2, 0.5)
+    decide(label_map, torch.tensor([[0.4, 0.6, 0.8, 0.9]]), 2, 0.5)
     assert label_map.tolist() == [[-1, 1, 1, -1]]
-    torch.testing.assert_close(scores, torch.tensor([0.0, 0.7]))
 
 
 def test_small_classes_go_and_unlabeled_pixels_do_not_count():
     label_map = torch.tensor([[0] * 9 + [1] + [3] * 90], dtype=torch.int16)
     kept = label_map.clone()
     best_prob = torch.full((1, 100), 0.5)
-    assert decide(label_map, best_prob, 3, area=0.11).tolist() == [0.5, 0, 0]
+    decide(label_map, best_prob, 3, area=0.11)
     assert label_map.tolist() == [[0] * 9 + [-1] * 91]
-    assert decide(kept, best_prob, 3, area=0.09).tolist() == [0.5, 0.5, 0]
+    decide(kept, best_prob, 3, area=0.09)
     assert kept.tolist() == [[0] * 9 + [1] + [-1] * 90]
 
 
@@ -39,9 +36,9 @@ def test_blocks_of_rows_decide_as_the_whole(monkeypatch):
     label_map = torch.randint(0, 5, (37, 20), generator=generator, dtype=torch.int16)
     best_prob = torch.rand(37, 20, generator=generator)
     whole, blocks = label_map.clone(), label_map.clone()
-    expected = decide(whole, best_prob, 4, 0.3, 0.1)
+    decide(whole, best_prob, 4, 0.3, 0.1)
     monkeypatch.setattr("model.scoring.thresholds.PIXELS_AT_ONCE", 60)
-    torch.testing.assert_close(decide(blocks, best_prob, 4, 0.3, 0.1), expected)
+    decide(blocks, best_prob, 4, 0.3, 0.1)
     assert torch.equal(whole, blocks)
 
 

@@ -8,6 +8,7 @@ from model.text.vocabulary import (
     background_index,
     class_index_by_name,
     clean_name,
+    is_read_well,
     prompt_rows,
 )
 
@@ -67,3 +68,22 @@ def test_background_words_belong_to_the_background_class_where_there_is_one():
 def test_the_first_of_equal_names_has_the_index_and_the_empty_name_is_the_background():
     assert class_index_by_name(Vocabulary.of(["cat", "dog", "cat"])) == {"cat": 0, "dog": 1, "": 3}
     assert class_index_by_name(Vocabulary.of(["cat", "void"])) == {"cat": 0, "void": 1, "": 1}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked"),
+    [
+        (ClassPrompt("猫", description="a small cat"), ["a small cat"]),
+        (ClassPrompt("猫", ("cat", "kitten"), "furry"), ["cat", "kitten"]),
+        (ClassPrompt("Bäume", ("trees",)), ["trees"]),
+        (ClassPrompt("猫"), ["猫"]),
+        (ClassPrompt("cat", ("kitten",), "furry"), ["cat", "kitten"]),
+    ],
+)
+def test_a_name_that_clip_hardly_reads_makes_way_for_english_words(prompt, asked):
+    assert list(prompt_rows(Vocabulary((prompt,))).texts) == asked
+
+
+def test_letters_other_than_those_of_english_are_read_badly():
+    assert all(map(is_read_well, ("cat", "Traffic_Light", "cat – no. 3", "")))
+    assert not any(map(is_read_well, ("猫", "кот", "Bäume", "قطة")))
