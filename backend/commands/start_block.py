@@ -1,7 +1,7 @@
 """The block that `serve` prints when the service is ready."""
 
-from backend.commands.listen_address import local_url
 from backend.http.degradations import degradations
+from backend.listen_address import local_url
 from backend.service import Service
 
 
