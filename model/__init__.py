@@ -22,6 +22,7 @@ from model.segment_settings import (
     TemplateSetName,
 )
 from model.segmenter import Segmentation, Segmenter
+from model.text.asked_words import AskedWords, asked_words
 from model.text.class_embeds import PromptConfig, texts_of
 from model.text.encoder import TextEncoder
 from model.text.synonyms import synonyms_from_word_lists
@@ -32,6 +33,7 @@ __all__ = [
     "METHODS",
     "REFINERS",
     "TEMPLATES",
+    "AskedWords",
     "Automatic",
     "BoxPrompt",
     "CheckpointConfig",
@@ -61,6 +63,7 @@ __all__ = [
     "TemplateSetName",
     "TextEncoder",
     "Vocabulary",
+    "asked_words",
     "build_segmenter",
     "synonyms_from_word_lists",
     "texts_of",
