@@ -35,10 +35,12 @@ export async function getBlob(path) {
   return (await ask(path)).blob();
 }
 
-export async function post(path, body) {
-  return (await ask(path, { method: "POST", body })).json();
+/** Sends bytes, such as a photo's. */
+export async function post(path, body, type = "application/octet-stream") {
+  const headers = { "Content-Type": type };
+  return (await ask(path, { method: "POST", headers, body })).json();
 }
 
 export function postJson(path, value) {
-  return post(path, JSON.stringify(value));
+  return post(path, JSON.stringify(value), "application/json");
 }
