@@ -15,6 +15,7 @@ def start_block(service: Service) -> str:
         ("device", f"{model['device']}, {model['precision']}"),
         ("store", f"{store['kind']} at {store['address']}"),
         ("data", str(settings.data_dir)),
+        *([("page", f"open {url} in a browser")] if settings.playground == "on" else []),
         ("connect", f"paste {url} in Label Studio: Settings > Model > Connect Model"),
     ]
     rows += [("degraded", sentence) for sentence in degradations(service)]

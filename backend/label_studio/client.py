@@ -155,10 +155,6 @@ class LabelStudio:
         """Change fields of what lies at a path. Raises LabelStudioError."""
         self._request("PATCH", path, json=changes)
 
-    def post_json(self, path: str, body: Any) -> Any:
-        """JSON of the answer to a POST. Raises LabelStudioError."""
-        return _parse_json(self._request("POST", path, json=body))
-
     def get_public_json(self, path: str) -> Any:
         """JSON of a path that wants no token, so that a refused one does not hide the answer."""
         return parse_json(self._send("GET", path, {}))

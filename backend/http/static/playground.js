@@ -164,7 +164,7 @@ function showResult(answer) {
     isShown = answer.labels.map(() => true);
     chosen = Math.max(answer.labels.findIndex((label) => label.score !== null), 0);
   }
-  found = answer;
+  found = { ...answer, colors: answer.labels.map((label) => rgbOf(label.color)) };
   clickTurn++;
   clicks.reset();
   main.setMap(decodeRuns(answer.map));
@@ -198,7 +198,7 @@ function refresh() {
 function draw() {
   if (!found) return;
   const opacity = byId("opacity").value / 100;
-  const colors = found.labels.map((label) => rgbOf(label.color));
+  const { colors } = found;
   main.draw({ colors, isShown, opacity }, clicks.maps);
   other.draw({ colors, isShown, opacity });
 }
