@@ -7,6 +7,7 @@ from typing import Any
 import requests
 
 from backend.checks.connection_checks import GUARD_REMEDY
+from backend.commands.connect import connect as give_webhooks_their_secret
 from backend.errors import LabelStudioError, SettingsError
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.config_writer import write_config
@@ -36,7 +37,10 @@ def make_demo(settings: Settings, backend_url: str | None, say: Callable[[str], 
         say(f"project {project}: {TITLE!r} at {studio.shown_url}")
         add_photos(studio, project)
         say(f"photos: {', '.join(one.name for one in SAMPLE_PHOTOS)}")
-        connect(studio, project, backend_url, settings)
+        connect_model(studio, project, backend_url, settings)
+        if settings.basic_auth_user:
+            for line in give_webhooks_their_secret(settings, str(project)):
+                say(line)
         say(f"model: {redact_url(backend_url)} is connected; retrieving predictions …")
         retrieve(studio, project)
         predicted = {one["task"] for one in studio.get_json("/api/predictions/", of(project))}
@@ -99,7 +103,7 @@ def add_photos(studio: LabelStudio, project: int) -> None:
     studio.post_json(f"/api/projects/{project}/import", tasks)
 
 
-def connect(studio: LabelStudio, project: int, backend_url: str, settings: Settings) -> None:
+def connect_model(studio: LabelStudio, project: int, backend_url: str, settings: Settings) -> None:
     """Connect this backend, unless it is; clicks included."""
     rows = studio.get_json("/api/ml/", of(project))
     if any(row["url"].rstrip("/") == backend_url and row["state"] == "CO" for row in rows):

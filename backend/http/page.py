@@ -7,9 +7,9 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from backend.checks.checklist import CHECKS_WHILE_SERVING, installation_of, run_checks
-from backend.errors import FirstpassError, RequestError
+from backend.errors import ForeignRequest, RequestError
 from backend.http.app_state import app_state, wait_for_annotator
-from backend.http.json_bodies import error_response, json_response, read_json_body
+from backend.http.json_bodies import error_response, json_response, read_body, read_json_body
 from backend.http.page_options import page_options
 from backend.http.page_status import page_status
 from backend.http.playground import Playground
@@ -33,11 +33,6 @@ SECURITY_HEADERS = {
 }
 
 
-class ForeignPage(FirstpassError):
-    code = "foreign_page"
-    http_status = 403
-
-
 def is_page_asked_for() -> bool:
     """Whether a browser asks, and the page is on; programs take anything, or JSON."""
     wanted = request.accept_mimetypes.best_match(["application/json", "text/html"])
@@ -52,16 +47,15 @@ def page_response() -> Response:
 
 @page.before_request
 def refuse_foreign_pages() -> None:
-    """Raise ForeignPage for what another site's page asks in the browser of somebody here.
+    """Raise ForeignRequest for what another site's page asks in the browser of somebody here.
 
     Browsers say where a request comes from; programs say nothing, and are let in as everywhere.
+    Beside `check_host_and_origin`, for what has no Origin: images, scripts, frames.
     """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is None and request.method == "POST" and (origin := request.headers.get("Origin")):
-        site = "same-origin" if origin.partition("://")[2] == request.host else "cross-site"
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
     is_opened_by_hand = request.method == "GET" and site == "none"
-    if site is not None and site != "same-origin" and not is_opened_by_hand:
-        raise ForeignPage("Only the page of this service itself may ask this.")
+    if site != "same-origin" and not is_opened_by_hand:
+        raise ForeignRequest("Only the page of this service itself may ask this.")
 
 
 @page.after_request
@@ -109,7 +103,7 @@ def check() -> Response:
 def add_photo() -> Response:
     """Take in the photo in the body; it is kept in memory for a while."""
     with app_state().prediction_slot():
-        data = request.get_data(cache=False)
+        data = read_body()
         if not data:
             raise RequestError("The body must be the bytes of a photo.")
         return json_response(playground().add_photo(data))

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from backend.errors import FirstpassError, SettingsError, StoreError
-from backend.http.page import ForeignPage
 from backend.http.photo_shelf import PhotoGone
 from backend.label_studio.project_settings import ProjectSettings
 from tests.docs.fenced_blocks import Block, blocks_of
@@ -93,7 +92,7 @@ def test_every_error_code_of_a_task_is_described():
     def codes(error: type[FirstpassError]) -> set[str]:
         return {error.code}.union(*map(codes, error.__subclasses__()))
 
-    of_no_task = (FirstpassError, SettingsError, StoreError, ForeignPage, PhotoGone)
+    of_no_task = (FirstpassError, SettingsError, StoreError, PhotoGone)
     raised = codes(FirstpassError) - {error.code for error in of_no_task}
     named = re.search(r"`error.code` is one of(.*?)\.\n", section("POST /predict"), re.DOTALL)
     assert named

@@ -68,7 +68,7 @@ function orNothing(items, text) {
 
 function failureItem({ project, during, count, message, last_s: last }) {
   const when = new Date(last * 1000).toLocaleTimeString();
-  const who = project ? `Project ${numberOf(project)}` : "No project";
+  const who = /^\d/.test(project) ? `Project ${numberOf(project)}` : "Label Studio";
   const times = count > 1 ? `${count} times, last ${when}` : when;
   const what = { predict: "predicting", learn: "learning" }[during] ?? during;
   return make("li", {}, make("span", { class: "quiet meta" }, `${who}, ${what}, ${times}`), message);

@@ -57,8 +57,8 @@ def test_with_a_password_nothing_of_it_is_open(make_client):
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 def test_another_sites_page_can_ask_nothing(client, path, headers):
-    answer = client.post(path, data=b"{}", headers=headers)
-    assert (answer.status_code, answer.json["error"]) == (403, "foreign_page")
+    answer = client.post(path, json={}, headers=headers)
+    assert (answer.status_code, answer.json["error"]) == (403, "request")
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
