@@ -10,6 +10,7 @@
 #   make bench                       the tables of benchmarks/
 #   make e2e                         against a real Label Studio, installed beside (1 GB)
 #   make ray                         prelabel on a cluster of Ray of this machine (300 MB more)
+#   make browser                     the page at / in a headless Chromium, which must be installed
 #   make clean                       remove the environments
 #
 # PYTHON picks the interpreter (3.10 or later) that .venv is made with.
@@ -33,7 +34,7 @@ RUNTIME := .venv/runtime$(if $(CONSTRAINTS),-constrained).stamp
 DEV := .venv/dev$(if $(CONSTRAINTS),-constrained).stamp
 BENCHMARKS := rle polygons text_cache serving crf
 
-.PHONY: help serve test check check-python constraints format bench e2e ray doctor clean
+.PHONY: help serve test check check-python constraints format bench e2e ray browser doctor clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -79,6 +80,14 @@ ray: $(DEV) .venv/ray.stamp
 	@$(PIP) -r requirements-ray.txt
 	@touch $@
 
+browser: $(DEV) .venv-browser/playwright.stamp
+	SERVER_PYTHON=$(BIN)/python .venv-browser/bin/python -m pytest --confcutdir=tests/browser -m browser tests/browser $(PYTEST_ARGS)
+
+.venv-browser/playwright.stamp: requirements-browser.txt
+	$(PYTHON) -m venv .venv-browser
+	.venv-browser/bin/python -m pip install --quiet -r requirements-browser.txt
+	@touch $@
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
 	  other = "$(PYTHON) is %d.%d: name another one, as in make PYTHON=python3.12 serve" % v; \
@@ -106,4 +115,4 @@ $(DEV): requirements-dev.txt $(RUNTIME)
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-ls .venv-py .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-ls .venv-browser .venv-py .pytest_cache .ruff_cache .mypy_cache .hypothesis

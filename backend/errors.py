@@ -59,6 +59,7 @@ class RequestTooLarge(RequestError):
 
 class ImageError(FirstpassError):
     code = "image"
+    http_status = 400
 
 
 class ImageNotFound(ImageError):

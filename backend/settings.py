@@ -70,6 +70,12 @@ class Settings(BaseModel):
         "connect` gives to Label Studio's webhooks",
     )
 
+    playground: Annotated[Literal["on", "off"], LowerCase] = variable(
+        "PLAYGROUND",
+        "on",
+        "the page at / for browsers, with a playground for photos; off: / answers JSON alone",
+    )
+
     # the model
     clip_model: str = variable(
         "CLIP_MODEL", "starter", "open_clip model name, hf-hub: id or JSON config file"

@@ -23,6 +23,7 @@ from model.segment_settings import (
 )
 from model.segmentation import Segmentation
 from model.segmenter import Segmenter
+from model.text.asked_words import AskedWords, asked_words
 from model.text.class_embeds import PromptConfig, texts_of
 from model.text.encoder import TextEncoder
 from model.text.synonyms import synonyms_from_word_lists
@@ -33,6 +34,7 @@ __all__ = [
     "METHODS",
     "REFINERS",
     "TEMPLATES",
+    "AskedWords",
     "Automatic",
     "BoxPrompt",
     "CheckpointConfig",
@@ -63,6 +65,7 @@ __all__ = [
     "TextEncoder",
     "Vocabulary",
     "asked_texts",
+    "asked_words",
     "build_segmenter",
     "is_read_well",
     "synonyms_from_word_lists",

@@ -58,6 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser("tune", help="which settings serve a project best, by annotated tasks")
     )
 
+    demo = commands.add_parser("demo", help="make a project with photos in a running Label Studio")
+    demo.set_defaults(run=run_demo)
+    demo.add_argument(
+        "--backend-url", metavar="URL", help="where Label Studio reaches Firstpass (HOST and PORT)"
+    )
+
     doctor = commands.add_parser("doctor", help="check model, store and Label Studio; say cures")
     doctor.set_defaults(run=run_doctor)
     doctor.add_argument("--project", type=int, metavar="N", help="look at this project alone")
@@ -180,6 +186,13 @@ def run_predict(settings: Settings, options: argparse.Namespace) -> int:
     text, code = predict(Service(settings), wanted)
     print(text)
     return code
+
+
+def run_demo(settings: Settings, options: argparse.Namespace) -> int:
+    from backend.commands.demo import make_demo
+
+    print(make_demo(settings, options.backend_url, lambda line: print(line, file=sys.stderr)))
+    return 0
 
 
 def run_doctor(settings: Settings, options: argparse.Namespace) -> int:

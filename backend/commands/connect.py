@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backend.commands.connection_checks import backends_at, webhooks_of
+from backend.checks.connection_checks import backends_at, webhooks_of
 from backend.errors import LabelStudioError, SettingsError
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.webhook_secret import HEADER, webhook_secret

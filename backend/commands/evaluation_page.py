@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.commands.overlay import Layer, color_of, draw_masks
+from backend.commands.overlay import Layer, draw_masks
 from backend.evaluation.agreement import mean_over_labels
 from backend.evaluation.contours import TOLERANCE
 from backend.evaluation.pieces import FORGIVEN_PX, SMALLEST_PIECE
 from backend.evaluation.report import HEADINGS, LESSONS, WORDS, Report, TaskScores, number, worst
 from backend.evaluation.task_comparison import PageComparison, TaskComparison
+from backend.label_studio.label_colors import color_of
 from backend.learning.annotation_masks import Masks
 
 N_WORST = 10  # tasks in the page

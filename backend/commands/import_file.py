@@ -6,12 +6,12 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from backend.commands.output_files import check_file, save_text
-from backend.commands.overlay import color_of
 from backend.commands.photo_files import Photo
 from backend.commands.photo_outputs import SegmentedPhoto
 from backend.commands.streamed_json import StreamedJson
 from backend.errors import SettingsError
 from backend.label_studio.controls import VARIABLE, Control, read_controls
+from backend.label_studio.label_colors import color_of
 from backend.label_studio.task_data import TaskImage
 from backend.masks.regions import encode_regions
 from backend.prediction.prediction_items import prediction_item

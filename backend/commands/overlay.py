@@ -1,6 +1,5 @@
 """Draws a segmentation: the photo, tinted masks, and a legend with scores."""
 
-import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,17 +12,6 @@ from backend.commands.fonts import Fonts
 
 MASK_OPACITY = 0.5
 BACKGROUND_RGB, TEXT_RGB, MUTED_TEXT_RGB = (255, 255, 255), (32, 33, 36), (122, 126, 133)
-GOLDEN_RATIO = 0.618034  # step in hue, so that neighbors differ most
-
-# Found by taking the color that is farthest, in CIELAB, from those taken before, among colors of
-# medium lightness (35 to 88) and a chroma above 40: any two of the first ten are 53 apart,
-# of all twenty 35.
-PALETTE = (
-    (0, 204, 238), (238, 51, 51), (238, 221, 119), (34, 34, 255), (0, 255, 0),
-    (255, 0, 255), (136, 85, 34), (255, 153, 255), (0, 102, 34), (0, 85, 170),
-    (0, 238, 153), (153, 34, 85), (255, 153, 0), (119, 187, 0), (255, 153, 153),
-    (136, 34, 170), (255, 0, 170), (34, 102, 255), (68, 187, 153), (153, 170, 255),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,13 +81,3 @@ def draw_legend(
 def caption(layer: Layer) -> tuple[str, str]:
     """Name, and a line with score and share of the image."""
     return layer.name, f"score {layer.score:.2f}   {layer.mask.mean():.1%} of the image"
-
-
-def color_of(index: int) -> tuple[int, int, int]:
-    """RGB of the n-th label: of the palette, then by hue, with alternating brightness."""
-    if index < len(PALETTE):
-        return PALETTE[index]
-    red, green, blue = colorsys.hsv_to_rgb(
-        (0.02 + index * GOLDEN_RATIO) % 1.0, 0.85 if index % 2 else 0.7, 0.8 if index % 2 else 0.97
-    )
-    return round(red * 255), round(green * 255), round(blue * 255)

@@ -5,10 +5,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from backend.commands.overlay import Layer, color_of
+from backend.commands.overlay import Layer
 from backend.commands.photo_files import Photo, read_photo
 from backend.commands.photo_outputs import SegmentedPhoto
 from backend.label_studio.controls import Control
+from backend.label_studio.label_colors import color_of
 from backend.label_studio.project_settings import ProjectSettings
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.shown_regions import shown_regions

@@ -11,8 +11,8 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
-from backend.commands.listen_address import bracket_ipv6, check_bind
 from backend.errors import SettingsError
+from backend.listen_address import bracket_ipv6, check_bind
 from backend.log_setup import set_up_logging
 from backend.settings import Settings, likely_typos
 

@@ -1,7 +1,7 @@
 """The block that `serve` prints when the service is ready."""
 
-from backend.commands.listen_address import local_url
 from backend.http.degradations import degradations
+from backend.listen_address import local_url
 from backend.service import Service
 
 
@@ -15,6 +15,7 @@ def start_block(service: Service) -> str:
         ("device", f"{model['device']}, {model['precision']}"),
         ("store", f"{store['kind']} at {store['address']}"),
         ("data", str(settings.data_dir)),
+        *([("page", f"open {url} in a browser")] if settings.playground == "on" else []),
         ("connect", f"paste {url} in Label Studio: Settings > Model > Connect Model"),
     ]
     rows += [("degraded", sentence) for sentence in degradations(service)]

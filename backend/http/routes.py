@@ -2,17 +2,15 @@
 
 import logging
 import time
-from concurrent.futures import TimeoutError as FutureTimeoutError  # its own class before 3.11
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response
 
-from backend.errors import Overloaded
-from backend.http.agreement_rows import agreement_rows
-from backend.http.app_state import app_state
-from backend.http.degradations import degradations, projects_with_lessons
+from backend.http.app_state import app_state, wait_for_annotator
+from backend.http.degradations import projects_with_lessons
 from backend.http.json_bodies import has_body, json_response, read_json_body
+from backend.http.page import is_page_asked_for, page_response
+from backend.http.readiness import readiness
 from backend.http.request_limits import check_number_of_tasks
 from backend.http.request_models import PredictBody, SetupBody, VersionsBody, parse_body
 from backend.http.warm_up import start_words
@@ -20,11 +18,9 @@ from backend.label_studio.config_digest import config_digest
 from backend.label_studio.controls import check_config_of_setup
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import DELETIONS, is_handled
-from backend.prediction.annotator import Annotator
 from backend.prediction.label_vocabulary import foreign_labels_warning
 from backend.prediction.model_versions import model_versions, unused_lessons_warning
 
-MAX_SET_ASIDE_ROWS = 20  # in /ready
 SETUP_TIMEOUT_S = 2.0  # Label Studio gives /setup 3 s
 
 routes = Blueprint("service", __name__)
@@ -32,6 +28,11 @@ log = logging.getLogger(__name__)
 
 
 @routes.get("/")
+def home() -> Response:
+    """The page, for browsers; for Label Studio's client, which asks here, too, /health."""
+    return page_response() if is_page_asked_for() else health()
+
+
 @routes.get("/health")
 def health() -> Response:
     """Whether the process is up. Label Studio asks before almost every prediction."""
@@ -67,13 +68,8 @@ def setup() -> Response:
 @routes.post("/predict")
 def predict() -> Response:
     """A prediction for each task, or the masks for clicks in the context."""
-    if not app_state().free_predictions.acquire(blocking=False):
-        raise Overloaded("Too many predictions are running already. Ask again in a moment.")
-    try:
-        with app_state().service.metrics.predicting.track_inprogress():
-            return predict_response(read_json_body())
-    finally:
-        app_state().free_predictions.release()
+    with app_state().prediction_slot():
+        return predict_response(read_json_body())
 
 
 def predict_response(body: dict[str, Any]) -> Response:
@@ -133,32 +129,11 @@ def versions() -> Response:
 @routes.get("/ready")
 def ready() -> tuple[Response, int]:
     """200 if the service can predict, with what, and what is degraded (such as a lost store)."""
-    service = app_state().service
-    state: dict[str, Any] = {
-        "store": service.store.describe(),
-        "degraded": degradations(service),
-        "failures": service.failures.as_json(),
-        "set_aside": [asdict(one) for one in service.events.set_aside.newest(MAX_SET_ASIDE_ROWS)],
-        "agreement": agreement_rows(service),
-    }
-    if not service.model_loaded.done():
-        return json_response({"status": "loading", **state}), 503
-    if error := service.model_loaded.exception():
-        return json_response({"status": "failed", "message": str(error), **state}), 503
-    return json_response({"status": "ready", **service.annotator.describe(), **state}), 200
+    state = readiness(app_state().service)
+    return json_response(state), 200 if state["status"] == "ready" else 503
 
 
 @routes.get("/metrics")
 def metrics() -> Response:
     text = app_state().service.metrics.exposition()
     return Response(text, mimetype="text/plain; version=0.0.4")
-
-
-def wait_for_annotator(timeout_s: float) -> Annotator:
-    """The annotator once the model is loaded. Raises Overloaded after `timeout_s`."""
-    service = app_state().service
-    try:
-        service.model_loaded.result(timeout_s)
-    except FutureTimeoutError as error:
-        raise Overloaded("The model is still loading. Ask again in a moment.") from error
-    return service.annotator

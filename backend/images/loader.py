@@ -94,9 +94,11 @@ class ImageLoader:
         user and password of the project's task data.
         """
         data, content_type = self.fetch_bytes(uri, task_id=task_id, auth=auth)
-        timeout_s = left_s(self.config.timeout_s)
-        limits = DecodeLimits(self.config.max_pixels, self.memory, timeout_s)
-        return decode_image(data, limits, content_type=content_type)
+        return decode_image(data, self.decode_limits(), content_type=content_type)
+
+    def decode_limits(self) -> DecodeLimits:
+        """Of an image that is decoded now, in the memory that all images share."""
+        return DecodeLimits(self.config.max_pixels, self.memory, left_s(self.config.timeout_s))
 
     def fetch_bytes(
         self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None

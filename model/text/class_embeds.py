@@ -3,7 +3,7 @@
 Shapes: K classes, R rows of text, E channels of the joint space of image and text.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,11 +56,7 @@ def embed_vocabulary(
     """The embeds of all texts of a vocabulary, with negatives selected and descriptions mixed
     in."""
     rows = prompt_rows(vocabulary)
-    negatives = torch.zeros(0, encode_text.embed_dim)
-    if vocabulary.auto_negatives and rows.texts:
-        labels = encode_text(rows.texts, config.negative_templates)
-        words = encode_text(EVERYDAY_WORDS, config.negative_templates)
-        negatives = words[select_negatives(EVERYDAY_WORDS, words, rows.texts, labels)]
+    _, negatives = choose_negatives(vocabulary, rows.texts, encode_text, config.negative_templates)
     background = background_index(vocabulary)
     embeds = torch.cat([encode_text(rows.texts, config.templates), negatives])
     class_index = torch.tensor(
@@ -72,6 +68,18 @@ def embed_vocabulary(
         embeds, class_index, vocabulary, encode_text, config.description_weight
     )
     return TextEmbeds(F.normalize(embeds, dim=-1), class_index, class_index != background)
+
+
+def choose_negatives(
+    vocabulary: Vocabulary, texts: Sequence[str], encode_text: TextEncoder, templates: str
+) -> tuple[tuple[str, ...], Tensor]:
+    """The automatic negatives of a vocabulary with these texts: words, and embeds (N, E)."""
+    if not vocabulary.auto_negatives or not texts:
+        return (), torch.zeros(0, encode_text.embed_dim)
+    words = encode_text(EVERYDAY_WORDS, templates)
+    is_chosen = select_negatives(EVERYDAY_WORDS, words, texts, encode_text(texts, templates))
+    chosen = tuple(EVERYDAY_WORDS[index] for index in is_chosen.nonzero().flatten().tolist())
+    return chosen, words[is_chosen]
 
 
 def _mean_of_classes(embeds: Tensor, class_index: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from backend.errors import FirstpassError, SettingsError, StoreError
+from backend.http.photo_shelf import PhotoGone
 from backend.label_studio.project_settings import ProjectSettings
 from tests.docs.fenced_blocks import Block, blocks_of
 from tests.support.waiting import wait_until
@@ -34,7 +35,7 @@ def section(heading: str) -> str:
 def first_column(table: str) -> set[str]:
     """The names in code style in the first cells of a table's rows."""
     cells = re.findall(r"(?m)^\|([^|]+)\|", table)
-    return {name for cell in cells for name in re.findall(r"`([\w/]+)`", cell)}
+    return {name for cell in cells for name in re.findall(r"`([\w/<>]+)`", cell)}
 
 
 def run(block: Block, url: str) -> str:
@@ -69,11 +70,11 @@ def test_every_route_is_described(client):
     routes = {
         f"{method} {rule.rule}"
         for rule in rules
-        if rule.endpoint != "static"
+        if not rule.endpoint.endswith("static")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    headings = "\n".join(re.findall(r"(?m)^## .*", TEXT))
-    assert set(re.findall(r"(?:GET|POST) /\w*", headings)) == routes
+    headings = "\n".join(re.findall(r"(?m)^##+ .*", TEXT))
+    assert set(re.findall(r"(?:GET|POST) /[\w/<>]*", headings)) == routes
     assert first_column(TEXT.partition("\n**Bodies**")[0]) >= {r.split()[1] for r in routes}
 
 
@@ -91,7 +92,8 @@ def test_every_error_code_of_a_task_is_described():
     def codes(error: type[FirstpassError]) -> set[str]:
         return {error.code}.union(*map(codes, error.__subclasses__()))
 
-    raised = codes(FirstpassError) - {FirstpassError.code, SettingsError.code, StoreError.code}
+    of_no_task = (FirstpassError, SettingsError, StoreError, PhotoGone)
+    raised = codes(FirstpassError) - {error.code for error in of_no_task}
     named = re.search(r"`error.code` is one of(.*?)\.\n", section("POST /predict"), re.DOTALL)
     assert named
     assert set(re.findall(r"`([a-z_]+)`", named[1])) - {"model", "internal"} == raised - {"image"}
@@ -107,4 +109,4 @@ def test_an_example_is_answered_as_described(starter_service, command, answer):
 
 def test_each_route_has_an_example():
     asked = {re.findall(r"9090(/\w*)", command.text)[0] for command, _ in EXAMPLES}
-    assert asked == {"/health", "/setup", "/predict", "/webhook", "/versions", "/ready"}
+    assert asked == {"/health", "/setup", "/predict", "/webhook", "/versions", "/ready", "/page"}

@@ -8,7 +8,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "docker/*.md", "benchmarks/*.md", "model/starter/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "docker/*.md",
+        "examples/*.md",
+        "benchmarks/*.md",
+        "model/starter/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 

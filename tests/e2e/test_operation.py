@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.commands.connection_checks import find_connections
+from backend.checks.connection_checks import find_connections
 from backend.commands.project_name import ask_label_studio
 from backend.errors import ImageForbidden
 from backend.images.loader import ImageConfig, ImageLoader

@@ -1,4 +1,4 @@
-"""A command to run, an installation for the doctor's checks, a Label Studio like 1.23.2."""
+"""A command to run, and a photo for it."""
 
 from pathlib import Path
 
@@ -6,9 +6,6 @@ import pytest
 from PIL import Image
 
 from backend.commands.cli import main
-from backend.commands.installation import Installation
-from backend.label_studio.client import LabelStudio
-from tests.support.fake_label_studio import PERSONAL, FakeLabelStudio, connect_backend
 
 
 @pytest.fixture
@@ -39,25 +36,3 @@ def photo_file(photo, tmp_path) -> Path:
     path = tmp_path / "photo.png"
     Image.fromarray(photo).save(path)
     return path
-
-
-@pytest.fixture
-def studio():
-    """Its first project has a model at port 9090, connected, with a webhook."""
-    server = FakeLabelStudio()
-    connect_backend(server, "http://127.0.0.1:9090")
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def installation(studio, tmp_path) -> Installation:
-    return Installation(
-        describe_model=lambda: "starter-1a2b/firstpass on cpu",
-        describe_store=lambda: "embedded",
-        host="127.0.0.1",
-        port=9090,
-        data_dir=tmp_path / "data",
-        local_root=None,
-        label_studio=LabelStudio(studio.url, PERSONAL),
-    )

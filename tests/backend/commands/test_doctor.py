@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from backend.commands.doctor import CHECKS, check_installation, run_checks
-from backend.commands.installation import Check
-from backend.commands.local_checks import check_port
+from backend.checks.checklist import CHECKS, run_checks
+from backend.checks.installation import Check
+from backend.checks.local_checks import check_port
+from backend.commands.doctor import check_installation
 from backend.errors import StoreError
 from backend.settings import Settings
 from tests.support.fake_label_studio import PERSONAL

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from backend.commands.overlay import Layer, color_of, draw_overlay
+from backend.commands.overlay import Layer, draw_overlay
+from backend.label_studio.label_colors import color_of
 
 GRAY = np.full((120, 160, 3), 128, dtype=np.uint8)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from backend.commands.connection_checks import Connection
-from backend.commands.installation import Check, Installation
+from backend.checks.connection_checks import Connection
+from backend.checks.installation import Check, Installation
 from backend.errors import FirstpassError
 from backend.label_studio.project_settings import ProjectSettings
 from backend.prediction.label_vocabulary import foreign_labels_warning

@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from backend.commands.installation import Check, Installation
-from backend.commands.label_studio_checks import check_label_studio
+from backend.checks.installation import Check, Installation
+from backend.checks.label_studio_checks import check_label_studio
 from backend.label_studio.client import LabelStudio
 from tests.support.fake_label_studio import LEGACY, PERSONAL, WHOAMI, as_json, connect_backend, jwt
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from backend.commands.listen_address import check_bind, local_url
+from backend.listen_address import check_bind, local_url
 
 
 def test_a_taken_port_and_an_address_of_another_machine_are_refused():

@@ -1,4 +1,4 @@
-"""The doctor's check of the projects that use this backend: connected, and sending events?"""
+"""Checks the projects that use this backend: connected, and sending events?"""
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from backend.commands.installation import Check, Installation
+from backend.checks.installation import Check, Installation
 from backend.images.ssrf import is_public
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.webhook_secret import HEADER

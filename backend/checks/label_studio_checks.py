@@ -1,4 +1,4 @@
-"""The doctor's checks of Label Studio: its address, the token, the connection, the network.
+"""Checks of Label Studio: its address, the token, the connection, the network.
 
 They change nothing in Label Studio. Listing the backends of a project makes Label Studio request
 their /health.
@@ -7,9 +7,9 @@ their /health.
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from backend.commands.connection_checks import Connections, check_connections, find_connections
-from backend.commands.installation import Check, Installation
-from backend.commands.label_checks import check_labels
+from backend.checks.connection_checks import Connections, check_connections, find_connections
+from backend.checks.installation import Check, Installation
+from backend.checks.label_checks import check_labels
 from backend.errors import LabelStudioError
 from backend.label_studio.answers import Unauthorized
 from backend.label_studio.client import LabelStudio

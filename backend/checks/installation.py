@@ -1,4 +1,4 @@
-"""What the doctor's checks look at, and what each of them reports."""
+"""What the checks look at, and what each of them reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.commands.label_studio_checks import check_label_studio
+from backend.checks.label_studio_checks import check_label_studio
 from tests.support.fake_label_studio import as_json
 from tests.support.label_configs import IMAGE, brush_labels, config, labels
 

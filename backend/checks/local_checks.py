@@ -1,4 +1,4 @@
-"""The doctor's checks of this machine: model, store, data folder, port, local files."""
+"""Checks of this machine: model, store, data folder, port, local files."""
 
 import os
 import shutil
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import requests
 
-from backend.commands.installation import Check, Installation
-from backend.commands.listen_address import check_bind, local_url
+from backend.checks.installation import Check, Installation
+from backend.listen_address import check_bind, local_url
 
 MIN_FREE_BYTES = 2**30  # lessons and the store's files take far less
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from backend.commands import local_checks
-from backend.commands.installation import Check
-from backend.commands.local_checks import check_data_folder, check_local_files, check_port
+from backend.checks import local_checks
+from backend.checks.installation import Check
+from backend.checks.local_checks import check_data_folder, check_local_files, check_port
 from tests.support.fake_label_studio import Reply, WebServer, as_json
 from tests.support.running_service import free_port
 

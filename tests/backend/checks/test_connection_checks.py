@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from backend.checks.installation import Check, Installation
+from backend.checks.label_studio_checks import check_label_studio
 from backend.commands.cli import main
-from backend.commands.installation import Check, Installation
-from backend.commands.label_studio_checks import check_label_studio
 from tests.support.fake_label_studio import PERSONAL, as_json, connect_backend
 
 URL = "http://127.0.0.1:9090"

@@ -1,0 +1,26 @@
+"""Whether the service can predict, with what, and what is degraded: for /ready and the page."""
+
+from dataclasses import asdict
+from typing import Any
+
+from backend.http.agreement_rows import agreement_rows
+from backend.http.degradations import degradations
+from backend.service import Service
+
+MAX_SET_ASIDE_ROWS = 20  # in /ready
+
+
+def readiness(service: Service) -> dict[str, Any]:
+    """The body of /ready: "status" is "ready", "loading" or "failed"."""
+    state: dict[str, Any] = {
+        "store": service.store.describe(),
+        "degraded": degradations(service),
+        "failures": service.failures.as_json(),
+        "set_aside": [asdict(one) for one in service.events.set_aside.newest(MAX_SET_ASIDE_ROWS)],
+        "agreement": agreement_rows(service),
+    }
+    if not service.model_loaded.done():
+        return {"status": "loading", **state}
+    if error := service.model_loaded.exception():
+        return {"status": "failed", "message": str(error), **state}
+    return {"status": "ready", **service.annotator.describe(), **state}

@@ -1,0 +1,1 @@
+"""Photos that ship with Firstpass, for the playground and the demo; see NOTICE."""
