@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ImageNotFound, OutOfTime, RequestError
-from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
+from backend.label_studio.smart_prompts import index_of_label
 from backend.masks.regions import encode_regions
 from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
 from backend.prediction.feature_cache import Page
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
+from backend.prediction.paint_jobs import Job, jobs_of
 from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import PaintedTask
 from backend.prediction.shown_regions import shown_regions
@@ -51,7 +52,7 @@ class TaskPainter:
         targets, failures = read_targets(
             request.controls, task.get("id"), task["data"], check_time=request.check_time
         )
-        jobs = self.jobs(targets, request)
+        jobs = jobs_of(targets, request)
         painted, n_answered = PaintedTask(failures=failures), 0
         for job, answer in zip(jobs, self.answers(jobs, request), strict=True):
             if isinstance(answer, Exception):
@@ -63,20 +64,8 @@ class TaskPainter:
             raise painted.failures[0].error
         return painted
 
-    def jobs(self, targets: Sequence[MaskTarget], request: PredictRequest) -> list["Job"]:
-        """What is to be painted: every target, or those that prompts point at."""
-        if request.prompts is None:
-            return [Job(target) for target in targets]
-        jobs = []
-        for target in targets:
-            request.check_time()
-            prompts = prompts_of_control(target.control, target.image.page, request.prompts)
-            if prompts:
-                jobs.append(Job(target, prompts))
-        return jobs
-
     def answers(
-        self, jobs: Sequence["Job"], request: PredictRequest
+        self, jobs: Sequence[Job], request: PredictRequest
     ) -> list[list[Region] | Exception]:
         """The regions of each job, or why it failed.
 
@@ -92,7 +81,7 @@ class TaskPainter:
         return [answers[number] for number in range(len(jobs))]
 
     def answer_page(
-        self, jobs: Sequence["Job"], request: PredictRequest
+        self, jobs: Sequence[Job], request: PredictRequest
     ) -> Iterator[list[Region] | Exception]:
         """The regions of jobs on one page, which is loaded with the first of them."""
         page: Page | Exception | None = None
@@ -135,7 +124,7 @@ class TaskPainter:
     def paint_labels(
         self,
         page: Page,
-        job: "Job",
+        job: Job,
         vocabulary: Vocabulary,
         request: PredictRequest,
     ) -> list[Region]:
@@ -196,7 +185,7 @@ class TaskPainter:
     def answer_prompts(
         self,
         page: Page,
-        job: "Job",
+        job: Job,
         vocabulary: Vocabulary,
         request: PredictRequest,
     ) -> list[Region]:
@@ -235,18 +224,3 @@ class TaskPainter:
             yield
         finally:
             self.segment_slots.release()
-
-
-@dataclass(frozen=True)
-class Job:
-    """A target to paint, or to answer the prompts of."""
-
-    target: MaskTarget
-    prompts: Sequence[Prompt] = ()
-
-    def page_key(self, request: PredictRequest) -> Any:
-        """Equal for jobs that one image with its features is enough for."""
-        uri = self.target.image.value
-        if not isinstance(uri, str):
-            return self.target.place  # which fails by itself
-        return (uri, self.target.labels) if request.project.method.encoder.reads_text else uri
