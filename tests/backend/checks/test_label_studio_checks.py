@@ -117,7 +117,7 @@ def test_a_connection_that_is_down_says_which(installation, studio):
 
 def test_projects_are_asked_for_few_at_a_time(installation, studio):
     list(check_label_studio(installation))
-    (asked,) = [asked for asked in studio.asked if asked.path.startswith("/api/projects/")]
+    (asked,) = [asked for asked in studio.asked if asked.path.startswith("/api/projects/?")]
     assert parse_qs(urlsplit(asked.path).query) == {"include": ["id"], "page_size": ["20"]}
 
 
