@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flask import Flask
 
+from backend.allocator import give_freed_memory_back
 from backend.http.app import create_app
 from backend.http.warm_up import warm_up
 from backend.log_setup import set_up_logging
@@ -30,6 +31,7 @@ def create(
         set_up_logging(settings.log_level)
         for sentence in likely_typos():
             log.warning("%s", sentence)
+    give_freed_memory_back()
     service = Service(settings)
     app = create_app(service)
     service.events  # noqa: B018, built before the first webhook arrives
