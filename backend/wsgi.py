@@ -1,8 +1,10 @@
 """Builds the whole service as a WSGI app: `gunicorn 'backend.wsgi:create()'`."""
 
 import logging
+import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from flask import Flask
 
@@ -12,6 +14,7 @@ from backend.http.warm_up import warm_up
 from backend.log_setup import set_up_logging
 from backend.service import Service
 from backend.settings import Settings, likely_typos
+from backend.timed_http import end_all_exchanges
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ def create(
         for sentence in likely_typos():
             log.warning("%s", sentence)
     give_freed_memory_back()
+    end_exchanges_at_sigterm()
     service = Service(settings)
     app = create_app(service)
     service.events  # noqa: B018, built before the first webhook arrives
@@ -56,3 +60,19 @@ def create(
 
     threading.Thread(target=load, name="load-model", daemon=True).start()
     return app
+
+
+def end_exchanges_at_sigterm() -> None:
+    """Have SIGTERM end downloads before it does what it does; the server waits for requests."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # of a program that has the app in a thread of its own
+    before = signal.getsignal(signal.SIGTERM)
+    if not callable(before):
+        return  # nobody waits: the process ends at once
+
+    def handle(number: int, frame: Any) -> None:
+        # In a thread, since the one that is interrupted may hold the locks.
+        threading.Thread(target=end_all_exchanges, daemon=True).start()
+        before(number, frame)
+
+    signal.signal(signal.SIGTERM, handle)
