@@ -25,6 +25,7 @@ CONNECT_TIMEOUT_S = 60.0  # where no other is given
 MIN_TIMEOUT_S = 0.001  # a socket's timeout of 0 would mean not to wait at all
 
 _innermost = threading.local()
+_all_ended = threading.Event()
 
 
 class Deadline:
@@ -50,6 +51,9 @@ class Deadline:
         self._outer = current_deadline()
         if self._outer is not None:
             self.at_s = min(self.at_s, self._outer.at_s)
+        _running.add(self)
+        if _all_ended.is_set():
+            self.end()
         self._timer = threading.Timer(self.left_s, self._shut_down)
         self._timer.daemon = True
         self._timer.start()
@@ -58,7 +62,13 @@ class Deadline:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+        _running.discard(self)
         _innermost.deadline = self._outer
+
+    def end(self) -> None:
+        """Let it pass now."""
+        self.at_s = time.monotonic()
+        self._shut_down()
 
     def watch(self, connected: socket.socket) -> None:
         """Shut this socket down at the deadline."""
@@ -73,6 +83,16 @@ class Deadline:
                 with contextlib.suppress(OSError):
                     # Not SSLSocket's, which also takes the TLS away from the reading thread.
                     socket.socket.shutdown(one, socket.SHUT_RDWR)
+
+
+_running: set[Deadline] = set()
+
+
+def end_all_exchanges() -> None:
+    """Let all deadlines pass, and those to come, so that a process that stops waits for no host."""
+    _all_ended.set()
+    for one in list(_running):
+        one.end()
 
 
 def current_deadline() -> Deadline | None:

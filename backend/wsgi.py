@@ -3,17 +3,21 @@
 import atexit
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from flask import Flask
 
+from backend.allocator import give_freed_memory_back
 from backend.http.app import create_app
 from backend.http.warm_up import warm_up
 from backend.log_setup import set_up_logging
 from backend.service import Service
 from backend.settings import Settings, likely_typos
+from backend.timed_http import end_all_exchanges
 
 STOP_TIMEOUT_S = 15.0  # gunicorn kills a worker after 30 s, in which requests are answered, too
 MODEL_CALL_S = 1.0  # to wait for a call of the model that may be given up
@@ -36,6 +40,8 @@ def create(
         set_up_logging(settings.log_level)
         for sentence in likely_typos():
             log.warning("%s", sentence)
+    give_freed_memory_back()
+    end_exchanges_at_sigterm()
     service = Service(settings)
     app = create_app(service)
     service.events  # noqa: B018, built before the first webhook arrives
@@ -104,3 +110,19 @@ def stop_threads(service: Service, loader: ModelLoader) -> None:
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)
+
+
+def end_exchanges_at_sigterm() -> None:
+    """Have SIGTERM end downloads before it does what it does; the server waits for requests."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # of a program that has the app in a thread of its own
+    before = signal.getsignal(signal.SIGTERM)
+    if not callable(before):
+        return  # nobody waits: the process ends at once
+
+    def handle(number: int, frame: Any) -> None:
+        # In a thread, since the one that is interrupted may hold the locks.
+        threading.Thread(target=end_all_exchanges, daemon=True).start()
+        before(number, frame)
+
+    signal.signal(signal.SIGTERM, handle)

@@ -16,6 +16,7 @@ import requests
 from backend.errors import ImageError, ImageNotFound, LabelStudioError
 from backend.label_studio.client import LabelStudio
 from backend.timed_http import Deadline, TimedSession, look_up
+from tests.support.dripper import Dripper
 from tests.support.image_files import loader
 
 FAR_TOO_LONG_S = 20.0  # of what sends for ever; ends that are in time take a fraction
@@ -33,36 +34,6 @@ DRIPS: dict[str, tuple[bytes, bytes]] = {  # what comes at once, then every 20 m
     "trailers": (OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n", b"X-A: a\r\n"),
     "error text": (b"HTTP/1.1 500 No\r\nContent-Type: text/plain\r\n\r\n", b"a"),
 }
-
-
-class Dripper:
-    """Sends the first bytes, then the others again and again, until the client is gone."""
-
-    def __init__(self, first: bytes, again: bytes, pause_s: float = 0.02) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.sent_bytes = 0
-        self._what = first, again, pause_s
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with self.listener:
-            while True:
-                client = self.listener.accept()[0]
-                threading.Thread(target=self._drip, args=(client,), daemon=True).start()
-
-    def _drip(self, client: socket.socket) -> None:
-        first, again, pause_s = self._what
-        with client:
-            client.recv(65536)
-            for piece in itertools.chain([first], itertools.repeat(again)):
-                try:
-                    client.sendall(piece)
-                except OSError:
-                    return
-                self.sent_bytes += len(piece)
-                time.sleep(pause_s)
 
 
 class Watched:

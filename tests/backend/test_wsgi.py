@@ -1,8 +1,13 @@
 """The app as gunicorn serves it, with and without our own command around it."""
 
+import threading
+from typing import Any
+
 import pytest
 
 from tests.support.annotations import CONFIG, PROJECT, TRAIN, deletion, rectangle
+from tests.support.dripper import Dripper
+from tests.support.request_bodies import predict_body
 from tests.support.running_service import RunningService
 from tests.support.waiting import wait_until
 
@@ -57,3 +62,21 @@ def test_a_model_that_cannot_be_loaded_is_said_under_gunicorn_too(start):
     answer = service.ask("GET", "/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "failed")
     assert len(lines_with(service, "nowhere.safetensors")) == 1
+
+
+def test_a_server_that_stops_waits_for_no_download(start):
+    host = Dripper(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"a")
+    service = start(
+        IMAGE_TIMEOUT_S="3600", PREDICT_BUDGET_S="3600", IMAGE_HOSTS_ALLOWED="127.0.0.1"
+    )
+    service.wait_until_ready()
+    answers: list[dict[str, Any]] = []
+    body = predict_body(f"{host.url}/a.png", f"{host.url}/b.png", f"{host.url}/c.png")
+    asking = threading.Thread(
+        target=lambda: answers.append(service.ask("POST", "/predict", json=body).json())
+    )
+    asking.start()
+    wait_until(lambda: host.sent_bytes)
+    service.process.terminate()
+    asking.join(60)
+    assert [item["error"]["code"] for item in answers[0]["results"]] == ["image_not_found"] * 3
