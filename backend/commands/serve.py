@@ -45,6 +45,9 @@ class GunicornServer(BaseApplication):
             "proc_name": "firstpass",
             "loglevel": "debug" if self.settings.log_level == "debug" else "warning",
         }
+        # A path of the user's, by which any service of that user would be controlled.
+        if "control_socket_disable" in self.cfg.settings:  # since gunicorn 25
+            options["control_socket_disable"] = True
         for name, value in options.items():
             self.cfg.set(name, value)
 

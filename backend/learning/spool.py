@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from backend.store.atomic_file import replace_file, sync_folder
+from backend.store.atomic_file import open_private, replace_file, sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Spool:
         with self._lock():
             dropped = self._drop_oldest(len(line))
             is_new = not self.path.exists()
-            with self.path.open("ab") as file:
+            with open_private(self.path, "ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
@@ -76,9 +76,9 @@ class Spool:
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A separate file, since the spool itself gets replaced.
-        with self.path.with_suffix(".lock").open("ab") as lock:
+        with open_private(self.path.with_suffix(".lock"), "ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

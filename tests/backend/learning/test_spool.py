@@ -1,6 +1,7 @@
 """The spool file keeps whole records, whatever cuts it off."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -91,3 +92,21 @@ def test_a_folder_in_the_place_of_the_spool_counts_as_empty(tmp_path):
     spool.path.mkdir()
     assert not spool
     assert len(spool) == 0
+
+
+def test_nobody_else_can_read_the_spool(tmp_path):
+    """Events hold addresses of images and what people wrote, whatever the umask."""
+    path = tmp_path / "corrections" / "waiting.jsonl"
+    before = os.umask(0)
+    try:
+        spool = Spool(path, 1000)
+        spool.append(b"one")
+        path.chmod(0o644)  # as an earlier release left it
+        spool.append(b"two")
+        assert path.stat().st_mode & 0o777 == 0o600
+        spool.append(b"x" * 900)  # rewrites the file
+        modes = {one.name: one.stat().st_mode & 0o077 for one in path.parent.iterdir()}
+        assert set(modes.values()) == {0}
+        assert path.parent.stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(before)
