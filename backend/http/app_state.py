@@ -1,12 +1,11 @@
-"""What the routes of one Flask app share: the service, a limit on predictions, background tasks."""
+"""What the routes of one Flask app share: the service, places for predictions, warnings."""
 
 import logging
-import threading
 from dataclasses import dataclass, field
 
 from flask import current_app
 
-from backend.concurrency import Concurrency
+from backend.concurrency import Concurrency, Lanes
 from backend.log_once import WarnOnce
 from backend.service import Service
 
@@ -16,14 +15,12 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class AppState:
     service: Service
-    # Fewer than the server's threads, so that /health always gets one.
-    free_predictions: threading.Semaphore
+    lanes: Lanes
     warn_once: WarnOnce = field(default_factory=lambda: WarnOnce(log))
 
     @classmethod
     def of(cls, service: Service) -> "AppState":
-        limit = Concurrency.of(service.settings).predictions
-        return cls(service, threading.BoundedSemaphore(limit))
+        return cls(service, Lanes(Concurrency.of(service.settings)))
 
 
 def app_state() -> AppState:

@@ -64,19 +64,19 @@ def setup() -> Response:
 @routes.post("/predict")
 def predict() -> Response:
     """A prediction for each task, or the masks for clicks in the context."""
-    if not app_state().free_predictions.acquire(blocking=False):
-        raise Overloaded("Too many predictions are running already. Ask again in a moment.")
-    try:
-        with app_state().service.metrics.predicting.track_inprogress():
-            return predict_response(read_json_body())
-    finally:
-        app_state().free_predictions.release()
-
-
-def predict_response(body: dict[str, Any]) -> Response:
-    service, started_s = app_state().service, time.perf_counter()
+    body, metrics = read_json_body(), app_state().service.metrics
     check_number_of_tasks(body)
     asked = parse_body(PredictBody, body, "/predict")
+    is_click = asked.params is not None and asked.params.context is not None
+    with (
+        app_state().lanes.place(len(asked.tasks), is_click=is_click),
+        metrics.predicting.track_inprogress(),
+    ):
+        return predict_response(asked, body)
+
+
+def predict_response(asked: PredictBody, body: dict[str, Any]) -> Response:
+    service, started_s = app_state().service, time.perf_counter()
     params = body.get("params") or {}
     results = wait_for_annotator(service.settings.predict_budget_s).predict(
         asked.tasks,

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from threading import Semaphore
 from typing import Any
 
 import numpy as np
 
+from backend.concurrency import Turns
 from backend.errors import ImageNotFound, OutOfTime, RequestError
 from backend.label_studio.smart_prompts import Prompt, index_of_label, prompts_of_control
 from backend.masks.regions import encode_regions
@@ -32,7 +32,7 @@ class TaskPainter:
     words: WordEmbedder
     pages: PageLoader
     metrics: Metrics
-    segment_slots: Semaphore
+    segment_slots: Turns
     predicted_masks: PredictedMasks | None  # None: predictions are not stored for learning
 
     def paint(self, task: Any, request: PredictRequest) -> PaintedTask:
@@ -125,7 +125,10 @@ class TaskPainter:
         source = {"task_id": target.task_id, "auth": request.auth}
         if request.prompts and (page := self.pages.recent(uri, project, vocabulary, **source)):
             return page
-        return self.pages.load(uri, project, vocabulary, **source, timeout_s=request.left_s)
+        return self.pages.load(
+            uri, project, vocabulary, **source,
+            timeout_s=request.left_s, is_click=bool(request.prompts),
+        )  # fmt: skip
 
     def paint_labels(
         self,
