@@ -1,4 +1,4 @@
-"""`python -m backend serve`: gunicorn, started from Python, with one worker of many threads."""
+"""`python -m backend serve`: gunicorn, started from Python, with one worker that runs waitress."""
 
 import logging
 import os
@@ -9,6 +9,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from backend.commands.listen_address import bracket_ipv6, check_bind
+from backend.commands.waitress_worker import WaitressWorker
+from backend.concurrency import Concurrency
 from backend.errors import SettingsError
 from backend.log_setup import set_up_logging
 from backend.settings import Settings, likely_typos
@@ -37,11 +39,11 @@ class GunicornServer(BaseApplication):
             "bind": f"{bracket_ipv6(self.settings.host)}:{self.settings.port}",
             # One process, so that the model is in memory once; torch releases the GIL.
             "workers": 1,
-            "worker_class": "gthread",
-            "threads": self.settings.threads,
+            "worker_class": WaitressWorker.with_limits(
+                Concurrency.of(self.settings), self.settings.max_body_mb * 2**20
+            ),
             "timeout": 0,  # a long batch is no hung worker; PREDICT_BUDGET_S limits requests
             "graceful_timeout": 30,
-            "keepalive": 75,
             "proc_name": "firstpass",
             "loglevel": "debug" if self.settings.log_level == "debug" else "warning",
         }
