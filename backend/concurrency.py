@@ -1,16 +1,27 @@
 """All limits on what runs at the same time in one worker process."""
 
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from backend.errors import Overloaded
 from backend.settings import Settings
+
+MAX_RETRY_AFTER_S = 60
 
 
 @dataclass(frozen=True)
 class Concurrency:
     """Batch sizes depend on the device, which is known once the model is loaded."""
 
-    requests: int  # threads of the server
-    predictions: int  # /predict requests among them; the others answer /health, /setup, webhooks
+    requests: int  # threads of the server; some are left for /health, /setup and webhooks
+    clicks: int  # /predict requests with clicks among them, beside the others
+    predictions: int  # other /predict requests among them
+    batches: int  # of those, requests of many tasks; the others are of people who wait for one
     max_batch_images: int  # in the image encoder at once
     batch_wait_s: float  # for more images to join a batch
     parallel_tasks: int  # of one request; one loads its image while another is in the model
@@ -21,10 +32,101 @@ class Concurrency:
     def of(cls, settings: Settings, *, is_gpu: bool = False) -> "Concurrency":
         # A GPU encodes eight images in little more time than one; a CPU one after the other.
         batch_images = settings.batch_images or (8 if is_gpu else 1)
+        clicks, predictions = max(settings.threads // 3, 2), max(settings.threads * 2 // 3, 2)
         return cls(
-            requests=settings.threads,
-            predictions=max(settings.threads * 2 // 3, 1),
+            requests=settings.threads + clicks,
+            clicks=clicks,
+            predictions=predictions,
+            batches=max(predictions * 3 // 4, 1),
             max_batch_images=batch_images,
             batch_wait_s=settings.batch_wait_ms / 1000 if is_gpu else 0.0,
             parallel_tasks=2 * batch_images,
         )
+
+
+class Lane:
+    """Places for requests of one kind; who finds none is told when to come back."""
+
+    def __init__(self, places: int) -> None:
+        self.free = threading.BoundedSemaphore(places)
+        self._mean_s = 1.0  # that a request takes, of the latest ones
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def place(self, what: str) -> Iterator[None]:
+        """A place for as long as the context lasts. Raises Overloaded at once if there is none.
+
+        `what`: the kind of the requests, for the message.
+        """
+        if not self.free.acquire(blocking=False):
+            error = Overloaded(f"Too many {what} are running already. Ask again in a moment.")
+            error.retry_after_s = min(max(math.ceil(self._mean_s), 1), MAX_RETRY_AFTER_S)
+            raise error
+        started_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.free.release()
+            with self._lock:
+                self._mean_s += (time.monotonic() - started_s - self._mean_s) / 8
+
+
+class Lanes:
+    """Places for /predict by kind, so that none keeps out another that costs less."""
+
+    def __init__(self, limits: Concurrency) -> None:
+        self.clicks = Lane(limits.clicks)
+        self.predictions = Lane(limits.predictions)
+        self.batches = Lane(limits.batches)
+
+    @contextmanager
+    def place(self, n_tasks: int, *, is_click: bool) -> Iterator[None]:
+        """A place for a /predict of so many tasks. Raises Overloaded."""
+        if is_click:
+            with self.clicks.place("clicks"):
+                yield
+        elif n_tasks == 1:
+            with self.predictions.place("predictions"):
+                yield
+        else:
+            batch, prediction = (
+                self.batches.place("predictions of many tasks"),
+                self.predictions.place("predictions"),
+            )
+            with batch, prediction:
+                yield
+
+
+class Turns:
+    """Slots that are given in the order of asking, unlike those of a semaphore.
+
+    A request asks for few at once, so requests that run beside each other take turns.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        self._waiting: deque[threading.Event] = deque()
+        self._lock = threading.Lock()
+
+    def acquire(self, timeout: float) -> bool:
+        """Whether a slot came free within `timeout` seconds; `release` gives it back."""
+        with self._lock:
+            if self._free and not self._waiting:
+                self._free -= 1
+                return True
+            turn = threading.Event()
+            self._waiting.append(turn)
+        if turn.wait(timeout):
+            return True
+        with self._lock:
+            if turn.is_set():  # it came in the last moment
+                return True
+            self._waiting.remove(turn)
+            return False
+
+    def release(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1

@@ -81,6 +81,7 @@ class ImageBroken(ImageError):
 class Overloaded(FirstpassError):
     code = "overloaded"
     http_status = 503
+    retry_after_s = 2  # after which to ask again
 
 
 class OutOfTime(Overloaded):

@@ -7,10 +7,9 @@ use the parts that they need; a command that needs no model loads none.
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cached_property
-from threading import BoundedSemaphore
 from typing import cast
 
-from backend.concurrency import Concurrency
+from backend.concurrency import Concurrency, Turns
 from backend.images.loader import ImageConfig, ImageLoader
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.key_check import KeyCheck
@@ -169,7 +168,7 @@ class Service:
             words=self.words,
             pages=self.pages,
             metrics=self.metrics,
-            segment_slots=BoundedSemaphore(self.concurrency.segmentations),
+            segment_slots=Turns(self.concurrency.segmentations),
             predicted_masks=self.predicted_masks,
         )
         return Annotator(

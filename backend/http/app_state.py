@@ -1,7 +1,6 @@
-"""What the routes of one Flask app share: the service, a limit on predictions, background tasks."""
+"""What the routes of one Flask app share: the service, places for predictions, warnings."""
 
 import logging
-import threading
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError  # its own class before 3.11
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from dataclasses import dataclass, field
 
 from flask import current_app
 
-from backend.concurrency import Concurrency
+from backend.concurrency import Concurrency, Lanes
 from backend.errors import Overloaded
 from backend.log_once import WarnOnce
 from backend.prediction.annotator import Annotator
@@ -21,25 +20,19 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class AppState:
     service: Service
-    # Fewer than the server's threads, so that /health always gets one.
-    free_predictions: threading.Semaphore
+    lanes: Lanes
     warn_once: WarnOnce = field(default_factory=lambda: WarnOnce(log))
 
     @contextmanager
-    def prediction_slot(self) -> Iterator[None]:
-        """One of the places for predictions. Raises Overloaded if all are taken."""
-        if not self.free_predictions.acquire(blocking=False):
-            raise Overloaded("Too many predictions are running already. Ask again in a moment.")
-        try:
-            with self.service.metrics.predicting.track_inprogress():
-                yield
-        finally:
-            self.free_predictions.release()
+    def prediction_slot(self, n_tasks: int = 1, *, is_click: bool = False) -> Iterator[None]:
+        """A place for a prediction of so many tasks. Raises Overloaded if all are taken."""
+        predicting = self.service.metrics.predicting
+        with self.lanes.place(n_tasks, is_click=is_click), predicting.track_inprogress():
+            yield
 
     @classmethod
     def of(cls, service: Service) -> "AppState":
-        limit = Concurrency.of(service.settings).predictions
-        return cls(service, threading.BoundedSemaphore(limit))
+        return cls(service, Lanes(Concurrency.of(service.settings)))
 
 
 def app_state() -> AppState:

@@ -5,6 +5,7 @@ import hmac
 
 from flask import Response, request
 
+from backend.http.app_state import app_state
 from backend.http.json_bodies import error_response
 from backend.label_studio.webhook_secret import HEADER, webhook_secret
 from backend.service import Service
@@ -26,6 +27,7 @@ def check_basic_auth(service: Service) -> Response | None:
         return None
     if request.path == "/webhook" and request.authorization is None:
         # Label Studio sends no password with its webhooks, and shows nobody that they fail.
+        app_state().warn_once(REFUSED_WEBHOOK)
         service.failures.add("?", "learn", "unauthorized", REFUSED_WEBHOOK)
         return error_response(401, "unauthorized", REFUSED_WEBHOOK)
     answer = error_response(401, "unauthorized", "User or password is missing or wrong.")

@@ -11,7 +11,7 @@ import orjson
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from backend.errors import FirstpassError, NoJson, RequestError
+from backend.errors import FirstpassError, NoJson, Overloaded, RequestError
 from model import ModelError
 
 MAX_DEPTH = 254  # of lists and objects in each other: what orjson can write again
@@ -77,7 +77,10 @@ def handle_error(error: Exception) -> Response:
         return response
     if isinstance(error, FirstpassError):
         log.warning("%s %s: %s", request.method, request.path, error)
-        return error_response(error.http_status, error.code, str(error))
+        response = error_response(error.http_status, error.code, str(error))
+        if isinstance(error, Overloaded):
+            response.headers["Retry-After"] = str(error.retry_after_s)
+        return response
     if isinstance(error, ModelError):
         return error_response(400, "model", str(error))
     log.error("%s %s: unexpected error", request.method, request.path, exc_info=error)

@@ -124,9 +124,9 @@ def segment() -> Response:
 
 @page.post("/page/click")
 def click() -> Response:
-    return answer_of(Playground.click)
+    return answer_of(Playground.click, is_click=True)
 
 
-def answer_of(ask: Any) -> Response:
-    with app_state().prediction_slot():
+def answer_of(ask: Any, *, is_click: bool = False) -> Response:
+    with app_state().prediction_slot(is_click=is_click):
         return json_response(ask(playground(), read_json_body()))

@@ -68,14 +68,16 @@ def setup() -> Response:
 @routes.post("/predict")
 def predict() -> Response:
     """A prediction for each task, or the masks for clicks in the context."""
-    with app_state().prediction_slot():
-        return predict_response(read_json_body())
-
-
-def predict_response(body: dict[str, Any]) -> Response:
-    service, started_s = app_state().service, time.perf_counter()
+    body = read_json_body()
     check_number_of_tasks(body)
     asked = parse_body(PredictBody, body, "/predict")
+    is_click = asked.params is not None and asked.params.context is not None
+    with app_state().prediction_slot(len(asked.tasks), is_click=is_click):
+        return predict_response(asked, body)
+
+
+def predict_response(asked: PredictBody, body: dict[str, Any]) -> Response:
+    service, started_s = app_state().service, time.perf_counter()
     params = body.get("params") or {}
     results = wait_for_annotator(service.settings.predict_budget_s).predict(
         asked.tasks,

@@ -11,7 +11,7 @@ def read_data_uri(uri: str, max_bytes: int) -> EncodedImage:
     """The bytes of a data: URI, and their type. Raises ImageBroken or ImageTooLarge."""
     head, comma, body = uri.partition(",")
     if not comma:
-        raise ImageBroken(f"{head[:60]!r} is no data: URI: it lacks the comma before its data.")
+        raise ImageBroken("The data: URI lacks the comma before its data.")
     data = unquote_to_bytes(body)
     if head.lower().endswith(";base64"):
         data = decode_lenient_base64(data)

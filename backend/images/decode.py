@@ -6,6 +6,7 @@ bitmap decoders are enabled (Pillow's EPS decoder would start Ghostscript).
 """
 
 import io
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,9 @@ DECODER_BYTES = {
 MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # others: 4
 RGB_BYTES = 3
 PIECE_BYTES = 64 * 2**20  # of the pieces that become RGB
+MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}", re.IGNORECASE)
+PLAIN_DECODER_ERRORS = ("image file is truncated", "broken data stream", "unrecognized data stream",
+                        "Truncated File Read", "decoder error", "encoder error")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def decode_image(data: bytes, limits: DecodeLimits, *, content_type: str = "") -
         )
         raise ImageBroken(
             f"The image breaks off or is damaged ({_describe_bytes(data, content_type)}{rows}; the "
-            f"decoder says: {str(error) or type(error).__name__}): open and save it again, or "
+            f"decoder says: {_describe_decoder_error(error)}): open and save it again, or "
             "re-upload it."
         ) from error
 
@@ -167,5 +171,13 @@ def _describe_non_image(data: bytes, content_type: str) -> str:
 
 
 def _describe_bytes(data: bytes, content_type: str) -> str:
-    kind = f"{content_type.split(';')[0].strip()}, " if content_type else ""
-    return f"received {kind}{len(data)} bytes, starting {data[:16]!r}"
+    """Kind and length. None of the bytes: what came may be for others' eyes."""
+    kind = MEDIA_TYPE.match(content_type.strip())
+    return f"received {kind[0] + ', ' if kind else ''}{len(data)} bytes"
+
+
+def _describe_decoder_error(error: Exception) -> str:
+    """What a decoder says, if no part of the file can be in it."""
+    said = str(error)
+    is_plain = isinstance(error, _Partial) or said.startswith(PLAIN_DECODER_ERRORS)
+    return said if is_plain and said.isprintable() and len(said) < 100 else type(error).__name__

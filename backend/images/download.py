@@ -13,9 +13,9 @@ from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
 from backend.errors import ImageBroken, ImageForbidden, ImageNotFound, ImageTooLarge
+from backend.images.refusals import NO_IMAGE_PATH_REMEDY, refusal
 from backend.images.ssrf import PublicOnlyAdapter, check_host, is_allowed_host
 from backend.label_studio.client import LabelStudio, keep_headers
-from backend.label_studio.error_text import MAX_BODY_BYTES, error_text
 from backend.label_studio.tokens import REMEDIES
 from backend.label_studio.url_origin import may_share_credentials, origin
 from backend.redaction import redact_url
@@ -23,15 +23,6 @@ from backend.timed_http import MIN_TIMEOUT_S, Deadline, TimedAdapter, TimedSessi
 
 MAX_REQUESTS = 6  # for one image: the first and five redirects
 CHUNK_BYTES = 1 << 16
-NO_ACCESS_REMEDY = "use the token of a user who may open this project"
-LOCAL_FILES_REMEDY = (
-    "check that the file is there, and that a Local Files storage covers its folder (Settings > "
-    "Cloud Storage) in a project which the token's user may open"
-)
-HOST_REMEDY = (
-    "give its user and password in the project's task data credentials, or connect the storage in "
-    "Label Studio and import its s3://, gs:// or azure-blob:// URIs"
-)
 
 
 class EncodedImage(NamedTuple):
@@ -78,6 +69,8 @@ class Downloader:
             target = response.headers["location"].encode("latin-1").decode(errors="replace")
             url = normalize_url(target, base=url)
             if urlsplit(url).path.endswith("/user/login/") and self.label_studio.is_own(url):
+                if not self.label_studio.is_image_url(first_url):
+                    raise ImageForbidden(f"{redact_url(first_url)}: {NO_IMAGE_PATH_REMEDY}.")
                 raise ImageForbidden(
                     f"Label Studio asks for a login: {REMEDIES[self.label_studio.key_kind]}."
                 )
@@ -89,16 +82,16 @@ class Downloader:
         self, url: str, basic: tuple[str, str] | None, deadline: Deadline
     ) -> requests.Response:
         """Send one GET with the credentials that this URL may receive."""
-        is_own = self.label_studio.is_own(url)
+        is_own, is_image = self.label_studio.is_own(url), self.label_studio.is_image_url(url)
         _, host, port = origin(url)
         session = self._any_host_session
         if not is_own and not is_allowed_host(host, port, self.allowed_hosts):
             check_host(host, port)
             session = self._public_host_session
-        headers = self.label_studio.headers_for(url)
+        headers = self.label_studio.headers_for(url) if is_image else {}
         response = _send(session, url, headers, basic, deadline)
         if (
-            is_own
+            is_image
             and response.status_code == 401
             and self.label_studio.discard_refused_token(headers)
         ):
@@ -110,26 +103,7 @@ class Downloader:
     def _check_status(self, url: str, response: requests.Response) -> None:
         if response.status_code == 200:
             return
-        status, is_own = response.status_code, self.label_studio.is_own(url)
-        answer = f"{redact_url(url)} answers {status} {response.reason}".rstrip()
-        error_type = ImageForbidden if status in (401, 403) else UnexpectedStatus
-        said = _read_error_text(response)
-        if said and is_own and status != 401:
-            # It knows the cause, of which a status tells little.
-            raise error_type(f"{answer}. Label Studio says: {said}")
-        answer += f" ({said})" if said else ""
-        raise error_type(f"{answer}: {self._remedy(url, status, is_own)}.")
-
-    def _remedy(self, url: str, status: int, is_own: bool) -> str:
-        """What may help where the host itself does not say it."""
-        if is_own and status == 404 and is_local_files(urlsplit(url).path):
-            return LOCAL_FILES_REMEDY
-        if status not in (401, 403):
-            return "check that the image still exists there"
-        if not is_own:
-            return HOST_REMEDY
-        is_stranger = status == 403 and self.label_studio.api_key
-        return NO_ACCESS_REMEDY if is_stranger else REMEDIES[self.label_studio.key_kind]
+        raise refusal(url, response, self.label_studio)
 
     def _read(self, url: str, response: requests.Response, deadline: Deadline) -> EncodedImage:
         """The body; raises as soon as it exceeds the limit of bytes or time."""
@@ -154,23 +128,6 @@ class Downloader:
     def _check_size(self, url: str, size_bytes: int) -> None:
         if size_bytes > self.max_bytes:
             raise too_large(redact_url(url), self.max_bytes)
-
-
-class UnexpectedStatus(ImageNotFound):
-    """The host answered with a status other than 200, 401 or 403."""
-
-
-def is_local_files(path: str) -> bool:
-    """Whether a path of Label Studio is that of its local files."""
-    return path.rstrip("/").endswith("/data/local-files")
-
-
-def _read_error_text(response: requests.Response) -> str:
-    try:
-        body = next(response.iter_content(MAX_BODY_BYTES), b"")
-    except (requests.RequestException, HTTPError):
-        return ""
-    return error_text(response.headers.get("content-type", ""), body)
 
 
 def too_large(name: str, max_bytes: int) -> ImageTooLarge:

@@ -27,12 +27,11 @@ from backend.images.decode import DecodeLimits, decode_image
 from backend.images.download import (
     Downloader,
     EncodedImage,
-    UnexpectedStatus,
-    is_local_files,
     normalize_url,
     too_large,
 )
 from backend.images.memory_budget import MemoryBudget
+from backend.images.refusals import UnexpectedStatus, is_local_files
 from backend.label_studio.client import LabelStudio
 from backend.redaction import redact_url
 from backend.timed_http import left_s
@@ -40,11 +39,6 @@ from backend.timed_http import left_s
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 FILE_URI_PREFIX = re.compile(r"^file:(//[^/]*)?", re.IGNORECASE)
 INVALID_IN_URI = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")  # JSON can contain them
-# Paths of images that Label Studio serves, behind any sub-path of the installation.
-LABEL_STUDIO_PATH = re.compile(
-    r"(/.*)?/(data/(upload/.+|local-files/?)|storage-data/uploaded/?|static/.+"
-    r"|(tasks|projects)/\d+/(presign|resolve)/?)"
-)
 UPLOAD_PATH = re.compile(r"(?P<prefix>.*)/data/(?P<file>upload/.+)")
 
 
@@ -122,9 +116,10 @@ class ImageLoader:
             raise ImageForbidden(str(error)) from error
 
     def _fetch_http(self, request: ImageRequest) -> EncodedImage:
-        url = self.label_studio.to_reachable_url(normalize_url(request.uri))
-        if self.label_studio.is_own(url) and LABEL_STUDIO_PATH.fullmatch(urlsplit(url).path):
-            return self._fetch_label_studio(url, request)
+        url = normalize_url(request.uri)
+        reachable = self.label_studio.to_reachable_url(url)
+        if self.label_studio.is_image_url(reachable):
+            return self._fetch_label_studio(reachable, request)
         return self.download.get(url, request.auth)
 
     def _fetch_cloud(self, request: ImageRequest) -> EncodedImage:
@@ -161,7 +156,8 @@ class ImageLoader:
             return self._read_file(file)
         path = "/" + uri.lstrip("/")
         path = "/data" + path if path.startswith("/upload/") else path
-        if LABEL_STUDIO_PATH.fullmatch(urlsplit(path).path):
+        asked = urlsplit(path).path
+        if self.label_studio.is_image_path(asked) or is_local_files(asked):
             return self._fetch_label_studio(normalize_url(self.label_studio.url_of(path)), request)
         if file:
             raise ImageNotFound(

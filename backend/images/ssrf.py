@@ -25,21 +25,49 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 LOOK_UP_TIMEOUT_S = 30.0  # of a name, outside of any deadline
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is given to public networks
+# Addresses that are global by their numbers, but answered inside a network.
+INSIDE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "168.63.129.16/32",  # the host of a virtual machine in Azure
+            "192.0.0.0/24",  # of protocols, among them a cloud's metadata
+            "192.88.99.0/24",  # relays of 6to4, no longer in use
+            "2001:db8::/32",  # documentation
+            "3fff::/20",
+        ),
+    )
+)
 EMBEDDED_IPV4: list[Callable[[ipaddress.IPv6Address], ipaddress.IPv4Address | None]] = [
     lambda ip: ip.ipv4_mapped,
     lambda ip: ip.sixtofour,
     lambda ip: ip.teredo[1] if ip.teredo else None,
-    lambda ip: ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None,
+    lambda ip: last_32_bits(ip) if ip in NAT64 else None,
+    # ISATAP, RFC 5214: an IPv4 address behind 0000:5efe or 0200:5efe in any network
+    lambda ip: last_32_bits(ip) if (int(ip) >> 32) & 0xFDFFFFFF == 0x5EFE else None,
 ]
+
+
+def last_32_bits(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
 
 
 def is_public(address: str) -> bool:
     """Whether an IP address is global unicast, and so is an IPv4 address embedded in it."""
     ip: IpAddress = ipaddress.ip_address(address.split("%")[0])
+    if any(ip in network for network in INSIDE if network.version == ip.version):
+        return False
     if isinstance(ip, ipaddress.IPv6Address):
-        for embedded in EMBEDDED_IPV4:
-            if v4 := embedded(ip):
-                return is_public(str(v4))
+        embedded = [v4 for read in EMBEDDED_IPV4 if (v4 := read(ip))]
+        if not all(is_public(str(v4)) for v4 in embedded):
+            return False
+        if ip.ipv4_mapped or ip in NAT64:
+            return True
+        if ip not in GLOBAL_UNICAST:  # site-local and IPv4-compatible addresses, and others
+            return False
+        if embedded:
+            return True
     return ip.is_global and not ip.is_multicast
 
 

@@ -59,8 +59,8 @@ def parse_json(response: requests.Response) -> Any:
         return response.json()
     except ValueError as error:
         raise LabelStudioError(
-            f"{redact_url(response.url)} answers {response.content[:40]!r}, not JSON: is "
-            "LABEL_STUDIO_URL the address of a Label Studio?"
+            f"{redact_url(response.url)} answers, but not JSON: is LABEL_STUDIO_URL the address "
+            "of a Label Studio?"
         ) from error
 
 

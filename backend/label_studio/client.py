@@ -17,6 +17,7 @@ from backend.label_studio.answers import (
     error_of_status,
     parse_json,
 )
+from backend.label_studio.image_paths import is_image_path
 from backend.label_studio.introduction import Introduction
 from backend.label_studio.tokens import REMEDIES, TOKEN_KINDS, AccessToken, token_kind
 from backend.label_studio.url_origin import may_share_credentials, origin
@@ -62,10 +63,10 @@ class LabelStudio:
         return redact_url(self.url or "")
 
     def update_from_setup(self, hostname: object, access_token: object) -> bool:
-        """Note the public host name and the token that Label Studio sends in /setup.
+        """Note what Label Studio says of itself in /setup; True if `api_key` is another one now.
 
-        True if `api_key` is another one now. The name never becomes an address that we request, and
-        the token is used only if none is configured, for the configured URL alone.
+        The name never becomes an address that we request; the token is used only if none is
+        configured, for the configured URL alone.
         """
         before = self.api_key
         self.introduction.note(hostname, access_token)
@@ -88,6 +89,14 @@ class LabelStudio:
     def is_own(self, url: str) -> bool:
         """Whether a URL belongs to this server, so that the token may be sent there."""
         return self.url is not None and may_share_credentials(self.url, url)
+
+    def is_image_path(self, path: str) -> bool:
+        """Whether images are served under a path of this server."""
+        return is_image_path(path, self.url, self.introduction.hostname)
+
+    def is_image_url(self, url: str) -> bool:
+        """Whether a URL is of an image that this server serves: there the token may go."""
+        return self.is_own(url) and self.is_image_path(urlsplit(url).path)
 
     def url_of(self, path: str) -> str:
         """The URL of a path of this server, such as `/api/version`.

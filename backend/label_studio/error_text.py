@@ -18,6 +18,13 @@ UNSPECIFIC = (
 )
 # Of a cloud storage's XML; beside them it repeats the signature that it refused.
 XML_MESSAGE = re.compile("<(Code|Message)>([^<]*)</")
+STORAGE_CODE = re.compile(rb"<Code>([A-Za-z]{1,60})</Code>")
+STORAGE_CODES = frozenset({
+    "AccessDenied", "AllAccessDisabled", "AuthenticationFailed", "AuthorizationFailure",
+    "BlobNotFound", "ContainerNotFound", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken",
+    "NoSuchBucket", "NoSuchKey", "PermanentRedirect", "RequestTimeTooSkewed", "ResourceNotFound",
+    "SignatureDoesNotMatch", "SlowDown",
+})  # fmt: skip
 PAGE = re.compile(rb"<!doctype html|<html", re.IGNORECASE)
 TAG = re.compile(r"<[^>]*>")
 
@@ -42,6 +49,13 @@ def error_text(content_type: str, body: bytes) -> str:
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     line = redact_urls(line)
     return "" if line in UNSPECIFIC else line[:MAX_CHARS]
+
+
+def storage_code(body: bytes) -> str:
+    """The cloud storage's code of an error, such as ExpiredToken, if it is a well-known one."""
+    found = STORAGE_CODE.search(body[:MAX_BODY_BYTES])
+    code = found[1].decode() if found else ""
+    return code if code in STORAGE_CODES else ""
 
 
 def json_error_text(text: str) -> str:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from backend.store.atomic_file import replace_file, sync_folder
+from backend.store.atomic_file import open_private, replace_file, sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -76,15 +76,15 @@ class Spool:
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A separate file, since the spool itself gets replaced.
-        with self.path.with_suffix(".lock").open("ab") as lock:
+        with open_private(self.path.with_suffix(".lock"), "ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _append_line(self, line: bytes) -> None:
         """Append, or leave the file as it was. Raises OSError."""
-        with self.path.open("ab", buffering=0) as file:
+        with open_private(self.path, "ab", buffering=0) as file:
             before_bytes = file.tell()
             try:
                 written = file.write(line)

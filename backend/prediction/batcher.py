@@ -5,6 +5,7 @@ request threads put their image into a queue and wait, and one thread encodes th
 to `max_images` of the same method at once.
 """
 
+import itertools
 import logging
 import queue
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError  # its own class before 3.11
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,17 @@ class Job:
     future: "Future[DenseFeatures]" = field(default_factory=Future)
 
 
+class Waiting(NamedTuple):
+    """A place in the line: those for clicks first, else in the order of their arrival."""
+
+    rank: int
+    number: int
+    job: Job | None  # None: the end
+
+
+FIRST, IN_TURN, LAST = 0, 1, 2  # ranks
+
+
 class Batcher:
     """Called with an image, returns its features. Safe between threads."""
 
@@ -52,7 +65,8 @@ class Batcher:
         """
         self._encode, self._on_batch = encode, on_batch
         self._max_images, self._wait_s = max_images, wait_s
-        self._waiting: queue.Queue[Job | None] = queue.Queue(max_waiting)
+        self._max_waiting, self._numbers = max_waiting, itertools.count()
+        self._waiting: queue.PriorityQueue[Waiting] = queue.PriorityQueue()
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
@@ -63,19 +77,19 @@ class Batcher:
         vocabulary: Vocabulary,
         *,
         timeout_s: float | None = None,
+        is_first: bool = False,
     ) -> DenseFeatures:
-        """Dense features of an RGB uint8 image (H, W, 3).
+        """Dense features of an RGB uint8 image (H, W, 3); `is_first`: before all that wait.
 
         Raises Overloaded if the queue is full, OutOfTime after `timeout_s`, the errors of `encode`.
         """
         job = Job(image, method, vocabulary)
-        try:
-            self._waiting.put_nowait(job)
-        except queue.Full as error:
+        if not is_first and self._waiting.qsize() >= self._max_waiting:
             raise Overloaded(
-                f"{self._waiting.maxsize} images are waiting for the model already. "
+                f"{self._max_waiting} images are waiting for the model already. "
                 "Send fewer tasks at once, or more slowly."
-            ) from error
+            )
+        self._put(FIRST if is_first else IN_TURN, job)
         try:
             return job.future.result(timeout_s)
         except FutureTimeoutError as error:
@@ -91,17 +105,17 @@ class Batcher:
 
     def close(self, timeout_s: float | None = None) -> bool:
         """End the thread after the batches in line; whether it ended in time."""
-        try:
-            self._waiting.put(None, timeout=timeout_s)
-        except queue.Full:
-            return False
+        self._put(LAST, None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def _put(self, rank: int, job: Job | None) -> None:
+        self._waiting.put(Waiting(rank, next(self._numbers), job))
 
     def _run(self) -> None:
         next_job: Job | None = None  # taken from the queue, but of another method than the batch
         while True:
-            first = next_job or self._waiting.get()
+            first = next_job or self._waiting.get().job
             if first is None:
                 return
             batch, next_job, is_closing = self._collect_batch(first)
@@ -117,7 +131,8 @@ class Batcher:
         batch, closes_at = [first], time.monotonic() + self._wait_s
         while len(batch) < self._max_images:
             try:
-                job = self._waiting.get(timeout=max(closes_at - time.monotonic(), 0.0) or 1e-4)
+                left_s = max(closes_at - time.monotonic(), 0.0) or 1e-4
+                job = self._waiting.get(timeout=left_s).job
             except queue.Empty:
                 break
             if job is None:

@@ -31,8 +31,11 @@ class PageLoader:
         task_id: Any,
         auth: tuple[str, str] | None,
         timeout_s: float,
+        is_click: bool = False,
     ) -> Page:
         """The image, freshly loaded, and its features; all of it within `timeout_s`.
+
+        Features for a click come before all others.
 
         Raises ImageError, ModelError or Overloaded.
         """
@@ -40,7 +43,9 @@ class PageLoader:
             image = self.load_image(uri, task_id=task_id, auth=auth)
 
         def encode() -> DenseFeatures:
-            return self.encode(image, project.method, vocabulary, timeout_s=deadline.left_s)
+            return self.encode(
+                image, project.method, vocabulary, timeout_s=deadline.left_s, is_first=is_click
+            )
 
         source = source_key(project.id, task_id, uri, auth)
         key = encoding_key(project, vocabulary)

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from textwrap import shorten
-from threading import Semaphore
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.concurrency import Turns
 from backend.errors import ImageNotFound, OutOfTime, RequestError
 from backend.label_studio.smart_prompts import index_of_label
 from backend.masks.regions import encode_regions
@@ -38,7 +38,7 @@ class TaskPainter:
     words: WordEmbedder
     pages: PageLoader
     metrics: Metrics
-    segment_slots: Semaphore
+    segment_slots: Turns
     predicted_masks: PredictedMasks | None  # None: predictions are not stored for learning
 
     def paint(self, task: Any, request: PredictRequest) -> PaintedTask:
@@ -119,7 +119,10 @@ class TaskPainter:
         source = {"task_id": target.task_id, "auth": request.auth}
         if request.prompts and (page := self.pages.recent(uri, project, vocabulary, **source)):
             return page
-        return self.pages.load(uri, project, vocabulary, **source, timeout_s=request.left_s)
+        return self.pages.load(
+            uri, project, vocabulary, **source,
+            timeout_s=request.left_s, is_click=bool(request.prompts),
+        )  # fmt: skip
 
     def paint_labels(
         self,

@@ -28,7 +28,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from backend.errors import StoreError
-from backend.store.atomic_file import replace_file
+from backend.store.atomic_file import open_private, replace_file
 from backend.store.valkey_binary import valkey_binary
 
 log = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ class SharedValkey:
             str(valkey_binary()),
             *(p for key, value in options.items() for p in (f"--{key}", value)),
         ]
-        with (self.folder / "valkey.log").open("ab") as log_file:
+        with open_private(self.folder / "valkey.log", "ab") as log_file:
             process = subprocess.Popen(  # noqa: S603
                 [*guard, str(self.folder / "users.lock"), str(server_lock), *server],
                 stdin=subprocess.DEVNULL,

@@ -35,7 +35,9 @@ class TestPassword:
     def test_a_broken_header_is_401(self, guarded, header):
         assert guarded.get("/health", headers={"Authorization": header}).status_code == 401
 
-    def test_a_webhook_without_password_or_secret_is_refused_and_the_cure_said(self, guarded):
+    def test_a_webhook_without_password_or_secret_is_refused_and_the_cure_said(
+        self, guarded, caplog
+    ):
         for headers in ({}, WRONG, {HEADER: ""}, {HEADER: "0" * 40}, {HEADER: SECRET[:-1]}):
             assert guarded.post("/webhook", json=EVENT, headers=headers).status_code == 401
         answer = guarded.post("/webhook", json=EVENT)
@@ -43,6 +45,7 @@ class TestPassword:
         (failure,) = guarded.get("/ready", headers=GIVEN).json["failures"]
         assert failure["code"] == "unauthorized"
         assert "python -m backend connect" in failure["message"]
+        assert caplog.text.count("python -m backend connect") == 1
 
     @pytest.mark.parametrize("headers", [GIVEN, {HEADER: SECRET}])
     def test_webhooks_are_taken_with_the_secret_or_the_password(self, guarded, headers):

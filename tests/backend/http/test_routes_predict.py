@@ -1,11 +1,7 @@
 """/predict: one item for each task, whatever is wrong with the others or the request."""
 
-from typing import Any
-
 import pytest
 
-from backend.http.app import create_app
-from backend.http.app_state import AppState
 from tests.support.request_bodies import predict_body
 
 
@@ -71,15 +67,3 @@ def test_a_config_with_nothing_to_paint_fails_each_task_with_its_reason(client, 
     body = predict_body(photo_uri, photo_uri) | {"label_config": "<View><Text name='t'/></View>"}
     results = client.post("/predict", json=body).json["results"]
     assert [result["error"]["code"] for result in results] == ["label_config"] * 2
-
-
-def test_predictions_never_take_every_thread(service, photo_uri):
-    app = create_app(service)
-    app_state: AppState = app.extensions["app_state"]
-    while app_state.free_predictions.acquire(blocking=False):
-        pass
-    client = app.test_client()
-    answer: Any = client.post("/predict", json=predict_body(photo_uri))
-    assert answer.status_code == 503
-    assert answer.json["error"] == "overloaded"
-    assert client.get("/health").status_code == 200

@@ -7,6 +7,7 @@ import pytest
 from backend.errors import (
     ImageForbidden,
 )
+from backend.images.ssrf import is_public
 from tests.support.fake_label_studio import (
     Reply,
 )
@@ -35,6 +36,24 @@ from tests.support.image_files import PNG_REPLY, is_the_image, loader
         "http://[fd00::1]/a.png",
         "http://[fe80::1]/a.png",
         "http://224.0.0.1/a.png",
+        "http://[fec0::1]/a.png",
+        "http://[::127.0.0.1]/a.png",
+        "http://[::7f00:1]/a.png",
+        "http://[::10.0.0.1]/a.png",
+        "http://[::ffff:0:127.0.0.1]/a.png",
+        "http://[64:ff9b:1::7f00:1]/a.png",
+        "http://[2600::5efe:10.0.0.1]/a.png",
+        "http://[2600::200:5efe:a00:1]/a.png",
+        "http://[2002:7f00:1::]/a.png",
+        "http://[2001:db8::1]/a.png",
+        "http://[3fff::1]/a.png",
+        "http://[5f00::1]/a.png",
+        "http://[100::1]/a.png",
+        "http://[ff02::1]/a.png",
+        "http://[::]/a.png",
+        "http://168.63.129.16/a.png",
+        "http://192.0.0.192/a.png",
+        "http://100.100.100.200/a.png",
     ],
 )
 def test_addresses_inside_the_network_are_refused_unasked(studio, web, url):
@@ -108,3 +127,11 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
     with pytest.raises(ImageForbidden, match=r"10\.1\.2\.3"):
         loader(None)("http://mixed.example/a.png")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "2606:4700::1111", "64:ff9b::8.8.8.8", "::ffff:8.8.8.8", "2a00:1450::5efe:808:808"],
+)
+def test_addresses_of_public_networks_are_public(address):
+    assert is_public(address)

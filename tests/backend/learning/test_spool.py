@@ -1,6 +1,7 @@
 """The spool file keeps whole records, whatever cuts it off."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -127,3 +128,21 @@ def test_where_no_file_can_be_written_nothing_is_consumed_twice(tmp_path):
     assert spool.drain(take) == 2
     assert found == [b"0", b"failed", b"1", b"failed", b"2", b"3"]
     assert not spool
+
+
+def test_nobody_else_can_read_the_spool(tmp_path):
+    """Events hold addresses of images and what people wrote, whatever the umask."""
+    path = tmp_path / "corrections" / "waiting.jsonl"
+    before = os.umask(0)
+    try:
+        spool = Spool(path, 1000)
+        spool.append(b"one")
+        path.chmod(0o644)  # as an earlier release left it
+        spool.append(b"two")
+        assert path.stat().st_mode & 0o777 == 0o600
+        spool.append(b"x" * 900)  # rewrites the file
+        modes = {one.name: one.stat().st_mode & 0o077 for one in path.parent.iterdir()}
+        assert set(modes.values()) == {0}
+        assert path.parent.stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(before)

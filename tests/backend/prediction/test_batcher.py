@@ -108,6 +108,19 @@ def test_a_full_line_refuses_at_once(held):
         batcher(picture(9), PLAIN, WORDS)
 
 
+def test_the_image_of_a_click_goes_before_all_that_wait(held):
+    encoder, batcher, threads = held
+    for n in range(1, 6):
+        threads.submit(batcher, picture(n), PLAIN, WORDS)
+    wait_in_line(batcher, 5)
+    clicked = threads.submit(batcher, picture(9), PLAIN, WORDS, is_first=True)
+    wait_in_line(batcher, 6)  # for which the line is never too long
+    encoder.may_go.set()
+    assert clicked.result(20) == 9
+    wait_until(lambda: len(encoder.batches) >= 2)
+    assert 9 in encoder.batches[1][0]
+
+
 def test_an_image_whose_time_is_over_is_not_encoded(held):
     encoder, batcher, _ = held
     with pytest.raises(Overloaded, match="did not reach this image"):
