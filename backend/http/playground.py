@@ -18,7 +18,7 @@ from PIL import Image
 from backend.errors import LabelConfigError, OutOfTime, RequestError
 from backend.http.label_maps import as_runs, preview_wh
 from backend.http.photo_shelf import Photo, PhotoShelf
-from backend.images.decode import decode_image
+from backend.images.decode import DecodeLimits, decode_image
 from backend.images.download import too_large
 from backend.label_studio.config_writer import split_labels, write_config
 from backend.label_studio.controls import Control, LabelSpec, read_controls
@@ -66,12 +66,14 @@ class Playground:
     photos: PhotoShelf = field(default_factory=PhotoShelf)
 
     def add_photo(self, data: bytes) -> dict[str, Any]:
-        """Its name, its size in pixels and the seconds of decoding. Raises ImageError."""
-        limits, watch = self.service.pages.load_image.config, Stopwatch()
+        """Its name, size in pixels and seconds of decoding. Raises ImageError or Overloaded."""
+        loader, watch = self.service.pages.load_image, Stopwatch()
+        config = loader.config
         with watch.step("decode"):
-            if len(data) > limits.max_bytes:
-                raise too_large("The photo", limits.max_bytes)
-            image = decode_image(data, max_pixels=limits.max_pixels)
+            if len(data) > config.max_bytes:
+                raise too_large("The photo", config.max_bytes)
+            limits = DecodeLimits(config.max_pixels, loader.memory, config.timeout_s)
+            image = decode_image(data, limits)
         height, width = image.shape[:2]
         name = self.photos.add(image)
         return {"photo": name, "width": width, "height": height, "seconds": watch.seconds}
