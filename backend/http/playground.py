@@ -67,12 +67,12 @@ class Playground:
     photos: PhotoShelf = field(default_factory=PhotoShelf)
 
     def add_photo(self, data: bytes) -> dict[str, Any]:
-        """Its name, its size in pixels and the seconds of decoding. Raises ImageError."""
-        limits, watch = self.service.pages.load_image.config, Stopwatch()
+        """Its name, size in pixels and seconds of decoding. Raises ImageError or Overloaded."""
+        loader, watch = self.service.pages.load_image, Stopwatch()
         with watch.step("decode"):
-            if len(data) > limits.max_bytes:
-                raise too_large("The photo", limits.max_bytes)
-            image = decode_image(data, self.service.pages.load_image.decode_limits())
+            if len(data) > loader.config.max_bytes:
+                raise too_large("The photo", loader.config.max_bytes)
+            image = decode_image(data, loader.decode_limits())
         height, width = image.shape[:2]
         name = self.photos.add(image)
         return {"photo": name, "width": width, "height": height, "seconds": watch.seconds}
