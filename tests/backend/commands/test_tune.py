@@ -48,7 +48,7 @@ def tune(run, export):
         export.write()
         return run(
             "tune", *export.arguments(*options)[1:], LOCAL_FILES_DOCUMENT_ROOT=str(export.images),
-            LABEL_STUDIO_URL="http://127.0.0.1:9",
+            LABEL_STUDIO_URL="http://127.0.0.1:9", PRECISION="float32",
         )  # fmt: skip
 
     return tune
@@ -87,7 +87,7 @@ def tune_12(run, project_12, export):
         return run(
             "tune", "--project", "12", *WORDS, *options,
             LABEL_STUDIO_URL=project_12.url, LABEL_STUDIO_API_KEY=LEGACY,
-            LOCAL_FILES_DOCUMENT_ROOT=str(export.images),
+            LOCAL_FILES_DOCUMENT_ROOT=str(export.images), PRECISION="float32",
         )  # fmt: skip
 
     return tune
