@@ -1,6 +1,6 @@
 """Which of the regions that the model found a prediction shows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,3 +52,9 @@ def min_score_for(control: Control, label: LabelSpec, settings: ProjectSettings)
         if min_score is not None:
             return min_score
     return settings.min_score
+
+
+def left_out_labels(found: Segmentation, shown: Collection[int]) -> list[str]:
+    """Name and score of each label that was found, and whose index is not among the shown ones."""
+    scores = enumerate(zip(found.class_names, found.scores, strict=True))
+    return [f"{name} {score:.2f}" for n, (name, score) in scores if score and n not in shown]

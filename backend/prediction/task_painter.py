@@ -1,14 +1,13 @@
 """Makes the regions of one task: for every image of every control, or for clicks on one."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from textwrap import shorten
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backend.concurrency import Turns
 from backend.errors import ImageNotFound, OutOfTime, RequestError
@@ -22,7 +21,7 @@ from backend.prediction.page_loader import PageLoader
 from backend.prediction.paint_jobs import Job, jobs_of
 from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import PaintedTask
-from backend.prediction.shown_regions import shown_regions
+from backend.prediction.shown_regions import left_out_labels, shown_regions
 from backend.prediction.task_targets import MaskTarget, PartFailure, read_targets
 from backend.prediction.word_embedder import WordEmbedder, WordsNotEmbedded
 from model import Segmentation, Segmenter, Vocabulary
@@ -141,7 +140,7 @@ class TaskPainter:
         regions: list[Region] = []
         label_of_region: dict[str, str] = {}
         # What is left out has not been deleted by the person who does not see it.
-        shown_map = np.full_like(found.label_map, -1)
+        shown_map, shown = np.full_like(found.label_map, -1), set[int]()
         with self.metrics.stage("regions"):
             for one in shown_regions(found, target.control, target.labels, project.settings):
                 request.check_time()
@@ -154,7 +153,8 @@ class TaskPainter:
                 label_of_region |= {str(item["id"]): label.value for item in items}
                 regions += items
                 shown_map[one.mask] = one.label_index
-        self.count_labels(found, shown_map, target, request)
+                shown.add(one.label_index)
+        self.count_labels(found, shown, target, request)
         if self.predicted_masks is not None and not target.control.draws_boxes:
             seen = replace(found, label_map=shown_map)
             self.predicted_masks.save(
@@ -165,25 +165,19 @@ class TaskPainter:
     def count_labels(
         self,
         found: Segmentation,
-        shown_map: NDArray[np.int16],
+        shown: Collection[int],
         target: MaskTarget,
         request: PredictRequest,
     ) -> None:
         """Count the labels that are shown and left out; the log says which are left out."""
-        shown = set(np.unique(shown_map).tolist()) - {-1}
-        scores = enumerate(zip(found.class_names, found.scores, strict=True))
-        left_out = [
-            f"{name} {score:.2f}" for n, (name, score) in scores if score and n not in shown
-        ]
-        self.metrics.labels.labels("shown").inc(len(shown))
+        left_out = left_out_labels(found, shown)
+        n_found = np.count_nonzero(found.scores)
+        self.metrics.labels.labels("shown").inc(n_found - len(left_out))
         self.metrics.labels.labels("left_out").inc(len(left_out))
         if left_out:
-            log.info(
-                "project %s, task %s: left out, by min_score or min_region_px: %s",
-                request.project.id,
-                target.task_id,
-                shorten(", ".join(left_out), 200, placeholder=" …"),
-            )
+            names = shorten(", ".join(left_out), 200, placeholder=" …")
+            where = f"project {request.project.id}, task {target.task_id}"
+            log.info("%s: left out, by min_score or min_region_px: %s", where, names)
 
     def answer_prompts(
         self,
