@@ -78,7 +78,7 @@ def _traceable(mask: Mask) -> tuple[Mask, int]:
     A pixel of half the resolution is set if two of its four are.
     """
     scale = 1
-    while mask.size > MAX_CHANGES < np.count_nonzero(mask[:, 1:] != mask[:, :-1]):
+    while mask.size > MAX_CHANGES < _n_sides(mask):
         padded = np.pad(mask, [(0, side % 2) for side in mask.shape]).view(np.uint8)
         quarters = [padded[row::2, column::2] for row in (0, 1) for column in (0, 1)]
         counts = np.sum(quarters, axis=0, dtype=np.uint8)
@@ -86,6 +86,12 @@ def _traceable(mask: Mask) -> tuple[Mask, int]:
     if scale > 1:
         log.warning("A mask with long outlines is traced at 1/%d of its resolution.", scale)
     return mask, scale
+
+
+def _n_sides(mask: Mask) -> int:
+    """Vertical sides of pixels on outlines: changes within the rows, and those at their ends."""
+    within = np.count_nonzero(mask[:, 1:] != mask[:, :-1])
+    return int(within + np.count_nonzero(mask[:, 0]) + np.count_nonzero(mask[:, -1]))
 
 
 def _near_thin_lines(mask: Mask, tolerance_px: float) -> Mask:

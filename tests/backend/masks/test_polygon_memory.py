@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 
 from backend.masks import polygons
-from backend.masks.polygons import polygon_to_mask
+from backend.masks.polygons import mask_to_polygons, polygon_to_mask
 
 
 def test_a_ragged_outline_is_filled_in_pieces():
@@ -26,3 +26,12 @@ def test_pieces_of_an_outline_fill_what_the_whole_does(monkeypatch):
     whole = polygon_to_mask(points, height_px=50, width_px=70)
     monkeypatch.setattr(polygons, "CROSSINGS_AT_ONCE", 40)
     assert np.array_equal(polygon_to_mask(points, height_px=50, width_px=70), whole)
+
+
+def test_a_column_of_pixels_is_traced_as_coarsely_as_other_long_outlines(caplog):
+    mask = (np.arange(3_000_000) // 300_000 % 2 == 0)[:, None]
+    found = mask_to_polygons(mask)
+    assert "traced at 1/2" in caplog.text  # a side at each end of each row
+    assert len(found) == 5
+    assert all(np.ptp(polygon[:, 1]) == 300_000 for polygon in found)
+    assert all((polygon >= 0).all() and (polygon[:, 0] <= 1).all() for polygon in found)
