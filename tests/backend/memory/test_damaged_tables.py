@@ -19,7 +19,7 @@ from model import SegmentSettings, TaughtMask, Vocabulary
 from tests.support.damage import changed_json, damaged
 from tests.support.logs import warnings_of
 
-MORE = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MORE = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 METHOD = SegmentSettings().resolve()
 AGREEMENT = Agreement(ShownBy("tiny/firstpass", ""), 2, 1.5, 1, 1, 0, 0)
 JSON_TABLES = ("annotations", "past", "tasks")

@@ -16,7 +16,7 @@ from tests.support.logs import warnings_of
 from tests.support.recorded import FIXTURES
 
 STORED: dict[str, Any] = json.loads((FIXTURES / "lesson_index_format_1.json").read_text())
-MORE = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MORE = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_a_field_of_a_newer_release_is_passed_over(store):
     assert page.shown_by == ShownBy("m", "")
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=st.sampled_from(["hw", "labels", "dtype", "regions", "shown_by"]), value=JSON)
 def test_a_damaged_header_is_read_or_passed_over_never_worse(store, field, value):
     PredictedMasks(store).save("1.1", 14, PLACE, found(2), REGIONS, SHOWN_BY)
@@ -138,7 +138,7 @@ def test_a_damaged_header_is_read_or_passed_over_never_worse(store, field, value
     PredictedMasks(store).load("1.1", 14, PLACE, HW)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_bytes_are_read_or_passed_over_never_worse(store, data):
     PredictedMasks(store).save("1.1", 15, PLACE, found(2), REGIONS, SHOWN_BY)

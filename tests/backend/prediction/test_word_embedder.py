@@ -25,9 +25,10 @@ class Gated(CountingEncoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.may_go_on = threading.Event()
+        self.has_begun, self.may_go_on = threading.Event(), threading.Event()
 
     def __call__(self, texts, templates="imagenet80"):
+        self.has_begun.set()
         assert self.may_go_on.wait(30)
         return super().__call__(texts, templates)
 
@@ -96,6 +97,7 @@ def test_a_stop_leaves_what_is_not_embedded_yet():
     encoder = Gated()
     embedder = WordEmbedder(encoder)
     embedder.start(MANY, PROMPTS)
+    assert encoder.has_begun.wait(30)
     assert not embedder.stop(0.05)
     encoder.may_go_on.set()
     assert embedder.stop(30)
