@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 
 from backend.memory.annotation_lessons import AnnotationLessons, Row
 from backend.memory.lesson_rows import LessonRows
-from backend.memory.project_head import ProjectHead, VersionHead
+from backend.memory.project_head import ProjectHead, VersionHead, recount
 from backend.memory.tables import ProjectTables, past_name
+
+FAR_OVER = 10  # annotations
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,11 @@ class LessonIndex:
     def trim(self, limits: Limits) -> None:
         """Apply the limits to annotations, versions and deletions; kept versions stay whole."""
         head, tables = self.head, self.tables
+        if (
+            head.present.annotations > limits.max_annotations + FAR_OVER
+            or head.present.n_bytes > 2 * limits.max_bytes
+        ):  # by no one change: a damaged count must not cost lessons
+            head.present = recount(tables.rows.all(), (), 0).present
         while (
             head.present.annotations > limits.max_annotations
             or head.present.n_bytes > limits.max_bytes

@@ -119,6 +119,8 @@ class ProjectHead:
             raise NewerFormat(f"its format is {number}, and this release knows {FORMAT}")
         if missing := {"versions", "last_number", "present"} - found.keys():
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        if not isinstance(found["present"], dict) or found["present"].keys() < vars(Tally()).keys():
+            raise ValueError("it lacks counts")
         head = HEAD_JSON.validate_python(found)
         numbers = [one.number for one in head.versions]
         if numbers != sorted(set(numbers)) or (numbers and numbers[-1] > head.last_number):
