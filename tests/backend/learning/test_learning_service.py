@@ -64,7 +64,7 @@ def restart(settings, tiny_segmenter) -> Iterator[Any]:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
 def test_what_was_taken_in_is_learned_after_a_kill(start, restart, tmp_path, photo_uri):
-    first = start()
+    first = start(PRECISION="float32")  # as the second one, on every CPU
     first.wait_until_ready()
     plain = first.ask("POST", "/setup", json=SETUP).json()["model_version"]
     for n in range(5):
