@@ -41,7 +41,7 @@ def annotated(label_studio, backend, tiny_segmenter, cat, tmp_path_factory) -> i
     vocabulary = vocabulary_of(control.labels, settings)
     for task, path in zip(label_studio.upload(project, *files), files, strict=True):
         (found,) = tiny_segmenter(
-            [np.asarray(Image.open(path))], vocabulary, settings.segment_settings(SegmentSettings())
+            [np.array(Image.open(path))], vocabulary, settings.segment_settings(SegmentSettings())
         )
         result = [region(name, mask) for _, name, mask, _ in found.non_empty()]
         url = f"/api/tasks/{task}/annotations/?project={project}"
