@@ -51,6 +51,10 @@ class Metrics:
             "firstpass_tasks", "Tasks answered: painted, empty, partial or failed", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        self.labels = Counter(
+            "firstpass_labels", "Labels found in images: shown, or left_out as small or unsure",
+            ["outcome"], registry=registry,
+        )  # fmt: skip
         self.failures = Counter(
             "firstpass_failures", "What went wrong, by code", ["code"], registry=registry
         )

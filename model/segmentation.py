@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from model.scoring.expected_iou import RegionEvidence
 from model.text.vocabulary import Vocabulary
@@ -39,10 +40,12 @@ class Segmentation:
             yield int(index), self.class_names[index], self.mask(int(index)), score
 
 
-def label_scores(label_map: NDArray[np.int16], evidence: RegionEvidence) -> NDArray[np.float32]:
-    """The expected IoU (K,) of each class of a label map (H, W), 0 where it has no pixel."""
-    scores = np.zeros(len(evidence.probs) - 1, dtype=np.float32)
-    for index in np.unique(label_map[label_map >= 0]):
+def label_scores(
+    label_map: NDArray[np.int16], is_left: Tensor, evidence: RegionEvidence
+) -> NDArray[np.float32]:
+    """The expected IoU (K,) of each class of a label map (H, W) that is left, (K,) bool, else 0."""
+    scores = np.zeros(len(is_left), dtype=np.float32)
+    for index in is_left.nonzero()[:, 0].tolist():
         scores[index] = evidence.expected_iou(index, np.equal(label_map, index))
     return scores
 

@@ -94,7 +94,7 @@ class Segmenter:
         blend = self.blend(vocabulary, method, memory)
         probs = self.patch_probs(features, image, vocabulary, method, blend)  # (C, h, w)
         label_map, best_prob = label_pixels(probs, image, method.decision, blend)  # (H, W)
-        apply_thresholds_(
+        is_left = apply_thresholds_(
             label_map,
             best_prob,
             n_classes,
@@ -108,7 +108,9 @@ class Segmenter:
         evidence = RegionEvidence(
             probs, features.tokens_like(probs), taught_classes(blend, n_classes + 1)
         )
-        return Segmentation(vocabulary.names, labels, label_scores(labels, evidence), evidence)
+        return Segmentation(
+            vocabulary.names, labels, label_scores(labels, is_left, evidence), evidence
+        )
 
     @torch.inference_mode()
     def patch_probs(

@@ -11,7 +11,7 @@ from backend.commands.photo_outputs import SegmentedPhoto
 from backend.label_studio.controls import Control
 from backend.label_studio.project_settings import ProjectSettings
 from backend.prediction.label_vocabulary import vocabulary_of
-from backend.prediction.shown_labels import shown_labels
+from backend.prediction.shown_regions import shown_regions
 from backend.service import Service
 
 READING_AHEAD = 2  # photos that are read while others are in the model
@@ -21,9 +21,9 @@ WAITING_PER_THREAD = 2  # photos at hand while files are written
 class PhotoSegmenter:
     """Called with a photo, returns what /predict would show of it. Safe between threads."""
 
-    def __init__(self, service: Service, control: Control) -> None:
+    def __init__(self, service: Service, control: Control, settings: ProjectSettings) -> None:
         """Raises ModelError or SettingsError."""
-        self._control, self._settings = control, ProjectSettings()
+        self._control, self._settings = control, settings
         self._segmenter, self._encode = service.segmenter, service.pages.encode
         self._method = service.resolve_context("", self._settings).method
         self._vocabulary = vocabulary_of(control.labels, self._settings)
@@ -36,10 +36,11 @@ class PhotoSegmenter:
         features = self._encode(image, self._method, self._vocabulary)
         with self._slots:
             found = self._segmenter.segment(features, image, self._vocabulary, self._method)
+        labels = self._control.labels
         layers = [
             # By the label's place, so that it has the same color in every photo.
-            Layer(self._control.labels[index].value, mask, score, color_of(index))
-            for index, mask, score in shown_labels(found, self._control, self._settings)
+            Layer(labels[one.label_index].value, one.mask, one.score, color_of(one.label_index))
+            for one in shown_regions(found, self._control, labels, self._settings)
         ]
         return SegmentedPhoto(photo, image, layers)
 

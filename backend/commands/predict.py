@@ -45,6 +45,13 @@ class PredictOptions:
     yolo: Path | None = None
     import_file: Path | None = None
     image_prefix: str | None = None
+    min_score: float | None = None  # None: that of projects that set none
+
+    @property
+    def settings(self) -> ProjectSettings:
+        """Raises SettingsError."""
+        params = {} if self.min_score is None else {"min_score": self.min_score}
+        return ProjectSettings.from_extra_params(params)[0]
 
 
 def predict(service: Service, options: PredictOptions) -> tuple[str, int]:
@@ -55,7 +62,7 @@ def predict(service: Service, options: PredictOptions) -> tuple[str, int]:
     control = only_control(label_config)
     try:
         outputs = open_outputs(service, options, photos, label_config, is_file=is_file)
-        segment = PhotoSegmenter(service, control)
+        segment = PhotoSegmenter(service, control, options.settings)
         if is_file:
             return predict_file(segment, photos[0], control, outputs), EXIT_CODES["done"]
         return predict_all(segment, photos, outputs)
@@ -98,7 +105,7 @@ def open_outputs(
         locate = locator(photos, options.image_prefix, service.settings.local_files_root)
 
         def version() -> str:
-            context = service.resolve_context("", ProjectSettings())
+            context = service.resolve_context("", options.settings)
             return context.model_version("", config_digest(label_config))
 
         own = None if options.label_config else label_config

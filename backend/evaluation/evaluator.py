@@ -29,7 +29,7 @@ from backend.prediction.feature_cache import Page
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
 from backend.prediction.project_context import ProjectContext
-from backend.prediction.shown_labels import shown_labels
+from backend.prediction.shown_regions import shown_regions
 from backend.prediction.task_targets import MaskTarget, read_targets
 from model import Lesson, Memory, ModelError, Segmenter
 
@@ -123,8 +123,11 @@ class Evaluator:
             page.features, page.image, vocabulary, self.context.method, memory
         )
         names = names_of(target)
-        shown = shown_labels(found, target.control, self.context.settings)
-        return {names[index]: mask for index, mask, _ in shown}
+        masks: Masks = {}
+        for one in shown_regions(found, target.control, target.labels, self.context.settings):
+            name = names[one.label_index]
+            masks[name] = masks[name] | one.mask if name in masks else one.mask
+        return masks
 
     def for_each_page(
         self,

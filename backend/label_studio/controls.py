@@ -28,6 +28,7 @@ from backend.label_studio.config_xml import (
 from backend.label_studio.model_attributes import is_skipped, min_score_of
 
 LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # have labels and draw masks
+BOX_CONTROLS = ("rectanglelabels", "ellipselabels")  # around parts of masks, where no mask is drawn
 VARIABLE = re.compile(r"\$[\w.\[\]{}]+")  # of the task's data, in a value
 CONFIG_CACHE_BYTES = 64 * 2**20  # of what was read of configs
 BYTES_PER_CHAR = 20  # of a config, in memory: 17 were measured where it is all labels
@@ -40,6 +41,7 @@ class LabelSpec:
     value: str  # the text that annotators see
     hint: str = ""
     synonyms: tuple[str, ...] = ()  # predicted_values
+    min_score: float | None = None  # as of the control, which it overrides
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)  # all of <Label>
 
 
@@ -53,7 +55,7 @@ class Repeater:
 
 @dataclass(frozen=True)
 class Control:
-    kind: str  # "brushlabels", "bitmasklabels", "polygonlabels" or "labels+brush"
+    kind: str  # one of LABEL_CONTROLS and BOX_CONTROLS, or "labels+brush"
     from_name: str
     to_name: str  # the Image
     labels: tuple[LabelSpec, ...]
@@ -63,9 +65,14 @@ class Control:
     brush_type: str | None = None  # "brush" or "magicwand"
     dynamic_key: str | None = None  # of the task's data: further labels
     repeaters: tuple[Repeater, ...] = ()  # around it, outermost first; see `repeat_control`
-    min_score: float = 0.0  # regions of a lower score are left out of predictions
+    min_score: float | None = None  # regions of a lower score are left out; None: the project's
     lesson_name: str = ""  # under which lessons are kept: the name in the config
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def draws_boxes(self) -> bool:
+        """Whether its regions are rectangles or ellipses, which say little of a mask."""
+        return self.kind in BOX_CONTROLS
 
 
 @dataclass(frozen=True)
@@ -103,29 +110,48 @@ def _parse_config(label_config: str) -> LabelingConfig:
         for brush in named_elements(root, (kind,))
         for name in target_names(brush)
     }
-    controls: list[Control] = []
-    skipped, faults = [], []
-    for element in named_elements(root, (*LABEL_CONTROLS, "labels")):
+    found = _Found()
+    for kinds in ((*LABEL_CONTROLS, "labels"), BOX_CONTROLS):
+        for element in named_elements(root, kinds):
+            found.add(element, images, brushes)
+        if found.controls:  # boxes beside a control for masks are left to people
+            return LabelingConfig(tuple(found.controls), tuple(found.faults))
+    tags = ", ".join(format_tag(element) for element in root.iter() if element.get("toName"))
+    found_instead = "; ".join(found.skipped + found.faults) or tags or "no control at all"
+    # The first 300 characters stand in Label Studio's dialog.
+    raise LabelConfigError(
+        "The labeling config has nothing that Firstpass can paint. Add a BrushLabels, "
+        "BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, on an Image. "
+        f"It has: {shorten(found_instead)}. "
+        f"The smallest config that works:\n{SMALLEST_CONFIG}"
+    )
+
+
+@dataclass
+class _Found:
+    """The controls of a config, and why others of their kinds are not painted."""
+
+    controls: list[Control] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        element: etree._Element,
+        images: Mapping[str | None, etree._Element],
+        brushes: Mapping[str, etree._Element],
+    ) -> None:
+        """Read one control for each of its images."""
         if is_skipped(element):
-            skipped.append(f"{format_tag(element)} is left to people by model_skip")
-            continue
+            self.skipped.append(f"{format_tag(element)} is left to people by model_skip")
+            return
         labels = _label_specs(element)
         for to_name in target_names(element):
-            found = _read_control(element, labels, images.get(to_name), brushes.get(to_name))
-            if isinstance(found, Control):
-                controls.append(found)
+            read = _read_control(element, labels, images.get(to_name), brushes.get(to_name))
+            if isinstance(read, Control):
+                self.controls.append(read)
             else:
-                faults.append(f'{format_tag(element)} for "{to_name}" {found}')
-    if not controls:
-        tags = ", ".join(format_tag(element) for element in root.iter() if element.get("toName"))
-        # The first 300 characters stand in Label Studio's dialog.
-        raise LabelConfigError(
-            "The labeling config has nothing that Firstpass can paint. Add a BrushLabels, "
-            "BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, on an Image. "
-            f"It has: {shorten('; '.join(skipped + faults) or tags or 'no control at all')}. "
-            f"The smallest config that works:\n{SMALLEST_CONFIG}"
-        )
-    return LabelingConfig(tuple(controls), tuple(faults))
+                self.faults.append(f'{format_tag(element)} for "{to_name}" {read}')
 
 
 _read_config = ConfigCache(
@@ -167,7 +193,7 @@ def _read_control(
         dynamic_key=dynamic[1:] if dynamic.startswith("$") else None,
         repeaters=repeaters,
         lesson_name=element.get("name", ""),
-        min_score=min_score_of(element),
+        min_score=min_score_of(dict(element.attrib), format_tag(element)),
         attrs=dict(element.attrib),
     )
 
@@ -209,5 +235,6 @@ def unique_labels(all_attrs: Iterable[Mapping[str, str]]) -> tuple[LabelSpec, ..
         words = [word.strip() for word in attrs.get("predicted_values", "").split(",")]
         synonyms = dict.fromkeys(w for w in words if w and w.casefold() != value.casefold())
         hint = attrs.get("hint", "").strip()
-        labels[name] = LabelSpec(name, value, hint, tuple(synonyms), attrs)
+        min_score = min_score_of(attrs, f'<Label value="{value}">')
+        labels[name] = LabelSpec(name, value, hint, tuple(synonyms), min_score, attrs)
     return tuple(labels.values())

@@ -1,7 +1,10 @@
 """Attributes of a control that are meant for ML backends, as Label Studio's own ones read them.
 
-`model_skip` and `model_score_threshold` mean here what they mean to its YOLO backend.
+`model_skip` and `model_score_threshold` mean here what they mean to its YOLO backend; a <Label> may
+have a threshold of its own.
 """
+
+from collections.abc import Mapping
 
 from lxml import etree
 
@@ -15,23 +18,26 @@ def is_skipped(element: etree._Element) -> bool:
     """Whether a control is left to people. Raises LabelConfigError for an unknown value."""
     text = element.get("model_skip", "").strip().lower()
     if text not in (*YES, *NO):
-        raise _wrong_value(element, "model_skip", 'must be "true" or "false"')
+        given = element.get("model_skip", "")[:40]
+        raise LabelConfigError(
+            f'model_skip="{given}" of {format_tag(element)} must be "true" or "false".'
+        )
     return text in YES
 
 
-def min_score_of(element: etree._Element) -> float:
-    """Regions of a lower score are left out; 0 leaves out none. Raises LabelConfigError."""
-    text = element.get("model_score_threshold", "").strip()
+def min_score_of(attrs: Mapping[str, str], tag: str) -> float | None:
+    """Regions of a lower score are left out; None: not said. Raises LabelConfigError.
+
+    `attrs` of a control or a label; `tag` names it in the message.
+    """
+    text = attrs.get("model_score_threshold", "").strip()
+    if not text:
+        return None
     try:
-        score = float(text or 0)
+        score = float(text)
     except ValueError:
         score = -1.0
     if not 0 <= score <= 1:  # NaN is not either
         what = "must be a number from 0 to 1, such as 0.5: regions of a lower score are left out"
-        raise _wrong_value(element, "model_score_threshold", what)
+        raise LabelConfigError(f'model_score_threshold="{text[:40]}" of {tag} {what}.')
     return score
-
-
-def _wrong_value(element: etree._Element, name: str, what: str) -> LabelConfigError:
-    given = element.get(name, "")[:40]
-    return LabelConfigError(f'{name}="{given}" of {format_tag(element)} {what}.')

@@ -91,6 +91,11 @@ class ProjectSettings(BaseModel):
     min_region_px: Annotated[int, Field(ge=0, le=10**9)] = option(
         16, "masks of fewer pixels are left out"
     )
+    # Chosen by benchmarks.scores (benchmarks/README.md, "Scores").
+    min_score: Share = option(0.3, "regions whose score, their expected IoU, is lower are left out")
+    regions: Literal["label", "part"] = option(
+        "label", "one region a label, or one a connected part, each with a score of its own"
+    )
     memory_version: Version = option(
         "newest",
         "which version of what was learned is used: newest, none, or a number of /versions",

@@ -6,7 +6,7 @@ else.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import ImageError, RequestError
@@ -18,6 +18,7 @@ from backend.learning.annotation_masks import (
     taught_masks,
 )
 from backend.learning.comparison import compare_with_shown
+from backend.log_once import WarnOnce
 from backend.memory.lesson_store import NewLesson
 from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
@@ -42,6 +43,7 @@ class LessonMaker:
     failures: RecentFailures
     predicted_masks: PredictedMasks | None = None
     image_budget_s: float = 90.0  # for one image to wait for the model
+    warn_once: WarnOnce = field(default_factory=lambda: WarnOnce(log))
 
     def __call__(
         self, annotation: Annotation, project: Mapping[str, Any], *, is_last_try: bool
@@ -61,6 +63,13 @@ class LessonMaker:
         targets, failed = read_targets(controls, task_id, annotation.task_data)
         failures: dict[str, Exception] = {str(one.error): one.error for one in failed}
         for target in targets:
+            if target.control.draws_boxes:
+                self.warn_once(
+                    f"project {key}: nothing is learned from the rectangles or ellipses of "
+                    f'"{target.control.from_name}", since a box is no mask. A BrushLabels with the '
+                    "same labels beside it would be painted instead, and its corrections teach."
+                )
+                continue
             if not has_information(annotation, target.control, target.image.page):
                 continue
             try:

@@ -12,6 +12,14 @@ from backend.label_studio.controls import Control, LabelSpec
 from backend.masks.bitmask_png import decode_bitmask, encode_bitmask
 from backend.masks.brush_rle import MAX_MASK_PIXELS, decode_mask, encode_mask
 from backend.masks.polygons import mask_to_polygons, polygon_to_mask
+from backend.masks.shapes import (
+    COORDINATE_DIGITS,
+    ellipse_around,
+    ellipse_corners,
+    parse_numbers,
+    rectangle_around,
+    rectangle_corners,
+)
 
 Part = dict[
     str, Any
@@ -20,8 +28,6 @@ Part = dict[
 # Label Studio's SDK 2.1 knows a Brush beside a Labels, but takes labels beside a MagicWand for
 # those of a span of text, and refuses them without one. The editor ignores it.
 EMPTY_SPAN = {"start": 0, "end": 0}
-ELLIPSE_CORNERS = 256  # of the polygon that stands for an ellipse; it lacks 0.01 % of the area
-COORDINATE_DIGITS = 4  # of percents: a hundredth of a pixel in an image of 10,000 pixels
 
 
 def encode_regions(
@@ -36,8 +42,9 @@ def encode_regions(
     """Result items for a label's bool mask (H, W); none for an empty mask.
 
     One item; for Labels with a Brush two with the same id; for polygons one for each part, the
-    largest with `region_id`, the others with `region_id-1`, `region_id-2`, and so on. `item_index`
-    is the page of a valueList. Every item has the score, clamped to 0..1.
+    largest with `region_id`, the others with `region_id-1`, `region_id-2`, and so on. A rectangle
+    or ellipse is around all of the mask: give it one connected part. `item_index` is the page of a
+    valueList. Every item has the score, clamped to 0..1.
 
     A polygon's points are an array (N, 2) of percents, which orjson.OPT_SERIALIZE_NUMPY writes: as
     lists they make a task with frayed masks a third slower (benchmarks.serving).
@@ -98,6 +105,20 @@ def _polygon_parts(
     return parts
 
 
+def _rectangle_parts(
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
+) -> list[Part]:
+    value = {**rectangle_around(mask), "rectanglelabels": [label.name]}
+    return [_part(region_id, control.from_name, "rectanglelabels", value)]
+
+
+def _ellipse_parts(
+    control: Control, label: LabelSpec, mask: NDArray[np.bool_], region_id: str
+) -> list[Part]:
+    value = {**ellipse_around(mask), "ellipselabels": [label.name]}
+    return [_part(region_id, control.from_name, "ellipselabels", value)]
+
+
 def _part(region_id: str, from_name: str | None, kind: str | None, value: Part) -> Part:
     return {"id": region_id, "from_name": from_name, "type": kind, "value": value}
 
@@ -107,6 +128,8 @@ ENCODERS: dict[str, Callable[[Control, LabelSpec, NDArray[np.bool_], str], list[
     "labels+brush": _labels_and_brush_parts,
     "bitmasklabels": _bitmask_parts,
     "polygonlabels": _polygon_parts,
+    "rectanglelabels": _rectangle_parts,
+    "ellipselabels": _ellipse_parts,
 }
 
 
@@ -170,23 +193,18 @@ def _decode_bitmask(value: Mapping[str, Any], height_px: int, width_px: int) -> 
 
 
 def _decode_polygon(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
-    points = _parse_numbers(value["points"])
+    points = parse_numbers(value["points"])
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
         raise RequestError(f"A polygon needs three or more points of x and y, not {points.shape}")
     return _fill(points * (width_px / 100, height_px / 100), height_px, width_px)
 
 
 def _decode_ellipse(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
-    radii = _parse_numbers([value["radiusX"], value["radiusY"]]) * (width_px / 100, height_px / 100)
-    angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
-    corners = np.stack((np.cos(angles), np.sin(angles)), axis=1) * radii
-    return _fill(_rotate_and_translate(corners, value, height_px, width_px), height_px, width_px)
+    return _fill(ellipse_corners(value, height_px, width_px), height_px, width_px)
 
 
 def _decode_rectangle(value: Mapping[str, Any], height_px: int, width_px: int) -> NDArray[np.bool_]:
-    size = _parse_numbers([value["width"], value["height"]]) * (width_px / 100, height_px / 100)
-    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size
-    return _fill(_rotate_and_translate(corners, value, height_px, width_px), height_px, width_px)
+    return _fill(rectangle_corners(value, height_px, width_px), height_px, width_px)
 
 
 DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], NDArray[np.bool_]]] = {
@@ -196,28 +214,6 @@ DECODERS: dict[tuple[str, ...], Callable[[Mapping[str, Any], int, int], NDArray[
     ("x", "y", "radiusX", "radiusY"): _decode_ellipse,
     ("x", "y", "width", "height"): _decode_rectangle,
 }
-
-
-def _rotate_and_translate(
-    corners: NDArray[np.float64], value: Mapping[str, Any], height_px: int, width_px: int
-) -> NDArray[np.float64]:
-    """Corners (N, 2) in pixels, rotated clockwise about their origin and moved to x, y."""
-    placement = _parse_numbers([value["x"], value["y"], value.get("rotation") or 0])
-    x, y, degrees = map(float, placement)
-    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    origin = np.array([x * width_px / 100, y * height_px / 100])
-    placed: NDArray[np.float64] = corners @ np.array([(cos, sin), (-sin, cos)]) + origin
-    return placed
-
-
-def _parse_numbers(raw: Any) -> NDArray[np.float64]:
-    try:
-        numbers = np.array(raw, np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RequestError(f"A region's coordinates must be numbers: {raw!r:.100}") from error
-    if not np.all(np.abs(numbers) < 1e6):  # NaN is not less either
-        raise RequestError(f"A region's coordinates must be finite percents: {raw!r:.100}")
-    return numbers
 
 
 def _fill(points: NDArray[np.float64], height_px: int, width_px: int) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """The items of a /predict's response, one for each task, and a log line per kind of error."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,6 +135,12 @@ def task_id_of(task: Any) -> Any:
 
 
 def task_score(regions: Sequence[Mapping[str, Any]]) -> float:
-    """Mean score of the regions, 0 to 1; 0 if there is none."""
-    scores = {region["id"]: region["score"] for region in regions if "score" in region}
-    return round(sum(scores.values()) / len(scores), 4) if scores else 0.0
+    """Mean score of the labels, 0 to 1, of each the mean of its regions'; 0 if there is none."""
+    of_labels: dict[str, list[float]] = {}
+    for region in regions:
+        labels = [one for key, one in region["value"].items() if key.endswith("labels")]
+        if labels:  # the stroke of a Labels has none, and stands beside an item that has
+            place = region["from_name"], region["to_name"], region.get("item_index"), labels
+            of_labels.setdefault(json.dumps(place), []).append(region["score"])
+    scores = [sum(one) / len(one) for one in of_labels.values()]
+    return round(sum(scores) / len(scores), 4) if scores else 0.0

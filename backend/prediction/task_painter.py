@@ -1,8 +1,10 @@
 """Makes the regions of one task: for every image of every control, or for clicks on one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from textwrap import shorten
 from threading import Semaphore
 from typing import Any
 
@@ -18,12 +20,14 @@ from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
 from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import PaintedTask
-from backend.prediction.shown_labels import shown_labels
+from backend.prediction.shown_regions import left_out_labels, shown_regions
 from backend.prediction.task_targets import MaskTarget, PartFailure, read_targets
 from backend.prediction.word_embedder import WordEmbedder, WordsNotEmbedded
-from model import Segmenter, Vocabulary
+from model import Segmentation, Segmenter, Vocabulary
 
 Region = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -141,28 +145,47 @@ class TaskPainter:
             found = self.segmenter.segment(
                 page.features, page.image, vocabulary, project.method, memory
             )
+        regions: list[Region] = []
+        label_of_region: dict[str, str] = {}
+        # What is left out has not been deleted by the person who does not see it.
+        shown_map, shown = np.full_like(found.label_map, -1), set[int]()
         with self.metrics.stage("regions"):
-            regions: list[Region] = []
-            shown: list[int] = []
-            label_of_region: dict[str, str] = {}
-            for index, mask, score in shown_labels(found, target.control, project.settings):
+            for one in shown_regions(found, target.control, target.labels, project.settings):
                 request.check_time()
-                shown.append(index)
-                label = target.labels[index]
-                parts = encode_regions(
-                    target.control, label, mask, score,
-                    region_id=target.region_id(label.name), item_index=target.item_index,
+                label = target.labels[one.label_index]
+                items = encode_regions(
+                    target.control, label, one.mask, one.score,
+                    region_id=target.region_id(label.name, *filter(None, [one.part])),
+                    item_index=target.item_index,
                 )  # fmt: skip
-                label_of_region |= {str(part["id"]): label.value for part in parts}
-                regions += parts
-        if self.predicted_masks is not None:
-            # A label that was left out has not been deleted by the person who does not see it.
-            label_map = np.where(np.isin(found.label_map, shown), found.label_map, -1)
-            seen = replace(found, label_map=label_map)
+                label_of_region |= {str(item["id"]): label.value for item in items}
+                regions += items
+                shown_map[one.mask] = one.label_index
+                shown.add(one.label_index)
+        self.count_labels(found, shown, target, request)
+        if self.predicted_masks is not None and not target.control.draws_boxes:
+            seen = replace(found, label_map=shown_map)
             self.predicted_masks.save(
                 project.id, target.task_id, target.place, seen, label_of_region, request.shown_by
             )
         return regions
+
+    def count_labels(
+        self,
+        found: Segmentation,
+        shown: Collection[int],
+        target: MaskTarget,
+        request: PredictRequest,
+    ) -> None:
+        """Count the labels that are shown and left out; the log says which are left out."""
+        left_out = left_out_labels(found, shown)
+        n_found = np.count_nonzero(found.scores)
+        self.metrics.labels.labels("shown").inc(n_found - len(left_out))
+        self.metrics.labels.labels("left_out").inc(len(left_out))
+        if left_out:
+            names = shorten(", ".join(left_out), 200, placeholder=" …")
+            where = f"project {request.project.id}, task {target.task_id}"
+            log.info("%s: left out, by min_score or min_region_px: %s", where, names)
 
     def answer_prompts(
         self,

@@ -52,8 +52,8 @@ def apply_thresholds_(
     *,
     prob_threshold: float,
     area_threshold: float,
-) -> None:
-    """Set pixels of label_map (H, W) to -1, in place.
+) -> Tensor:
+    """Set pixels of label_map (H, W) to -1, in place, and return which classes are left, (K,) bool.
 
     A pixel loses its label where it is the background or less probable than the threshold; a class
     loses its pixels where they are less than `area_threshold` of all labeled ones.
@@ -67,3 +67,4 @@ def apply_thresholds_(
     if is_small.any():
         for labels in label_map.split(rows):
             labels[is_small.to(labels.device)[labels.long() + 1]] = -1
+    return ((areas > 0) & ~is_small)[1:]

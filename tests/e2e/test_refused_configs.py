@@ -9,8 +9,6 @@ pytestmark = pytest.mark.e2e
 NEEDED = "BrushLabels"  # stands in the sentence that says what to add
 
 UNPAINTABLE = {
-    "rectangles": f'<RectangleLabels name="tag" toName="image">{CAT_DOG}</RectangleLabels>',
-    "ellipses": f'<EllipseLabels name="tag" toName="image">{CAT_DOG}</EllipseLabels>',
     "choices": '<Choices name="tag" toName="image"><Choice value="a"/></Choices>',
     "a brush without labels": '<Brush name="tag" toName="image"/>',
     "smart key points alone": '<KeyPointLabels name="tag" toName="image" smart="true">'
@@ -36,7 +34,7 @@ def test_a_new_project_connects_before_it_has_a_config(label_studio, backend):
 
 def test_a_config_that_is_edited_to_nothing_shows_in_the_list_of_models(label_studio, connected):
     project = connected(CAT_DOG_CONFIG)
-    label_studio.edit_config(project, config(IMAGE, UNPAINTABLE["rectangles"]))
+    label_studio.edit_config(project, config(IMAGE, UNPAINTABLE["choices"]))
     (row,) = label_studio.ask("GET", f"/api/ml?project={project}")
     assert row["state"] == "ER"
     assert NEEDED in row["error_message"]

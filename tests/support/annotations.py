@@ -14,8 +14,8 @@ from tests.support.label_configs import CAT_ALIAS_DOG_CONFIG
 CONFIG = CAT_ALIAS_DOG_CONFIG
 PROJECT = {"id": 1, "created_at": "1970-01-01T00:01:40.500000Z", "label_config": CONFIG}
 KEY = "1.100"  # of this project in /setup and /predict
-# Without negatives every pixel has one of the labels, whatever the weights.
-EVERY_PIXEL = ProjectSettings(auto_negatives=False, min_region_px=1)
+# Without negatives every pixel has one of the labels, whatever the weights, however unsure.
+EVERY_PIXEL = ProjectSettings(auto_negatives=False, min_region_px=1, min_score=0.0)
 TRAIN = {"action": "START_TRAINING", "project": PROJECT}
 
 

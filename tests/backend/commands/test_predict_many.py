@@ -12,7 +12,8 @@ from backend.masks.polygons import polygon_to_mask
 from backend.masks.regions import decode_region
 from tests.support.annotated_export import disk, photo_of
 
-LABELS = ("--labels", "cat, tree & co,sky", "--method", "clip", "--refiner", "none")
+LABELS = ("--labels", "cat, tree & co,sky", "--method", "clip", "--refiner", "none",
+          "--min-score", "0")  # fmt: skip
 NAMES = ["cat", "tree & co", "sky"]
 
 

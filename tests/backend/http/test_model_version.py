@@ -41,6 +41,7 @@ RELEVANT_EDITS = {
     "pages": ('value="$image"', 'valueList="$image"'),
     "another kind of control": ("BrushLabels", "PolygonLabels"),
     "a score threshold": ('choice="single"', 'model_score_threshold="0.5"'),
+    "a score threshold of a label": ('alias="c"', 'alias="c" model_score_threshold="0.5"'),
     "dynamic labels": ('choice="single"', 'value="$labels"'),
     "a second control": ("<Choices", f"{SECOND}<Choices"),
     "a repeater": ("<Choices", f"{REPEATER}<Choices"),
@@ -77,6 +78,8 @@ EXTRA_PARAMS = {
     "descriptions": {"Cat": "a cat on a mat"},
     "synonyms": {"Cat": ["kitten"]},
     "min_region_px": 99,
+    "min_score": 0.7,
+    "regions": "part",
 }
 
 

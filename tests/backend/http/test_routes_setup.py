@@ -72,9 +72,9 @@ def test_what_a_project_set_up_is_used_and_named_by_its_predictions(client, phot
 @pytest.mark.parametrize(
     "tags",
     [
-        '<RectangleLabels name="r" toName="image"><Label value="Cat"/></RectangleLabels>',
+        '<RectangleLabels name="r" toName="image"/>',
         '<Choices name="c" toName="image"><Choice value="Cat"/></Choices>',
-        '<EllipseLabels name="e" toName="image"><Label value="Cat"/></EllipseLabels>',
+        f'<EllipseLabels name="e" toName="image" model_skip="true">{CAT_DOG}</EllipseLabels>',
         '<VectorLabels name="v" toName="image"><Label value="Cat"/></VectorLabels>',
         f'<KeyPointLabels name="k" toName="image" smart="true">{CAT_DOG}</KeyPointLabels>',
         '<Brush name="b" toName="image"/>',

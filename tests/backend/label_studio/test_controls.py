@@ -165,3 +165,15 @@ def test_a_control_for_many_images_reads_its_labels_once():
     )
     assert len(found) == len(many)
     assert all(control.labels is found[0].labels for control in found)
+
+
+@pytest.mark.parametrize("kind", ["RectangleLabels", "EllipseLabels"])
+def test_boxes_are_drawn_where_no_control_is_for_masks(kind):
+    boxes = f'<{kind} name="box" toName="image">{CAT_DOG}</{kind}>'
+    control = only_control(boxes)
+    assert (control.kind, control.from_name) == (kind.lower(), "box")
+    assert control.draws_boxes
+    skipped = brush_labels(attributes='model_skip="true"')
+    assert only_control(boxes, skipped).draws_boxes
+    beside = only_control(boxes, brush_labels())
+    assert (beside.from_name, beside.draws_boxes) == ("tag", False)

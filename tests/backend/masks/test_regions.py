@@ -25,12 +25,19 @@ TAGS = {
     "polygonlabels": "<PolygonLabels name='tag' toName='image'>{}</PolygonLabels>",
 }
 
+# Shapes around masks: what is in the mask is not what comes back.
+SHAPES = {
+    "rectanglelabels": "<RectangleLabels name='tag' toName='image'>{}</RectangleLabels>",
+    "ellipselabels": "<EllipseLabels name='tag' toName='image'>{}</EllipseLabels>",
+}
+ALL_TAGS = TAGS | SHAPES
+
 LABEL = LabelSpec(name="c1", value="Cat")
 
 
 def config(tag: str) -> str:
     labels = '<Label value="Cat" alias="c1"/><Label value="Dog"/>'
-    return f'<View><Image name="image" value="$image"/>{TAGS[tag].format(labels)}</View>'
+    return f'<View><Image name="image" value="$image"/>{ALL_TAGS[tag].format(labels)}</View>'
 
 
 def control_of(tag: str) -> Control:
@@ -53,7 +60,7 @@ def sdk_errors(tag: str, items: list[dict]) -> list[str]:
     return LabelInterface(config(tag)).validate_prediction({"result": sent}, return_errors=True)
 
 
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("tag", ALL_TAGS)
 def test_the_sdk_accepts_the_items_of_each_control(tag):
     assert sdk_errors(tag, encoded(tag, two_squares())) == []
 
@@ -64,7 +71,7 @@ def test_items_decode_to_the_mask_they_were_made_from(tag):
     np.testing.assert_array_equal(np.logical_or.reduce(masks), two_squares())
 
 
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("tag", ALL_TAGS)
 def test_every_item_says_whose_it_is_and_how_large_the_image(tag):
     for part in encoded(tag, two_squares()):
         assert part["to_name"] == "image"
@@ -119,12 +126,27 @@ def test_polygon_labels_are_one_closed_polygon_a_part_in_percent():
     ]
 
 
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize(
+    ("tag", "keys"),
+    [
+        ("rectanglelabels", {"x", "y", "width", "height", "rotation", "rectanglelabels"}),
+        ("ellipselabels", {"x", "y", "radiusX", "radiusY", "rotation", "ellipselabels"}),
+    ],
+)
+def test_rectangles_and_ellipses_are_one_item_of_the_controls_own_type(tag, keys):
+    (part,) = encoded(tag, two_squares())
+    assert (part["id"], part["from_name"], part["type"]) == ("r1", "tag", tag)
+    assert part["value"].keys() == keys
+    assert part["value"][tag] == ["c1"]
+    assert (decode_region(part) & two_squares()).any()
+
+
+@pytest.mark.parametrize("tag", ALL_TAGS)
 def test_pages_of_a_value_list_are_numbered(tag):
     assert {part["item_index"] for part in encoded(tag, two_squares(), item_index=0)} == {0}
 
 
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("tag", ALL_TAGS)
 def test_an_empty_mask_has_no_items(tag):
     assert encoded(tag, np.zeros(HW, np.bool_)) == []
 
@@ -144,4 +166,4 @@ def test_a_score_that_is_no_number_is_refused():
 
 
 def test_every_kind_of_control_has_an_encoder():
-    assert {control_of(tag).kind for tag in TAGS} == set(ENCODERS)
+    assert {control_of(tag).kind for tag in ALL_TAGS} == set(ENCODERS)

@@ -7,7 +7,9 @@ from model.scoring.thresholds import ThresholdConfig, apply_thresholds_, otsu_th
 
 
 def decide(label_map, best_prob, n_classes, prob=0.0, area=0.0):
-    apply_thresholds_(label_map, best_prob, n_classes, prob_threshold=prob, area_threshold=area)
+    return apply_thresholds_(
+        label_map, best_prob, n_classes, prob_threshold=prob, area_threshold=area
+    )
 
 
 def test_otsu_cuts_between_two_groups():
@@ -25,9 +27,9 @@ def test_small_classes_go_and_unlabeled_pixels_do_not_count():
     label_map = torch.tensor([[0] * 9 + [1] + [3] * 90], dtype=torch.int16)
     kept = label_map.clone()
     best_prob = torch.full((1, 100), 0.5)
-    decide(label_map, best_prob, 3, area=0.11)
+    assert decide(label_map, best_prob, 3, area=0.11).tolist() == [True, False, False]
     assert label_map.tolist() == [[0] * 9 + [-1] * 91]
-    decide(kept, best_prob, 3, area=0.09)
+    assert decide(kept, best_prob, 3, area=0.09).tolist() == [True, True, False]
     assert kept.tolist() == [[0] * 9 + [1] + [-1] * 90]
 
 
