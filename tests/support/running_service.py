@@ -94,6 +94,7 @@ def start_service(
         "CLIP_MODEL": checkpoint.model,
         "CLIP_PRETRAINED": checkpoint.pretrained,
         "DEVICE": "cpu",
+        "PRECISION": "float32",  # the same on every CPU
         **environment,
     }
     ours = {
