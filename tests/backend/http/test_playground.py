@@ -156,11 +156,13 @@ def test_nothing_of_it_is_stored(service, client, photo):
 
 def test_it_waits_in_the_same_line_as_predictions(service, photo):
     app = create_app(service)
-    while app.extensions["app_state"].lanes.predictions.free.acquire(blocking=False):
-        pass
+    lanes = app.extensions["app_state"].lanes
+    for lane in (lanes.predictions, lanes.clicks):
+        while lane.free.acquire(blocking=False):
+            pass
     client = app.test_client()
     for path in ("/page/photo", "/page/segment", "/page/click"):
-        assert client.post(path, data=b"{}").status_code == 503
+        assert client.post(path, json={}).status_code == 503
     assert client.get("/page/status").status_code == 200
 
 
