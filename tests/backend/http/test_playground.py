@@ -75,11 +75,13 @@ def test_typed_labels_are_found_and_come_back_as_a_config_to_paste(client, photo
 
 
 def test_the_masks_are_those_of_a_prediction(client, photo_name, photo_uri):
-    body = predict_body(photo_uri) | {"project": ""}
+    every = {"min_score": 0}  # whatever the weights
+    setup = {"project": "77.1", "schema": CAT_ALIAS_DOG_CONFIG, "extra_params": every}
+    assert client.post("/setup", json=setup).status_code == 200
+    body = predict_body(photo_uri) | {"project": "77.1"}
     (item,) = client.post("/predict", json=body).json["results"]
-    found = client.post(
-        "/page/segment", json={"photo": photo_name, "labels": CAT_ALIAS_DOG_CONFIG}
-    ).json
+    asked = {"photo": photo_name, "labels": CAT_ALIAS_DOG_CONFIG, "extra_params": every}
+    found = client.post("/page/segment", json=asked).json
     label_map = decoded(found["map"])
     assert item["result"]
     for region in item["result"]:
@@ -154,11 +156,13 @@ def test_nothing_of_it_is_stored(service, client, photo):
 
 def test_it_waits_in_the_same_line_as_predictions(service, photo):
     app = create_app(service)
-    while app.extensions["app_state"].free_predictions.acquire(blocking=False):
-        pass
+    lanes = app.extensions["app_state"].lanes
+    for lane in (lanes.predictions, lanes.clicks):
+        while lane.free.acquire(blocking=False):
+            pass
     client = app.test_client()
     for path in ("/page/photo", "/page/segment", "/page/click"):
-        assert client.post(path, data=b"{}").status_code == 503
+        assert client.post(path, json={}).status_code == 503
     assert client.get("/page/status").status_code == 200
 
 
