@@ -40,12 +40,17 @@ class Project:
         segmenter: Segmenter,
         data: MeasuringSet,
         limit: int = 0,
+        *,
+        is_by_score: bool = False,
     ) -> None:
+        """`is_by_score`: the tasks of the lowest scores are corrected first, else in any order."""
         self.segmenter, self.data, self.method = segmenter, data, METHODS["firstpass"]
         self.names = data.class_names
         self.shift = int(has_background(self.names))  # the vocabulary lacks class 0
         self.vocabulary = vocabulary_of(data, "plain")
         self.studied = [self._study(stem) for stem in data.spread(limit)]
+        self.is_by_score = is_by_score
+        self._scores: dict[int, float] = {}
         self._lessons: dict[int, Lesson] = {}
         self.learn_s: list[float] = []
 
@@ -75,7 +80,19 @@ class Project:
         """Images to correct in their order, and images that stay untouched."""
         order = np.random.default_rng(seed).permutation(len(self.studied)).tolist()
         pool = min(MAX_POOL, len(order) // 2)
+        if self.is_by_score:
+            return sorted(order[:pool], key=self.task_score), order[pool:]
         return order[:pool], order[pool:]
+
+    def task_score(self, index: int) -> float:
+        """What the data manager sorts by: the mean of the labels' scores; 0 without any."""
+        if index not in self._scores:
+            one = self.studied[index]
+            features = replace(one.features, patch_tokens=one.features.patch_tokens.float())
+            found = self.segmenter.segment(features, one.image, self.vocabulary, self.method)
+            scores = found.scores[found.scores > 0]
+            self._scores[index] = float(scores.mean()) if len(scores) else 0.0
+        return self._scores[index]
 
     def lesson(self, index: int) -> Lesson:
         """What correcting our first prediction of an image to the truth teaches."""

@@ -2,6 +2,7 @@
 
     python -m benchmarks.corrections                        all sets, three seeds
     python -m benchmarks.corrections --sets camvid --seeds 1 --limit 30
+    python -m benchmarks.corrections --seeds 1 --order score
     python -m benchmarks.corrections --chart docs/learning.png --reliability docs/reliability.png
 
 At full resolution, as a user sees it. Beside the judged answer stand the experts alone, and words
@@ -42,7 +43,7 @@ def main() -> None:
     diagonals: list[Line] = []
     for data in sets:
         started_s = time.perf_counter()
-        project = Project(segmenter, data, arguments.limit)
+        project = Project(segmenter, data, arguments.limit, is_by_score=arguments.order == "score")
         print(
             f"\n{data.name}: {len(project.studied)} images, seen in "
             f"{time.perf_counter() - started_s:.0f} s"
@@ -170,6 +171,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--quick", action="store_true", help="the table after ten corrections alone"
+    )
+    parser.add_argument(
+        "--order",
+        choices=("random", "score"),
+        default="random",
+        help="which images are corrected first: any, or those of the lowest scores",
     )
     parser.add_argument("--chart", type=Path, help="where to draw the learning curve")
     parser.add_argument("--reliability", type=Path, help="where to draw the calibration plot")

@@ -29,6 +29,7 @@ VALUES: dict[str, Sequence[Any]] = {
     "refiner": (None, *REFINERS),
     "prob_threshold": (None, "auto", 0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "area_threshold": (None, "auto", 0.0, 0.003, 0.01, 0.03),
+    "min_score": (0.0, 0.15, 0.3, 0.5),
     "min_region_px": (0, 16, 64, 256, 1024),
 }
 

@@ -92,7 +92,9 @@ class ProjectSettings(BaseModel):
         16, "masks of fewer pixels are left out"
     )
     # Chosen by benchmarks.scores (benchmarks/README.md, "Scores").
-    min_score: Share = option(0.3, "regions whose score, their expected IoU, is lower are left out")
+    min_score: Share = option(
+        0.15, "regions whose score, their expected IoU, is lower are left out"
+    )
     regions: Literal["label", "part"] = option(
         "label", "one region a label, or one a connected part, each with a score of its own"
     )
