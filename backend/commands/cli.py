@@ -107,7 +107,7 @@ def add_predict_options(predict: argparse.ArgumentParser) -> None:
         predict.add_argument(option, type=Path, metavar=metavar, help=about)
     predict.add_argument("--image-prefix", metavar="URL", help="of the photos in the import file")
     predict.add_argument(
-        "--min-score", type=float, metavar="S", help="leave out masks of a lower score (0.3)"
+        "--min-score", type=float, metavar="S", help="leave out masks of a lower score (0.15)"
     )
     predict.add_argument("--method", help="segmentation method (METHOD)")
     predict.add_argument("--refiner", help="edge refiner (REFINER)")

@@ -60,13 +60,15 @@ class GunicornServer(BaseApplication):
         with exit_at_signals():
             # Imported in the worker: torch must not be loaded before gunicorn forks.
             from backend.commands.start_block import start_block
-            from backend.wsgi import create
+            from backend.wsgi import create, end_exchanges_at_sigterm
 
-            return create(
+            app = create(
                 self.settings,
                 on_ready=lambda service: print(start_block(service), flush=True),
                 on_failure=stop_server,
             )
+        end_exchanges_at_sigterm()  # again: what it did above is undone with the block's handlers
+        return app
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ LABEL_CONTROLS = ("brushlabels", "bitmasklabels", "polygonlabels")  # have label
 BOX_CONTROLS = ("rectanglelabels", "ellipselabels")  # around parts of masks, where no mask is drawn
 VARIABLE = re.compile(r"\$[\w.\[\]{}]+")  # of the task's data, in a value
 CONFIG_CACHE_BYTES = 64 * 2**20  # of what was read of configs
-BYTES_PER_CHAR = 20  # of a config, in memory: 17 were measured where it is all labels
+BYTES_PER_CHAR = 25  # of a config, in memory: 20.5 were measured where it is all labels
 BRUSHES = ("brush", "magicwand")  # draw masks for a <Labels> on the same image; first preferred
 
 

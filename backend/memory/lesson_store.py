@@ -127,7 +127,9 @@ class LessonStore:
             return index.delete(annotations, now_s) or by_task
 
         had_lessons = self._updates.apply(project, change).changed
-        log.info("%s", lesson_log.deleted_line(project, annotations, tasks, had_lessons))
+        # One that took nothing out may be the same again: each is applied at once and in its turn.
+        level = logging.INFO if had_lessons else logging.DEBUG
+        log.log(level, "%s", lesson_log.deleted_line(project, annotations, tasks, had_lessons))
         return had_lessons
 
     def train(self, project: str) -> bool:

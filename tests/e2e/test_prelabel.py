@@ -53,6 +53,7 @@ def start(label_studio, backend, tiny_checkpoint, tmp_path):
                 "HOME": str(tmp_path),
                 "DATA_DIR": str(backend.log.parent / "data"),
                 "DEVICE": "cpu",
+                "PRECISION": "float32",  # as the service of the tests
                 "CLIP_MODEL": tiny_checkpoint.model,
                 "CLIP_PRETRAINED": tiny_checkpoint.pretrained,
                 "LABEL_STUDIO_URL": label_studio.url,

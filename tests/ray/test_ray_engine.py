@@ -66,6 +66,7 @@ def start(cluster, project, redis_url, tiny_checkpoint, tmp_path):
                 "REDIS_URL": redis_url,
                 "DATA_DIR": str(tmp_path / "data"),
                 "DEVICE": "cpu",
+                "PRECISION": "float32",  # as the service of the tests
                 "CLIP_MODEL": tiny_checkpoint.model,
                 "CLIP_PRETRAINED": tiny_checkpoint.pretrained,
                 "LABEL_STUDIO_URL": project.server.url,

@@ -19,6 +19,7 @@ def run(tiny_checkpoint, tmp_path, monkeypatch, capsys):
             "CLIP_MODEL": tiny_checkpoint.model,
             "CLIP_PRETRAINED": tiny_checkpoint.pretrained,
             "DEVICE": "cpu",
+            "PRECISION": "float32",  # the same on every CPU
             "DATA_DIR": str(tmp_path / "data"),
             **environment,
         }

@@ -35,7 +35,10 @@ def test_an_unexpected_error_shows_no_traceback(service):
 
 
 def test_points_of_polygons_are_pairs_of_numbers(client, photo_uri):
-    body = {"tasks": [{"id": 1, "data": {"image": photo_uri}}], "label_config": CONFIG}
+    shows_all = {"project": "88.1", "schema": CONFIG, "extra_params": {"min_score": 0}}
+    assert client.post("/setup", json=shows_all).status_code == 200
+    tasks = [{"id": 1, "data": {"image": photo_uri}}]
+    body = {"tasks": tasks, "label_config": CONFIG, "project": "88.1"}
     (prediction,) = client.post("/predict", json=body).json["results"]
     points = [point for region in prediction["result"] for point in region["value"]["points"]]
     assert points
