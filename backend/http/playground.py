@@ -101,7 +101,7 @@ class Playground:
         label_map, shown = shown_map(found, asked)
         return {
             "map": as_runs(label_map),
-            "labels": label_rows(asked.control.labels, words, shown),
+            "labels": label_rows(asked.control.labels, words, shown, found.scores),
             "background": words.background,
             "negatives": words.negatives,
             "method": method.name,
@@ -220,9 +220,15 @@ def shown_map(
 
 
 def label_rows(
-    labels: tuple[LabelSpec, ...], words: AskedWords, shown: Mapping[int, tuple[float, float]]
+    labels: tuple[LabelSpec, ...],
+    words: AskedWords,
+    shown: Mapping[int, tuple[float, float]],
+    found_scores: NDArray[np.float32],
 ) -> list[dict[str, Any]]:
-    """A row for each label of the config; score and share, 0 to 1, are null where not found."""
+    """A row for each label of the config; score and share, 0 to 1, are null where not shown.
+
+    `left_out` is the score of a label that was found, but is left out of predictions; else null.
+    """
     rows = []
     for index, label in enumerate(labels):
         score, share = shown.get(index, (None, None))
@@ -235,6 +241,7 @@ def label_rows(
                 "hint": label.hint,
                 "score": score,
                 "share": share,
+                "left_out": None if index in shown else float(found_scores[index]) or None,
             }
         )
     return rows

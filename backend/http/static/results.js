@@ -51,12 +51,17 @@ export function showLabels(labels, isShown, chosen, answers, on) {
         make(
           "span",
           { class: "score", title: "score, and share of the image" },
-          isFound ? `${score.toFixed(2)} · ${percent(share)}` : "not found",
+          isFound ? `${score.toFixed(2)} · ${percent(share)}` : absenceOf(label),
           byClicks ? make("span", { class: "by-clicks" }, "by clicks") : null,
         ),
       );
     }),
   );
+}
+
+/** What is expected to be more to mend than to draw is in no prediction; min_score: 0 shows it. */
+function absenceOf({ left_out: score }) {
+  return score === null ? "not found" : `${score.toFixed(2)}, left out`;
 }
 
 export function showTimes(seconds) {
@@ -106,5 +111,10 @@ export function summaryOf({ labels, seconds }) {
   const total = Object.values(seconds).reduce((sum, one) => sum + one, 0);
   const names = found.map((label) => `${label.value} ${label.score.toFixed(2)}`).join(", ");
   const head = `${found.length} of ${labels.length} labels found in ${inMs(total)}`;
-  return found.length ? `${head}: ${names}.` : `${head}. Other words may help, or another model.`;
+  const leftOut = labels.filter((label) => label.left_out !== null).map((label) => label.value);
+  const rest = leftOut.length
+    ? ` Left out, since drawing is expected to be less work than mending: ${leftOut.join(", ")}.`
+    : "";
+  if (found.length) return `${head}: ${names}.${rest}`;
+  return `${head}.${rest} Other words may help, or another model.`;
 }

@@ -74,6 +74,16 @@ def test_typed_labels_are_found_and_come_back_as_a_config_to_paste(client, photo
     assert setup.json["warnings"] == []
 
 
+def test_a_label_that_predictions_leave_out_is_said_with_its_score(client, photo_name):
+    asked = {"photo": photo_name, "labels": "cat, dog, sky, road", "extra_params": {"min_score": 1}}
+    rows = client.post("/page/segment", json=asked).json["labels"]
+    assert {(row["score"], row["share"]) for row in rows} == {(None, None)}
+    shown = asked | {"extra_params": {"min_score": 0}}
+    scores = [row["score"] for row in client.post("/page/segment", json=shown).json["labels"]]
+    assert any(scores)
+    assert [row["left_out"] for row in rows] == pytest.approx(scores, abs=1e-6)
+
+
 def test_the_masks_are_those_of_a_prediction(client, photo_name, photo_uri):
     every = {"min_score": 0}  # whatever the weights
     setup = {"project": "77.1", "schema": CAT_ALIAS_DOG_CONFIG, "extra_params": every}
