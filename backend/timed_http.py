@@ -196,17 +196,8 @@ class TimedHTTPConnection(HTTPConnection):
         super().request(*args, **options)
 
 
-class TimedHTTPSConnection(HTTPSConnection):
-    response_class = _Response
-
-    def _new_conn(self) -> socket.socket:
-        return connect(self)
-
-    def request(self, *args: Any, **options: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        _watch(self)
-        super().request(*args, **options)
+class TimedHTTPSConnection(TimedHTTPConnection, HTTPSConnection):
+    """The same over TLS."""
 
 
 class TimedHTTPPool(HTTPConnectionPool):
