@@ -168,10 +168,16 @@ class Segmenter:
         blend = self.blend(vocabulary, method, memory)
         probs = self.patch_probs(features, image, vocabulary, method, blend)  # (C, h, w)
         tokens = features.tokens_like(probs)
+        label_prob = probs[label_index]
         if blend is not None and blend.sees_pixels:
-            every_class = torch.arange(len(probs))
-            probs = blend.at_pixels(probs, every_class, image, CLICK_PIXELS)  # (C, y, x)
-        return prompt_mask(tokens, image, prompts, probs[label_index])
+            # With a thousand labels not each of them at each pixel.
+            classes = torch.cat(
+                [top_classes(probs, MAX_REFINED_CLASSES), torch.tensor([label_index])]
+            ).unique()  # (k,)
+            kept = renormalized(probs[classes])
+            at_pixels = blend.at_pixels(kept, classes, image, CLICK_PIXELS)  # (k, y, x)
+            label_prob = at_pixels[classes == label_index][0]
+        return prompt_mask(tokens, image, prompts, label_prob)
 
     @property
     def precision(self) -> str:

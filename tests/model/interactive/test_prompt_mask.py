@@ -6,7 +6,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import BoxPrompt, PointPrompt, SegmentSettings, Vocabulary
+from model import (
+    BoxPrompt,
+    ExpertWeights,
+    Memory,
+    MemoryConfig,
+    PointPrompt,
+    SegmentSettings,
+    TaughtMask,
+    Vocabulary,
+)
 from model.features import DenseFeatures
 from model.interactive.prompt_mask import prompt_mask
 
@@ -79,3 +88,28 @@ def test_the_segmenter_answers_at_the_size_of_the_image(tiny_segmenter):
     assert mask[40, 48]
     assert not mask[72, 108]
     assert score == pytest.approx(score)
+
+
+def test_what_lessons_taught_of_pixels_counts_at_a_click_however_many_labels(tiny_segmenter):
+    _, image = scene()
+    names = ["square", *(f"thing {number}" for number in range(80))]
+    words = Vocabulary(Vocabulary.of(names).classes, auto_negatives=False)
+    method = SegmentSettings(templates="plain").resolve()
+    (features,) = tiny_segmenter.encode([image], method, words)
+    taught = [TaughtMask("square", square())]
+    lesson = tiny_segmenter.learn(features, image, taught, words, method)
+    click = [PointPrompt(0.4, 0.5)]
+    seen, unseen = (
+        tiny_segmenter.answer_prompts(
+            features,
+            image,
+            click,
+            words,
+            0,
+            method,
+            Memory.of([lesson], MemoryConfig(weights=ExpertWeights(0.01, 0, pixels))),
+        )
+        for pixels in (1, 0)
+    )
+    assert iou(seen[0], square()) > 0.8
+    assert seen[1] > unseen[1] + 0.01  # surer of it
