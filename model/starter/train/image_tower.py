@@ -56,7 +56,8 @@ class ImageTower(nn.Module):
         cls_token, patch_tokens = last_block(blocks[-1], x, PATTERNS[pattern])
         cls_token = visual.ln_post(cls_token) @ visual.proj
         patch_tokens = visual.ln_post(patch_tokens) @ visual.proj
-        return F.normalize(cls_token, dim=-1), F.normalize(patch_tokens, dim=-1)
+        # The losses are computed in float32 whatever the tower was: their scale is up to 100.
+        return F.normalize(cls_token.float(), dim=-1), F.normalize(patch_tokens.float(), dim=-1)
 
     def texts(self, teacher_embeds: Tensor) -> Tensor:
         return F.normalize(teacher_embeds @ self.text_map, dim=-1)

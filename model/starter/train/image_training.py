@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.precision import choose_precision
 from model.starter.train.contrast import text_contrast, word_contrast
 from model.starter.train.image_tower import ImageTower
 from model.starter.train.photos import batches
@@ -75,6 +76,7 @@ def train(
         save_every_s=config.save_every_s,
         device=device,
     )
+    autocast_dtype = choose_precision("auto", torch.device(device))
     rng = random.Random(1000 + run.step)
     source = batches(photos, config.batch, config.side_px, seed=run.step)
     while not run.is_done:
@@ -82,7 +84,9 @@ def train(
         chosen, images = next(source)
         drops = run.step < config.whole_after * run.steps
         dropped = config.dropped_patches if drops else 0.0
-        losses = batch_losses(tower, images.to(device), chosen, texts, config, rng, dropped)
+        losses = batch_losses(
+            tower, images.to(device), chosen, texts, config, rng, dropped, autocast_dtype
+        )
         optimizer.zero_grad(set_to_none=True)
         total_loss(losses, config).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -133,6 +137,7 @@ def batch_losses(
     config: ImageTowerConfig,
     rng: random.Random,
     dropped: float,
+    autocast_dtype: torch.dtype | None = None,
 ) -> dict[str, Tensor]:
     """The four losses of a batch of images (B, 3, S, S), the photos `chosen`."""
     device = images.device
@@ -160,7 +165,8 @@ def batch_losses(
     skip = (has.float() @ is_similar > 0) & ~has
 
     pattern = rng.choice(("qq", "kk", "both", "both", "value", "qk"))
-    cls_token, patch_tokens = tower(images, config.frozen_blocks, pattern, dropped)
+    with torch.autocast(images.device.type, autocast_dtype, enabled=autocast_dtype is not None):
+        cls_token, patch_tokens = tower(images, config.frozen_blocks, pattern, dropped)
     scales = tower.log_scale.exp()
     embeds, words = tower.texts(teacher), tower.texts(word_teacher)
     mean_token = F.normalize(patch_tokens.mean(1), dim=-1)
