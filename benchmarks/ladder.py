@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model import METHODS, MethodConfig
+from model.scoring.image_names import ImageNameConfig
 
 FULL = METHODS["firstpass"]
 Changes = Mapping[str, Any]
@@ -139,6 +140,7 @@ WITH = (
     ),
     Step("with class token in the features", last_block={"class_share": 0.1}),
     Step("with class token in the logits", logits={"class_token_share": 0.1}),
+    Step("with names adjusted to the image", logits={"image_names": ImageNameConfig(share=0.03)}),
     Step("with flipped view", windows={"flip_share": 0.5}),
     Step("with automatic temperature", logits={"logit_scale": None}),
     Step("with automatic thresholds", thresholds={"prob": None, "area": None}),

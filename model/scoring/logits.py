@@ -7,11 +7,13 @@ pixels, N keys of a memory.
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from model.features import DenseFeatures
 from model.logit_scale import logit_scale_of
 from model.scoring.class_probs import class_probs
+from model.scoring.image_names import ImageNameConfig, names_in_image
 from model.scoring.localization import (
     cut_below_range,
     subtract_image_mean,
@@ -27,7 +29,8 @@ class LogitConfig:
 
     logit_scale: float | None = 40.0  # None: automatic_logit_scale
     class_surgery: bool = False  # CLIP Surgery's feature surgery
-    class_token_share: float = 0.0  # of the class token's logits, added to each patch's
+    class_token_share: float = 0.0  # 0..1, of the class token's logits in those of each patch
+    image_names: ImageNameConfig = ImageNameConfig()  # RF-CLIP's adjusted names
     image_mean_share: float = 0.0  # 0..1, of a row's mean over the image, subtracted
     range_cut: float = 0.0  # 0..1 of a label's range of logits, below which it is masked; 0: off
     absence_penalty: float = 0.0  # weight of the class token's logits against absent labels; 0: off
@@ -46,9 +49,13 @@ def class_logits(
     is_untaught (R,) bool: rows of labels that no lesson teaches, whose extent is cut by heuristic.
     The RGB image (3, H, W) of any scale guides the propagation.
     """
-    logits = torch.einsum("re,ehw->rhw", text.embeds, features.patch_tokens)
     image_logits = text.embeds @ features.cls_token  # (R,)
-    logits = logits + config.class_token_share * image_logits.view(-1, 1, 1)
+    embeds = text.embeds
+    if config.image_names.share:
+        patches = F.normalize(features.patch_tokens.flatten(1).T, dim=1)
+        embeds = names_in_image(embeds, patches, image_logits, config.image_names)
+    logits = torch.einsum("re,ehw->rhw", embeds, features.patch_tokens)
+    logits = torch.lerp(logits, image_logits.view(-1, 1, 1), config.class_token_share)
     if config.class_surgery:
         logits = feature_surgery(logits, image_logits)
     if config.propagation_cells:
