@@ -24,6 +24,7 @@ class EncoderConfig:
     context: ContextConfig = ContextConfig()
     coherence: CoherenceConfig = CoherenceConfig()
     feedback: FeedbackConfig = FeedbackConfig()  # of the path "resclip"
+    massive_channels: tuple[int, ...] = ()  # of the path "rf-clip", by fit_to_tower
 
     @property
     def reads_text(self) -> bool:

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from model.encoder.channel_suppression import channel_gains, largest_ffn_channels
 from model.encoder.config import EncoderConfig
-from model.encoder.depth import at_depth
-from model.encoder.global_context import emerging_blocks, find_global_block
 from model.encoder.global_view import blend_global_view, global_view_windows
 from model.encoder.paths import PathInput, dense_tokens
 from model.encoder.published.itaclip_views import FLIPS, VIEWS
 from model.encoder.published.resclip import TextQuery
 from model.encoder.tower import Tower, TowerConfig
+from model.encoder.tower_fit import fit_to_tower
+from model.encoder.tower_traits import TowerTraits, measure_traits
 from model.encoder.window_batches import batched_windows
 from model.encoder.windows import TokenCanvas, WindowConfig, plan_windows
 from model.errors import MethodError, ModelError
@@ -132,7 +132,7 @@ class ImageEncoder:
         inputs = replace(inputs, pixels=inputs.pixels.to(self.device))
         tower = self.tower(config.tower)
         with self._autocast():
-            tokens, class_tokens = dense_tokens(tower, inputs, self._for_this_tower(config))
+            tokens, class_tokens = dense_tokens(tower, inputs, fit_to_tower(config, self.traits))
         return tokens.transpose(1, 2).unflatten(2, tower.grid_hw(inputs.pixels)), class_tokens
 
     def tower(self, config: TowerConfig) -> Tower:
@@ -147,25 +147,16 @@ class ImageEncoder:
         gains = channel_gains(
             largest_ffn_channels(self.visual),
             max_ratio=config.suppress_above,
-            global_block=self.global_block,
+            global_block=self.traits.global_block,
             width=self.visual.conv1.out_channels,
         )
         return {block: gain.to(self.device) for block, gain in gains.items()}
 
     @cached_property
-    def global_block(self) -> int:
-        """The block where global tokens emerge, 1 to L."""
+    def traits(self) -> TowerTraits:
+        """What was measured on the tower; on the first call only."""
         with torch.inference_mode(), self._autocast():
-            return find_global_block(self.visual)
-
-    def _for_this_tower(self, config: EncoderConfig) -> EncoderConfig:
-        """The config with the block numbers of this tower."""
-        n_blocks = len(self.visual.transformer.resblocks)
-        config = at_depth(config, n_blocks)
-        if not config.context.emerging:
-            return config
-        blocks = emerging_blocks(self.global_block, n_blocks)
-        return replace(config, context=replace(config.context, blocks=blocks))
+            return measure_traits(self.visual)
 
     @property
     def patch_px(self) -> int:

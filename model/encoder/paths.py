@@ -175,7 +175,9 @@ PATHS: dict[str, Callable[[Tower, PathInput, EncoderConfig], tuple[Tensor, Tenso
     "clip-surgery": lambda tower, inputs, _: parallel_path(
         tower, inputs.pixels, clip_surgery_attention
     ),
-    "rf-clip": lambda tower, inputs, _: rf_clip_path(tower, inputs.pixels),
+    "rf-clip": lambda tower, inputs, config: rf_clip_path(
+        tower, inputs.pixels, config.massive_channels
+    ),
 }
 
 

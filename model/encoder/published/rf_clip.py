@@ -7,6 +7,8 @@ massive activations), and adds the averaging of similar patches.
 Shapes: B windows, h, w patches, P = h * w, N = 1 + P tokens (class token first), D channels.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,10 +16,11 @@ from torch import Tensor
 from model.encoder.attention import attention_weights
 from model.encoder.coherence import patch_cosine, zero_below
 from model.encoder.tower import Tower
+from model.encoder.tower_traits import TowerTraits
 
-# Channels of massive activations in OpenAI's towers, by their width; for towers of another width
-# they are found in the tokens.
-MASSIVE_ACTIVATION_CHANNELS = {
+# Channels of massive activations in OpenAI's towers, by their width, as the released code names
+# them; for other towers they are found in the tokens.
+OPENAI_CHANNELS = {
     768: (4, 162, 189, 326, 429, 474, 633, 713),
     1024: (250, 261, 437, 650, 720, 779, 936, 1005),
 }
@@ -26,7 +29,9 @@ NEIGHBORHOOD_SHARE = 0.4  # of the 3x3 mean in a denoised patch
 MIN_COSINE = 0.4  # of patches that are averaged
 
 
-def rf_clip_path(tower: Tower, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def rf_clip_path(
+    tower: Tower, pixels: Tensor, massive_channels: Sequence[int]
+) -> tuple[Tensor, Tensor]:
     """Patches (B, P, D) before the final norm, and the tokens before the last block (B, N, D)."""
     grid_hw, last = tower.grid_hw(pixels), tower.n_blocks
     x = tower.embed(pixels)
@@ -36,7 +41,7 @@ def rf_clip_path(tower: Tower, pixels: Tensor) -> tuple[Tensor, Tensor]:
         heads = tower.block_heads(number, x)
         if number < last:
             maps = maps + attention_weights("kk", heads)[:, :, 1:, 1:]
-        x = denoise(tower.run_block(number, x, heads), grid_hw)
+        x = denoise(tower.run_block(number, x, heads), grid_hw, massive_channels)
         block_mean = block_mean + x / last
 
     outputs = []
@@ -50,7 +55,7 @@ def rf_clip_path(tower: Tower, pixels: Tensor) -> tuple[Tensor, Tensor]:
     return (outputs[0] + outputs[1]) / 2, before_last
 
 
-def denoise(x: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+def denoise(x: Tensor, grid_hw: tuple[int, int], massive_channels: Sequence[int]) -> Tensor:
     """Tokens x (B, N, D) with distractor patches blended with their 3x3 mean.
 
     A patch is a distractor where a massive channel holds more than MAX_CHANNEL_SHARE / D of its
@@ -59,7 +64,7 @@ def denoise(x: Tensor, grid_hw: tuple[int, int]) -> Tensor:
     patches = x[:, 1:]
     shifted = patches - patches.amin(dim=-1, keepdim=True)
     share = shifted / shifted.sum(dim=-1, keepdim=True).clamp_min(1e-8)  # of each channel
-    massive = share.gather(2, _massive_channels(share)).amax(dim=2)
+    massive = share.gather(2, _channel_index(share, massive_channels)).amax(dim=2)
     is_distractor = massive > MAX_CHANNEL_SHARE / x.shape[-1]  # (B, P)
 
     maps = patches.transpose(1, 2).unflatten(2, grid_hw)
@@ -68,12 +73,23 @@ def denoise(x: Tensor, grid_hw: tuple[int, int]) -> Tensor:
     return torch.cat([x[:, :1], torch.where(is_distractor[:, :, None], blended, patches)], dim=1)
 
 
-def _massive_channels(share: Tensor) -> Tensor:
-    """Indices (B, P, 8) of the massive channels; for unknown towers the window's largest shares."""
-    width = share.shape[-1]
-    if width in MASSIVE_ACTIVATION_CHANNELS:
-        channels = torch.tensor(MASSIVE_ACTIVATION_CHANNELS[width], device=share.device)
-        index = channels.expand(len(share), -1)
+def _channel_index(share: Tensor, channels: Sequence[int]) -> Tensor:
+    """Indices (B, P, 8) of the massive channels; without any, those of the window's largest
+    shares."""
+    if channels:
+        index = torch.tensor(list(channels), device=share.device).expand(len(share), -1)
     else:
-        index = share.mean(dim=1).topk(min(8, width), dim=1).indices
+        index = share.mean(dim=1).topk(min(8, share.shape[-1]), dim=1).indices
     return index[:, None].expand(-1, share.shape[1], -1)
+
+
+def openai_channels(traits: TowerTraits) -> tuple[int, ...]:
+    """The published channels if this is a tower of OpenAI's, else none.
+
+    Other checkpoints have towers of the same widths with other channels. OpenAI's are recognized
+    by half of the published channels or more among the tower's LARGEST_CHANNELS; of another
+    tower's channels 1 in 24 is.
+    """
+    published = OPENAI_CHANNELS.get(traits.width, ())
+    seen = set(published) & set(traits.largest_channels)
+    return published if 2 * len(seen) >= len(published) else ()

@@ -1,7 +1,5 @@
 """Global context: which blocks, and what they add."""
 
-import pytest
-import synthetic
 import torch
 
 from model.encoder.attention import Heads, attention_weights
@@ -10,7 +8,6 @@ from model.encoder.global_context import (
     ContextConfig,
     context_attention,
     emerging_blocks,
-    find_global_block,
 )
 
 CONFIG = ContextConfig(share=0.25)
@@ -51,18 +48,3 @@ def test_the_context_is_the_block_where_global_tokens_emerge_and_the_next():
 
 def test_the_last_block_is_never_its_own_context():
     assert emerging_blocks(11, n_blocks=12) == (11,)
-
-
-@pytest.mark.parametrize("planted", [4, 9])
-def test_the_block_where_global_tokens_emerge_is_found(planted):
-    visual = synthetic.synthetic_tower()
-    # One position is massive in channel 0; from the planted block on, all queries match it.
-    visual.positional_embedding[:, 0] = 0
-    visual.positional_embedding[6, 0] = 50
-    for number, block in enumerate(visual.transformer.resblocks, start=1):
-        block.attn.in_proj_weight[:256] = 0
-        block.attn.in_proj_bias[:256] = 0
-        if number >= planted:
-            block.attn.in_proj_bias[:128] = 10.0
-            block.attn.in_proj_weight[128:256, 0] = 1.0
-    assert find_global_block(visual) == planted
