@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.text.coverage import cover_the_scene
 from model.text.encoder import TextEncoder
 from model.text.negatives import select_negatives
-from model.text.vocabulary import Vocabulary, background_index, prompt_rows
+from model.text.vocabulary import Vocabulary, background_index, cleaned_texts, prompt_rows
 from model.text.words import EVERYDAY_WORDS
 
 
@@ -43,7 +44,7 @@ def texts_of(vocabulary: Vocabulary, config: PromptConfig) -> list[tuple[str, tu
     """
     rows = prompt_rows(vocabulary)
     wanted = [(config.templates, rows.texts)]
-    if vocabulary.auto_negatives and rows.texts:
+    if wants_negatives(vocabulary) and rows.texts:
         wanted.append((config.negative_templates, (*rows.texts, *EVERYDAY_WORDS)))
     if config.description_weight:
         wanted.append(("plain", tuple(_descriptions(vocabulary).values())))
@@ -70,11 +71,19 @@ def embed_vocabulary(
     return TextEmbeds(F.normalize(embeds, dim=-1), class_index, class_index != background)
 
 
+def wants_negatives(vocabulary: Vocabulary) -> bool:
+    """Whether automatic negatives are asked for and something is left to them."""
+    return vocabulary.auto_negatives and not cover_the_scene(cleaned_texts(vocabulary))
+
+
 def choose_negatives(
     vocabulary: Vocabulary, texts: Sequence[str], encode_text: TextEncoder, templates: str
 ) -> tuple[tuple[str, ...], Tensor]:
-    """The automatic negatives of a vocabulary with these texts: words, and embeds (N, E)."""
-    if not vocabulary.auto_negatives or not texts:
+    """The automatic negatives of a vocabulary with these texts: words, and embeds (N, E).
+
+    None where the labels cover the scene.
+    """
+    if not wants_negatives(vocabulary) or not texts:
         return (), torch.zeros(0, encode_text.embed_dim)
     words = encode_text(EVERYDAY_WORDS, templates)
     is_chosen = select_negatives(EVERYDAY_WORDS, words, texts, encode_text(texts, templates))

@@ -1,14 +1,15 @@
 """The vocabulary of an answer: its classes, and the texts that each of them is asked for by.
 
 A class has a name, synonyms and a description. All texts that belong to no class (background words,
-automatic negatives) have the background index: that of the class that means background, if the
-vocabulary has one, else K, one past the K classes.
+automatic negatives) have the background index: that of the class that means background or names
+the surface that all others are on, if the vocabulary has one, else K, one past the K classes.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from model.text.coverage import surface_index
 from model.text.words import BACKGROUND_NAMES
 
 
@@ -19,7 +20,7 @@ class ClassPrompt:
     name: str  # as people know it, e.g. "Scratch"
     synonyms: tuple[str, ...] = ()  # other words for the same thing
     description: str = ""  # a phrase, mixed into the class embed with a weight
-    is_background: bool | None = None  # None: recognized by the name, BACKGROUND_NAMES
+    is_background: bool | None = None  # None: recognized by the names
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,22 @@ def means_background(prompt: ClassPrompt) -> bool:
 
 
 def background_index(vocabulary: Vocabulary) -> int:
-    """Index of the first class that means background; K, one past the classes, without one."""
+    """Index of the class of what is in no other class; K, one past the classes, without one.
+
+    That is the first class that means background, or else the surface that all others are on.
+    """
     for index, prompt in enumerate(vocabulary.classes):
         if means_background(prompt):
             return index
-    return len(vocabulary.classes)
+    index = surface_index(cleaned_texts(vocabulary))
+    if index is None or vocabulary.classes[index].is_background is not None:
+        return len(vocabulary.classes)
+    return index
+
+
+def cleaned_texts(vocabulary: Vocabulary) -> list[tuple[str, ...]]:
+    """What each class is asked for by, cleaned."""
+    return [tuple(map(clean_name, asked_texts(prompt))) for prompt in vocabulary.classes]
 
 
 def class_index_by_name(vocabulary: Vocabulary) -> dict[str, int]:

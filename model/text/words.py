@@ -70,3 +70,36 @@ EVERYDAY_WORDS: tuple[str, ...] = tuple(
 RELATED_WORDS: tuple[frozenset[str], ...] = tuple(
     frozenset(word for side in line if side for word in side.split(", ")) for line in _RELATED_LINES
 )
+
+# What outdoor scenes and rooms consist of, a line for each: labels of four of them leave little to
+# negatives (coverage.py).
+SCENE_LINES: tuple[frozenset[str], ...] = (
+    frozenset({"sky", "cloud"}),
+    frozenset({"building", "wall", "house", "roof", "facade"}),
+    frozenset({"floor", "carpet", "tile", "ceiling"}),
+    frozenset({"street", "road", "sidewalk", "pavement", "highway", "asphalt"}),
+    frozenset({"grass", "field", "lawn", "meadow", "vegetation", "terrain", "cropland"}),
+    frozenset({"tree", "bush", "forest", "vegetation", "plant", "woodland"}),
+    frozenset({"hill", "mountain", "cliff"}),
+    frozenset({"rock", "stone", "gravel"}),
+    frozenset({"sand", "beach", "soil", "mud", "dirt", "earth", "ground", "land", "desert"}),
+    frozenset({"snow", "ice"}),
+    frozenset({"water", "sea", "ocean", "river", "lake"}),
+)
+
+# Nouns of a surface that fills an image, where the other labels are FINDINGS on it.
+SURFACES = frozenset(
+    """
+    surface substrate skin epidermis mucosa tissue retina fundus steel metal iron aluminium
+    concrete cement asphalt pavement fabric textile leather wood tile wall soil
+    """.split()  # noqa: SIM905, legible
+)
+FINDINGS = frozenset(
+    """
+    defect flaw anomaly damage crack scratch hole blowhole pore pit dent stain spot mark patch
+    inclusion rust corrosion break fray chip bubble burr crazing scale wear tear cut knot thread
+    contamination dirt spalling pothole peeling weld seam lesion mole nevus melanoma wound ulcer
+    polyp tumor tumour vessel disc exudate hemorrhage microaneurysm scar acne burn rash vein
+    nail mold crop weed plant seedling residue stubble
+    """.split()  # noqa: SIM905, legible
+)

@@ -3,7 +3,12 @@
 import torch
 from toy_encoder import ToyEncoder
 
-from model.text.class_embeds import PromptConfig, embed_vocabulary
+from model.text.class_embeds import (
+    PromptConfig,
+    embed_vocabulary,
+    texts_of,
+    wants_negatives,
+)
 from model.text.templates import TEMPLATES
 from model.text.vocabulary import ClassPrompt, Vocabulary
 
@@ -56,3 +61,21 @@ def test_synonyms_can_be_averaged_into_one_row():
 def test_an_empty_vocabulary_asks_for_nothing():
     encoder = ToyEncoder()
     assert len(embed_vocabulary(Vocabulary(()), encoder, CONFIG).embeds) == 0
+
+
+def test_labels_that_cover_the_scene_get_no_negatives():
+    names = ["sky", "building", "road", "tree"]
+    encoder = ToyEncoder()
+    assert not wants_negatives(Vocabulary.of(names))
+    embeds = embed_vocabulary(Vocabulary.of(names), encoder, PromptConfig())
+    assert embeds.class_index.tolist() == [0, 1, 2, 3]
+    asked = [texts for _, texts in texts_of(Vocabulary.of(names), PromptConfig())]
+    assert not {"lamp"} & {text for texts in asked for text in texts}
+
+
+def test_negatives_are_the_surface_s_where_all_labels_are_on_it():
+    embeds = embed_vocabulary(Vocabulary.of(["lesion", "skin"]), ToyEncoder(), PromptConfig())
+    assert embeds.class_index[:2].tolist() == [0, 1]
+    assert (embeds.class_index[2:] == 1).all()
+    assert len(embeds.class_index) > 10
+    assert embeds.is_label.tolist() == (embeds.class_index == 0).tolist()
