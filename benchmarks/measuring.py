@@ -57,6 +57,7 @@ class KeptFeatures:
 
     def __init__(self, encoder: ImageEncoder, folder: Path, fingerprint: str) -> None:
         self.device, self.autocast_dtype = encoder.device, encoder.autocast_dtype
+        self.traits = encoder.traits
         self._encoder, self._folder, self._fingerprint = encoder, folder, fingerprint
         folder.mkdir(parents=True, exist_ok=True)
 

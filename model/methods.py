@@ -12,6 +12,7 @@ from model.encoder.global_context import ContextConfig
 from model.encoder.last_block import LastBlockConfig
 from model.encoder.published.resclip import FeedbackConfig
 from model.encoder.tower import TowerConfig
+from model.encoder.tower_fit import SC_CLIP_COHERENCE, SC_CLIP_LAST_BLOCK
 from model.encoder.windows import WindowConfig
 from model.scoring.decision import DecisionConfig
 from model.scoring.image_names import ImageNameConfig
@@ -28,6 +29,7 @@ class MethodConfig:
     windows: WindowConfig = WindowConfig()
     encoder: EncoderConfig = EncoderConfig()
     decision: DecisionConfig = DecisionConfig()
+    suits_tower: bool = False  # the last block is read as `choose_reading` says for the tower
 
 
 def _cuts(logit_scale: float, prob: float) -> DecisionConfig:
@@ -128,15 +130,7 @@ _GCLIP = MethodConfig(
 _SC_CLIP = MethodConfig(
     "sc-clip",
     encoder=EncoderConfig(
-        block_numbers="sc-clip",
-        last_block=LastBlockConfig(attention="coherent+kk", attend_class=False, class_share=0.3),
-        coherence=CoherenceConfig(
-            outliers="lof",
-            block=9,
-            smoothing_block=4,
-            level_blocks=tuple(range(4, 11)),
-            level_attention="coherent+kk",
-        ),
+        block_numbers="sc-clip", last_block=SC_CLIP_LAST_BLOCK, coherence=SC_CLIP_COHERENCE
     ),
     decision=_cuts(logit_scale=50.0, prob=0.15),
 )
@@ -205,6 +199,7 @@ _FIRSTPASS = MethodConfig(
         thresholds=ThresholdConfig(part=0.0002),
         refiner="crf",
     ),
+    suits_tower=True,
 )
 
 METHODS: dict[str, MethodConfig] = {

@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.encoder.config import EncoderConfig
 from model.encoder.image_encoder import ImageEncoder
 from model.encoder.published.resclip import TextQuery
+from model.encoder.tower_fit import READINGS, choose_reading
 from model.feature_space import feature_space, method_digest
 from model.features import DenseFeatures
 from model.interactive.prompt_mask import BoxPrompt, PointPrompt, prompt_mask
@@ -76,7 +78,13 @@ class Segmenter:
                 )
                 for one in _one_each(vocabulary, len(images))
             ]
-        return self.encode_image(images, method.windows, method.encoder, queries)
+        return self.encode_image(images, method.windows, self.encoder_for(method), queries)
+
+    def encoder_for(self, method: MethodConfig) -> EncoderConfig:
+        """The method's encoder for this checkpoint's tower, block numbers as published."""
+        if not method.suits_tower:
+            return method.encoder
+        return READINGS[choose_reading(self.encode_image.traits)](method.encoder)
 
     @torch.inference_mode()
     def segment(
@@ -180,13 +188,20 @@ class Segmenter:
         return prompt_mask(tokens, image, prompts, label_prob)
 
     @property
+    def tower(self) -> str:
+        """One line on what was measured on the image tower, and how `firstpass` reads it."""
+        traits = self.encode_image.traits
+        return f"{traits.describe()}; last block read {choose_reading(traits)}"
+
+    @property
     def precision(self) -> str:
         """Arithmetic of the model: "float32", "bfloat16" or "float16"."""
         return str(self.encode_image.autocast_dtype or torch.float32).removeprefix("torch.")
 
     def space(self, method: MethodConfig) -> str:
         """Names the features: lessons of one space are of no use in another."""
-        return f"{self.fingerprint[:16]}-{feature_space(method)}"
+        as_encoded = replace(method, encoder=self.encoder_for(method))
+        return f"{self.fingerprint[:16]}-{feature_space(as_encoded)}"
 
     def version(self, method: MethodConfig) -> str:
         """Checkpoint, method and refiner, e.g. "starter-1a2b3c4d/firstpass/crf"; with a digest of

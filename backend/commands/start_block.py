@@ -12,6 +12,7 @@ def start_block(service: Service) -> str:
     url = local_url(settings.host, settings.port)
     rows = [
         ("model", model["model_version"]),
+        ("tower", model["tower"]),
         ("device", f"{model['device']}, {model['precision']}"),
         ("store", f"{store['kind']} at {store['address']}"),
         ("data", str(settings.data_dir)),

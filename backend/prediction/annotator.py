@@ -124,11 +124,12 @@ class Annotator:
         return project.model_version(lessons, config_digest(label_config))
 
     def describe(self) -> dict[str, str]:
-        """For /ready: model, model_version, device, precision."""
+        """For /ready: model, model_version, tower, device, precision."""
         segmenter = self.resolve_context.segmenter
         return {
             "model": f"{segmenter.model_name}-{segmenter.fingerprint[:8]}",
             "model_version": self.version(ProjectSettings()),
+            "tower": segmenter.tower,
             "device": str(segmenter.encode_image.device),
             "precision": segmenter.precision,
         }

@@ -87,10 +87,10 @@ def background_index(vocabulary: Vocabulary) -> int:
     for index, prompt in enumerate(vocabulary.classes):
         if means_background(prompt):
             return index
-    index = surface_index(cleaned_texts(vocabulary))
-    if index is None or vocabulary.classes[index].is_background is not None:
+    surface = surface_index(cleaned_texts(vocabulary))
+    if surface is None or vocabulary.classes[surface].is_background is not None:
         return len(vocabulary.classes)
-    return index
+    return surface
 
 
 def cleaned_texts(vocabulary: Vocabulary) -> list[tuple[str, ...]]:

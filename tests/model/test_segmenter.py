@@ -214,3 +214,33 @@ def test_a_method_of_ones_own_takes_the_place_of_a_name(tiny_segmenter):
     (found,) = tiny_segmenter([image], Vocabulary.of(["cat"]), SegmentSettings(own))
     assert found.label_map.shape == (48, 64)
     assert tiny_segmenter.version(own) != tiny_segmenter.version(preset)
+
+
+def with_traits(segmenter, **changes):
+    """The segmenter, with other traits of its tower than were measured."""
+    encoder = replace(segmenter.encode_image)
+    vars(encoder)["traits"] = replace(segmenter.encode_image.traits, **changes)
+    return replace(segmenter, encode_image=encoder)
+
+
+def test_lessons_of_towers_without_global_tokens_keep_their_space(tiny_segmenter):
+    """The starter's is one: it is read as it was before towers were measured."""
+    plain = with_traits(tiny_segmenter, n_blocks=12, has_global_tokens=False)
+    assert plain.space(METHODS["firstpass"]).endswith("-3d6f586e")
+    assert "read as configured" in plain.tower
+
+
+def test_a_tower_that_is_read_in_another_way_has_a_space_of_its_own(tiny_segmenter):
+    spaces = {
+        with_traits(tiny_segmenter, n_blocks=blocks, has_global_tokens=False).space(
+            METHODS["firstpass"]
+        )
+        for blocks in (12, 24)
+    }
+    assert len(spaces) == 2
+
+
+def test_a_method_that_is_not_fitted_is_encoded_as_it_is(tiny_segmenter):
+    deep = with_traits(tiny_segmenter, n_blocks=24)
+    assert deep.encoder_for(METHODS["naclip"]) == METHODS["naclip"].encoder
+    assert deep.encoder_for(METHODS["firstpass"]) != METHODS["firstpass"].encoder
