@@ -1,6 +1,6 @@
 # Firstpass. Every target makes .venv and installs what it needs, once.
 #
-#   make serve                       serve on http://127.0.0.1:9090 (HOST, PORT, DATA_DIR, … : README)
+#   make serve                       serve on http://127.0.0.1:9090 (HOST, PORT, … : docs/settings.md)
 #   make serve TORCH_INDEX=https://download.pytorch.org/whl/cpu     the same with a CPU-only PyTorch
 #   make serve CONSTRAINTS=constraints.txt     the same with the exact versions that were tested
 #   make test                        the tests             PYTEST_ARGS="-k rle" narrows them

@@ -1,7 +1,7 @@
 """Settings of the service, read from environment variables. Nothing else reads os.environ.
 
 `Settings` lists the variables with defaults, accepted values and descriptions; a test compares it
-with the README's table. An invalid value stops the start with a message that names the variable.
+with docs/settings.md. An invalid value stops the start with a message that names the variable.
 """
 
 import difflib
@@ -23,7 +23,7 @@ def variable(
 ) -> Any:
     """A field of `Settings`. `names`: the variable, then its aliases, divided by "|".
 
-    `default_text`: the default in words, for the README.
+    `default_text`: the default in words, for docs/settings.md.
     """
     extra: dict[str, Any] = {"names": names, "default_text": default_text}
     default_args = {"default_factory" if callable(default) else "default": default}

@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="python -m backend",
         description="Paint the first pass of a Label Studio project's brush masks. "
-        "Settings come from the environment: README, Settings.",
+        "Settings come from the environment: docs/settings.md.",
     )
     commands = root.add_subparsers(required=True, metavar="COMMAND")
 

@@ -52,7 +52,7 @@ def make_demo(settings: Settings, backend_url: str | None, say: Callable[[str], 
     if not predicted:
         raise LabelStudioError(
             f"Project {project} is there, but no prediction came: Send Test Request in its "
-            "Settings > Model says why (README, No masks?)."
+            "Settings > Model says why (docs/troubleshooting.md, No masks?)."
         )
     return (
         f"{len(predicted)} photos have masks. Open {studio.shown_url}/projects/{project}/data and "

@@ -2,8 +2,8 @@
 
     gunicorn --workers 1 --threads 8 'backend.commands.label_studio_ml_plugin:create()'
 
-Needs requirements-label-studio-ml.txt. The requests are answered by the framework's own server; the
-README says what that lacks compared with `python -m backend serve`.
+Needs requirements-label-studio-ml.txt. The requests are answered by the framework's own server;
+docs/operations.md says what that lacks compared with `python -m backend serve`.
 """
 
 import json

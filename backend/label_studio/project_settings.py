@@ -49,7 +49,7 @@ ENTRY_PER_LABEL = Accepts('an object with one entry a label, such as {"Cat": …
 
 
 def option(default: Any, meaning: str) -> Any:
-    """One row of README's table of extra params."""
+    """One row of the extra params in docs/settings.md."""
     return Field(default=default, description=meaning)
 
 

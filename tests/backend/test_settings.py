@@ -10,7 +10,7 @@ from backend.errors import SettingsError
 from backend.settings import Settings, likely_typos, names_of
 from backend.validation import describe_field
 
-ROOT = Path(__file__).parents[2]
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def test_an_empty_environment_gives_the_defaults():
@@ -157,16 +157,15 @@ def test_a_misspelled_name_is_pointed_out_and_others_are_left_alone():
     ]
 
 
-def test_the_readme_lists_exactly_these_settings():
-    readme = (ROOT / "README.md").read_text()
-    table = readme.partition("## Settings")[2].partition("\n## ")[0]
+def test_the_page_of_settings_lists_exactly_these():
+    table = PAGE.read_text(encoding="utf-8").partition("## Of the server")[2].partition("\n## ")[0]
     listed = {name for row in re.findall(r"(?m)^\|([^|]+)\|", table) for name in named_in(row)}
     assert listed == {name for field in Settings.model_fields for name in names_of(field)}
 
 
-def test_the_readme_states_default_purpose_and_values_of_each_setting():
-    table = (ROOT / "README.md").read_text().partition("## Settings")[2]
-    missing = [row for row in map(readme_row, Settings.model_fields) if row not in table]
+def test_the_page_of_settings_states_default_purpose_and_values_of_each():
+    page = PAGE.read_text(encoding="utf-8")
+    missing = [row for row in map(row_of, Settings.model_fields) if row not in page]
     assert missing == []
 
 
@@ -174,8 +173,8 @@ def named_in(cell: str) -> list[str]:
     return re.findall(r"`([A-Z0-9_]+)`", cell)
 
 
-def readme_row(name: str) -> str:
-    """The row of a setting in README's table, as its field says it."""
+def row_of(name: str) -> str:
+    """The row of a setting in docs/settings.md, as its field says it."""
     field = Settings.model_fields[name]
     extra: Any = field.json_schema_extra
     default = "" if field.default in ("", None, ()) else f"`{field.default}`"

@@ -129,6 +129,18 @@ def page(open_page) -> Any:
     return open_page()
 
 
+def fail_a_task(page: Any, project: str) -> str:
+    """Set up a project with one label and have a task of it fail; its model version."""
+    config = '<View><Image name="i" value="$image"/><BrushLabels name="t" toName="i">'
+    config += '<Label value="Cat"/></BrushLabels></View>'
+    asked = {"project": project, "schema": config, "label_config": config}
+    setup = page.request.post(page.url + "setup", data=asked)
+    tasks = [{"id": 4, "data": {"image": "data:,broken"}}]
+    page.request.post(page.url + "predict", data={**asked, "tasks": tasks})
+    version: str = setup.json()["model_version"]
+    return version
+
+
 def pixel(picture: Any, x: float, y: float) -> list[int]:
     """[red, green, blue, alpha] of the masks of a picture, at shares of width and height."""
     found: list[int] = picture.locator("canvas").evaluate(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import SHOTS
+from tests.browser.conftest import SHOTS, fail_a_task
 from tests.browser.test_playground import open_rocket
 
 playwright = pytest.importorskip("playwright.sync_api", reason="run by make browser")
@@ -86,18 +86,12 @@ def test_the_check_says_what_it_saw_with_cures(page):
 
 
 @pytest.mark.parametrize("look", ["light", "phone"])
-def test_projects_stand_there_with_their_version_and_what_failed(open_page, server, look):
+def test_projects_stand_there_with_their_version_and_what_failed(open_page, look):
     page = open_page(**LOOKS[look])
-    config = '<View><Image name="i" value="$image"/><BrushLabels name="t" toName="i">'
-    config += '<Label value="Cat"/></BrushLabels></View>'
-    asked = {"project": "57.1795366020", "schema": config, "label_config": config}
-    setup = page.request.post(server.url + "setup", data=asked)
-    tasks = [{"id": 4, "data": {"image": "data:,broken"}}]
-    page.request.post(server.url + "predict", data={**asked, "tasks": tasks})
+    version = fail_a_task(page, "57.1795366020")
     page.reload()
-    row = page.get_by_role("row").last
-    expect(row).to_contain_text("Project 57")
-    expect(row).to_contain_text(setup.json()["model_version"])
+    row = page.get_by_role("row").filter(has_text="Project 57")
+    expect(row).to_contain_text(version)
     expect(row).to_contain_text("no image that can be read")
     expect(row.get_by_role("link")).to_have_attribute("href", re.compile("/projects/57$"))
     expect(page.locator("#failures")).to_contain_text("Project 57, predicting")

@@ -1,8 +1,9 @@
-"""Every command of the README, of CONTRIBUTING.md and of the pages in docs/ works.
+"""Every command of the README, of CONTRIBUTING.md and of the pages in docs/ and docker/ works.
 
 Each `sh` block is run line by line, with these differences: `make` prints what it would do (a real
 one installs gigabytes), `.venv/bin/python` is the Python of the tests, and the service listens on a
-free port. photo.jpg, export.json and what project 3 has learnt are made here.
+free port. photo.jpg, export.json and what project 3 has learnt are made here. What cannot run here
+is in NOT_RUN, with the suite that runs it; test_named_commands.py reads its options all the same.
 """
 
 import os
@@ -18,20 +19,28 @@ import pytest
 from PIL import Image
 
 from tests.docs.fenced_blocks import Block, blocks_of
+from tests.docs.pages import LIVING_PAGES, ROOT
 from tests.support.annotated_export import Export, cat_on_dog, disk, photo_of
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCKS = [block for page in PAGES for block in blocks_of(page) if block.language == "sh"]
-# By how a command begins: why it is not run here.
+BLOCKS = [block for page in LIVING_PAGES for block in blocks_of(page) if block.language == "sh"]
+# By how a command begins: what it needs, and where it is run, or read, instead.
 NOT_RUN = {
-    "USE_DEFAULT_BANNED_SUBNETS=false label-studio": "Label Studio is installed for make e2e alone",
-    ".venv/bin/python -m backend evaluate --project": "asks a Label Studio for its annotations",
-    ".venv/bin/python -m backend prelabel": "asks a Label Studio for its tasks",
-    ".venv/bin/python -m pip install": "installs Ray into the environment of the tests",
-    ".venv/bin/python -m backend tune --project": "asks a Label Studio for its annotations",
-    ".venv/bin/python -m backend demo": "makes a project in a Label Studio: tests/e2e/test_demo.py",
-    ".venv/bin/pre-commit install": "writes into .git/hooks of whoever runs the tests",
+    "USE_DEFAULT_BANNED_SUBNETS=false label-studio": ("Label Studio", "tests/e2e/conftest.py"),
+    ".venv/bin/python -m backend demo": ("Label Studio", "tests/e2e/test_demo.py"),
+    ".venv/bin/python -m backend evaluate --project": (
+        "Label Studio",
+        "tests/e2e/test_evaluate.py",
+    ),
+    ".venv/bin/python -m backend prelabel --project 12 --engine ray": (
+        "Ray",
+        "tests/ray/test_ray_engine.py",
+    ),
+    ".venv/bin/python -m backend prelabel": ("Label Studio", "tests/e2e/test_prelabel.py"),
+    ".venv/bin/python -m backend tune --project": ("Label Studio", "tests/e2e/test_tune.py"),
+    ".venv/bin/python -m pip install -r requirements-ray.txt": ("300 MB from an index", "Makefile"),
+    "docker compose": ("a container engine", "tests/test_docker_files.py"),
+    "docker build": ("a container engine", "tests/test_docker_files.py"),
+    "docker run": ("a container engine", "tests/test_docker_files.py"),
 }
 
 
@@ -49,7 +58,11 @@ def executable(path: Path, command: str) -> None:
 def folder(tmp_path_factory, photo) -> Path:
     """Where the commands are run: what they name, at its place."""
     folder = tmp_path_factory.mktemp("checkout")
-    executable(folder / ".venv" / "bin" / "python", shlex.quote(sys.executable))
+    programs = folder / ".venv" / "bin"
+    executable(programs / "python", shlex.quote(sys.executable))
+    executable(programs / "pre-commit", f"{shlex.quote(sys.executable)} -m pre_commit")
+    subprocess.run(["git", "init", "--quiet", folder], check=True)  # for the hooks of pre-commit
+    shutil.copy(ROOT / ".pre-commit-config.yaml", folder)
     make = shutil.which("make")
     if make is None:
         pytest.skip("the commands need make")
@@ -108,17 +121,11 @@ def test_the_commands_of_a_block_work(block: Block, folder, taught_service, tiny
         assert done.returncode == 0, f"{command}\n{done.stdout}"
 
 
-def test_what_is_not_run_is_still_in_a_page():
+@pytest.mark.parametrize("start", NOT_RUN)
+def test_what_is_not_run_here_is_in_a_page_and_run_by_its_suite(start):
     commands = [command for block in BLOCKS for command in block.commands()]
-    for start in NOT_RUN:
-        assert any(command.startswith(start) for command in commands), start
-
-
-def test_every_make_target_in_the_text_exists():
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"(?m)^([a-z][\w-]*):", makefile))
-    for page in PAGES:
-        named = re.findall(
-            r"`make (?:[A-Z_]+=\S+ )*([a-z][\w-]*)", page.read_text(encoding="utf-8")
-        )
-        assert set(named) <= targets, page.name
+    assert any(command.startswith(start) for command in commands)
+    _, suite = NOT_RUN[start]
+    what = "BANNED_SUBNETS|demo|evaluate|prelabel|tune|requirements-ray|docker"
+    (word,) = re.findall(what, start)
+    assert word in (ROOT / suite).read_text(encoding="utf-8")
