@@ -2,6 +2,7 @@
 
 from model.build import CheckpointConfig, build_segmenter
 from model.encoder.image_encoder import ImageEncoder
+from model.encoder.tower_fit import describe_tower, tower_warning
 from model.errors import CheckpointError, MethodError, ModelError
 from model.features import DenseFeatures
 from model.interactive.prompt_mask import BoxPrompt, PointPrompt
@@ -67,7 +68,9 @@ __all__ = [
     "asked_texts",
     "asked_words",
     "build_segmenter",
+    "describe_tower",
     "is_read_well",
     "synonyms_from_word_lists",
     "texts_of",
+    "tower_warning",
 ]

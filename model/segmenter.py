@@ -188,12 +188,6 @@ class Segmenter:
         return prompt_mask(tokens, image, prompts, label_prob)
 
     @property
-    def tower(self) -> str:
-        """One line on what was measured on the image tower, and how `firstpass` reads it."""
-        traits = self.encode_image.traits
-        return f"{traits.describe()}; last block read {choose_reading(traits)}"
-
-    @property
     def precision(self) -> str:
         """Arithmetic of the model: "float32", "bfloat16" or "float16"."""
         return str(self.encode_image.autocast_dtype or torch.float32).removeprefix("torch.")

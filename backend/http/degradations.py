@@ -32,6 +32,8 @@ def model_degradations(description: dict[str, str]) -> list[str]:
             "The starter checkpoint is small and meant for a first look. For real work set "
             "CLIP_MODEL=ViT-B-16-quickgelu CLIP_PRETRAINED=openai, or larger."
         )
+    if description["tower_warning"]:
+        found.append(description["tower_warning"])
     if description["device"] == "cpu":
         found.append(
             "No GPU is used: an image takes seconds, and large models many. With an NVIDIA GPU "

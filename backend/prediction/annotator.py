@@ -29,6 +29,7 @@ from backend.prediction.prediction_items import (
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.task_painter import TaskPainter
 from backend.recent_failures import RecentFailures
+from model import describe_tower, tower_warning
 
 
 @dataclass(frozen=True)
@@ -124,12 +125,13 @@ class Annotator:
         return project.model_version(lessons, config_digest(label_config))
 
     def describe(self) -> dict[str, str]:
-        """For /ready: model, model_version, tower, device, precision."""
+        """For /ready: model, model_version, tower and its warning, device, precision."""
         segmenter = self.resolve_context.segmenter
         return {
             "model": f"{segmenter.model_name}-{segmenter.fingerprint[:8]}",
             "model_version": self.version(ProjectSettings()),
-            "tower": segmenter.tower,
+            "tower": describe_tower(segmenter.encode_image.traits),
+            "tower_warning": tower_warning(segmenter.encode_image.traits),
             "device": str(segmenter.encode_image.device),
             "precision": segmenter.precision,
         }

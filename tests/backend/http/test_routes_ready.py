@@ -29,10 +29,20 @@ def test_ready_says_what_predicts_and_what_is_degraded(client):
     assert any("No GPU" in sentence for sentence in answer.json["degraded"])
 
 
+def described(**changes):
+    """Of an ordinary model on a GPU, as by Annotator.describe."""
+    return {"model": "ViT-B-16/openai-1a2b3c4d", "device": "cuda", "tower_warning": "", **changes}
+
+
 def test_the_starter_is_called_what_it_is():
-    (starter,) = model_degradations({"model": "starter-1a2b3c4d", "device": "cuda"})
+    (starter,) = model_degradations(described(model="starter-1a2b3c4d"))
     assert "CLIP_PRETRAINED=openai" in starter
-    assert model_degradations({"model": "ViT-B-16/openai-1a2b3c4d", "device": "cuda"}) == []
+    assert model_degradations(described()) == []
+
+
+def test_a_tower_that_is_too_deep_to_be_read_well_is_said():
+    warning = "The image tower has 32 blocks. …"
+    assert model_degradations(described(tower_warning=warning)) == [warning]
 
 
 def test_ready_is_503_while_the_model_loads(loading):

@@ -8,7 +8,13 @@ import synthetic
 from model.encoder.config import EncoderConfig
 from model.encoder.global_context import ContextConfig
 from model.encoder.published.rf_clip import OPENAI_CHANNELS
-from model.encoder.tower_fit import READINGS, choose_reading, fit_to_tower
+from model.encoder.tower_fit import (
+    READINGS,
+    choose_reading,
+    describe_tower,
+    fit_to_tower,
+    tower_warning,
+)
 from model.encoder.tower_traits import TowerTraits, measure_traits
 from model.methods import METHODS
 
@@ -54,3 +60,15 @@ def test_read_by_its_values_each_patch_attends_to_itself():
 
 def test_the_synthetic_tower_is_read_as_configured():
     assert choose_reading(measure_traits(synthetic.synthetic_tower())) in READINGS
+
+
+def test_a_tower_that_is_too_deep_to_be_read_well_is_said_with_the_cure():
+    assert "CLIP_MODEL to a ViT-B-16" in tower_warning(replace(TRAITS, n_blocks=32))
+    assert tower_warning(replace(TRAITS, n_blocks=24)) == ""
+
+
+def test_the_description_says_what_was_measured_and_what_follows():
+    text = describe_tower(TRAITS)
+    assert "12 blocks of 768 channels" in text
+    assert "global tokens from block 7" in text
+    assert text.endswith("last block read as SC-CLIP does")
