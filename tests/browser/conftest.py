@@ -59,7 +59,7 @@ def start_server(tmp_path_factory) -> Iterator[Callable[..., Server]]:
         server.process.wait(60)
 
 
-def wait_until_ready(server: Server, log: Path, timeout_s: float = 180) -> None:
+def wait_until_ready(server: Server, log: Path, timeout_s: float = 600) -> None:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and server.process.poll() is None:
         try:
