@@ -100,33 +100,35 @@ class Lanes:
 class Turns:
     """Slots that are given in the order of asking, unlike those of a semaphore.
 
-    A request asks for few at once, so requests that run beside each other take turns.
+    A request asks for few at once, so requests that run beside each other take turns. What nobody
+    waits for, `is_later`, gets a slot when no request wants it.
     """
 
     def __init__(self, slots: int) -> None:
         self._free = slots
         self._waiting: deque[threading.Event] = deque()
+        self._later: deque[threading.Event] = deque()
         self._lock = threading.Lock()
 
-    def acquire(self, timeout: float) -> bool:
+    def acquire(self, timeout: float, *, is_later: bool = False) -> bool:
         """Whether a slot came free within `timeout` seconds; `release` gives it back."""
         with self._lock:
-            if self._free and not self._waiting:
+            if self._free:  # then nobody waits
                 self._free -= 1
                 return True
-            turn = threading.Event()
-            self._waiting.append(turn)
+            turn, line = threading.Event(), self._later if is_later else self._waiting
+            line.append(turn)
         if turn.wait(timeout):
             return True
         with self._lock:
             if turn.is_set():  # it came in the last moment
                 return True
-            self._waiting.remove(turn)
+            line.remove(turn)
             return False
 
     def release(self) -> None:
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()
+            if line := self._waiting or self._later:
+                line.popleft().set()
             else:
                 self._free += 1

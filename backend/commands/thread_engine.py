@@ -2,10 +2,8 @@
 
 from dataclasses import replace
 
-from backend.prelabeling.engines import LOADING_AHEAD, ThreadEngine
+from backend.prelabeling.engines import LOADING_AHEAD, TASK_BUDGET_S, ThreadEngine
 from backend.service import Service
-
-TASK_BUDGET_S = 600.0  # for one task; nobody waits for an answer
 
 
 def thread_engine(service: Service) -> ThreadEngine:

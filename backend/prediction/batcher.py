@@ -37,14 +37,14 @@ class Job:
 
 
 class Waiting(NamedTuple):
-    """A place in the line: those for clicks first, else in the order of their arrival."""
+    """A place in the line: by rank, and in the order of arrival."""
 
-    rank: int
+    rank: int  # FIRST for clicks, LATER for what nobody waits for
     number: int
     job: Job | None  # None: the end
 
 
-FIRST, IN_TURN, LAST = 0, 1, 2  # ranks
+FIRST, IN_TURN, LATER, LAST = range(4)  # ranks; the last one ends the line
 
 
 class Batcher:
@@ -77,19 +77,19 @@ class Batcher:
         vocabulary: Vocabulary,
         *,
         timeout_s: float | None = None,
-        is_first: bool = False,
+        rank: int = IN_TURN,
     ) -> DenseFeatures:
-        """Dense features of an RGB uint8 image (H, W, 3); `is_first`: before all that wait.
+        """Dense features of an RGB uint8 image (H, W, 3), before all that wait with a higher rank.
 
         Raises Overloaded if the queue is full, OutOfTime after `timeout_s`, the errors of `encode`.
         """
         job = Job(image, method, vocabulary)
-        if not is_first and self._waiting.qsize() >= self._max_waiting:
+        if rank != FIRST and self._waiting.qsize() >= self._max_waiting:
             raise Overloaded(
                 f"{self._max_waiting} images are waiting for the model already. "
                 "Send fewer tasks at once, or more slowly."
             )
-        self._put(FIRST if is_first else IN_TURN, job)
+        self._put(rank, job)
         try:
             return job.future.result(timeout_s)
         except FutureTimeoutError as error:

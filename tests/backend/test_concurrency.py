@@ -36,6 +36,24 @@ def test_who_asked_first_has_its_turn_first():
     assert order == list(range(8))
 
 
+def test_what_nobody_waits_for_has_its_turn_after_all_that_are_waited_for():
+    turns, order = Turns(1), []
+    assert turns.acquire(0, is_later=True)
+
+    def take(n: int) -> None:
+        assert turns.acquire(20, is_later=n < 2)
+        order.append(n)
+        turns.release()
+
+    with ThreadPoolExecutor(4) as threads:
+        for n in range(4):
+            threads.submit(take, n)
+            wait_until(partial(lambda n: len(turns._waiting) + len(turns._later) == n, n + 1))
+        turns.release()
+    assert order == [2, 3, 0, 1]
+    assert turns.acquire(0)
+
+
 def test_who_gives_up_is_passed_over():
     turns = Turns(1)
     assert turns.acquire(0)
