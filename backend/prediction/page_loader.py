@@ -44,7 +44,12 @@ class PageLoader:
 
         def encode() -> DenseFeatures:
             return self.encode(
-                image, project.method, vocabulary, timeout_s=deadline.left_s, rank=rank
+                image,
+                project.method,
+                vocabulary,
+                timeout_s=deadline.left_s,
+                rank=rank,
+                who=project.id,
             )
 
         source = source_key(project.id, task_id, uri, auth)

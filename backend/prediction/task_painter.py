@@ -215,8 +215,8 @@ class TaskPainter:
         Refinement uses all cores, and memory for each class and pixel, so its parallelism is
         limited.
         """
-        is_later = request.is_background
-        if not self.segment_slots.acquire(timeout=request.left_s, is_later=is_later):
+        who, is_later = request.project.id, request.is_background
+        if not self.segment_slots.acquire(timeout=request.left_s, who=who, is_later=is_later):
             raise request.out_of_time()
         try:
             request.check_time()  # since a free slot is had without any time left

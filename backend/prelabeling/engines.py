@@ -10,7 +10,6 @@ from backend.prediction.annotator import Annotator
 from backend.prediction.prediction_items import PredictionItem
 
 TASK_BUDGET_S = 600.0  # for one task; nobody waits for an answer
-LOADING_AHEAD = 4  # images that are loaded while others are in the model
 WAITING_PER_THREAD = 4  # tasks at hand, so that storing predictions stops no thread
 
 

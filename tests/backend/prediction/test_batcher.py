@@ -121,6 +121,16 @@ def test_the_image_of_a_click_goes_before_all_that_wait(held):
     assert 9 in encoder.batches[1][0]
 
 
+def test_projects_take_turns_however_many_images_of_one_wait(held):
+    encoder, batcher, threads = held
+    for n, project in enumerate("aaaabc", 1):
+        threads.submit(batcher, picture(n), PLAIN, WORDS, who=project, rank=FIRST)
+        wait_in_line(batcher, n)
+    encoder.may_go.set()
+    wait_until(lambda: sum(len(numbers) for numbers, _ in encoder.batches) >= 7)
+    assert [n for numbers, _ in encoder.batches for n in numbers][1:] == [1, 5, 6, 2, 3, 4]
+
+
 def test_an_image_that_nobody_waits_for_goes_after_all_others(held):
     encoder, batcher, threads = held
     threads.submit(batcher, picture(9), PLAIN, WORDS, rank=LATER)
