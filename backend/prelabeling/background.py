@@ -51,7 +51,7 @@ class BackgroundRuns:
 
     def is_at_work_on(self, project: str, task_id: Any) -> bool:
         run = self._runs.get(project)
-        return run is not None and run.has(task_id)
+        return run is not None and type(task_id) is int and run.has(task_id)
 
     def take(self, project: str, task_ids: Sequence[Any]) -> bool:
         """Whether these tasks go on: not without access to their project in Label Studio, a store
@@ -185,10 +185,12 @@ class BackgroundRuns:
 
     def _described(self, project: str) -> Mapping[str, Any]:
         """The project as Label Studio has it. Raises LabelStudioError; also if it is another."""
-        described: Mapping[str, Any] = self.studio.get_json(f"/api/projects/{number_of(project)}/")
-        if "id" not in described or project_key(described) != project:
-            raise LabelStudioError(f"{self.studio.shown_url} has another project of this number.")
-        return described
+        described: Mapping[str, Any]
+        described = self.studio.get_json(f"/api/projects/{number_of(project)}/")
+        is_described = isinstance(described, Mapping) and "id" in described
+        if is_described and project_key(described) == project:
+            return described
+        raise LabelStudioError(f"{self.studio.shown_url} has another project of this number.")
 
 
 def number_of(project: str) -> int:

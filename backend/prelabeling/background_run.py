@@ -4,7 +4,6 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from backend.prelabeling.outcome import Outcome
 
@@ -30,7 +29,7 @@ class BackgroundRun:
             self._waiting.extend(new)
             self.n_tasks += len(new)
 
-    def has(self, task_id: Any) -> bool:
+    def has(self, task_id: int) -> bool:
         """Whether the prediction of a task is on its way, or has been made; not if it failed."""
         return task_id in self._known and task_id not in self.outcome.failures
 

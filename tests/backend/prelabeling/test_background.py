@@ -63,7 +63,8 @@ def test_tasks_on_their_way_are_not_predicted_by_a_further_request(connected, pr
         ask(connected, project, task_ids=[1, 2, 3])
         again = ask(connected, project, budget_s=60, task_ids=[1, 2, 3])  # it waits for no slot
         assert codes(again) == {"in_background"}
-        ask(connected, project, task_ids=[3, 4, 5])  # of which one is new to it
+        assert not any(connected.background.is_at_work_on(KEY, odd) for odd in ([1], "1", None))
+        ask(connected, project, task_ids=[3, 4, 5])  # of which one is known to it
         assert connected.background.rows() == [{"project": KEY, "tasks": 5, "done": 0, "failed": 0}]
         assert b"firstpass_background_tasks 5.0" in connected.metrics.exposition()
     wait_until(lambda: not connected.background.rows(), 120)
@@ -107,7 +108,9 @@ def test_pixels_and_config_are_those_of_label_studio_whoever_asks(connected, pro
     assert "Dog" not in {one["value"]["brushlabels"][0] for one in regions}
 
 
-@pytest.mark.parametrize("obstacle", ["no token", "refused", "another project", "a run", "no id"])
+@pytest.mark.parametrize(
+    "obstacle", ["no token", "refused", "another project", "no project", "a run", "no id"]
+)
 def test_without_a_way_to_store_them_tasks_are_asked_for_again(
     make_service, server, project, obstacle
 ):
@@ -117,6 +120,8 @@ def test_without_a_way_to_store_them_tasks_are_asked_for_again(
     if obstacle == "another project":
         created_at = {"created_at": "1970-01-01T00:05:00Z"}
         server.pages[PROJECT_PAGE] = as_json(project.described | created_at)
+    elif obstacle == "no project":
+        server.pages[PROJECT_PAGE] = as_json([])
     elif obstacle == "a run":
         assert lock.try_acquire()
     elif obstacle == "no id":
