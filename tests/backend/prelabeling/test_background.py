@@ -4,8 +4,10 @@ import contextlib
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from backend.label_studio.project_settings import ProjectSettings
 from backend.prelabeling.run_lock import RunLock
 from tests.support.fake_label_studio import LEGACY, as_json
 from tests.support.fake_project import KEY, NUMBER
@@ -13,13 +15,21 @@ from tests.support.label_configs import CAT_DOG_CONFIG
 from tests.support.waiting import wait_until
 
 PROJECT_PAGE = f"/api/projects/{NUMBER}/"
+SETTINGS = ProjectSettings(auto_negatives=False, prob_threshold=0.0, area_threshold=0.0)
+N_TASKS = 16
+
+
+@pytest.fixture
+def images(png_uri):
+    """No two alike."""
+    return [png_uri(np.full((32, 40, 3), 8 * shade, np.uint8)) for shade in range(N_TASKS)]
 
 
 @pytest.fixture
 def connected(make_service, server, project):
     """A service that may store predictions in project 12."""
     service = make_service(label_studio_url=server.url, label_studio_api_key=LEGACY)
-    service.projects.save(KEY, service.projects.settings_of(KEY))
+    service.projects.save(KEY, SETTINGS)
     yield service
     assert service.background.stop(60)
 
@@ -28,8 +38,7 @@ def ask(service, project, *, budget_s=-1.0, task_ids=None):
     """What a /predict for tasks is answered; by default it comes to none of them."""
     tasks = [project.tasks[n] for n in task_ids or project.tasks]
     annotator = replace(service.annotator, budget_s=budget_s)
-    settings = service.projects.settings_of(KEY)
-    return annotator.predict(tasks, CAT_DOG_CONFIG, settings, project_id=KEY)
+    return annotator.predict(tasks, CAT_DOG_CONFIG, SETTINGS, project_id=KEY)
 
 
 def codes(items):
@@ -51,8 +60,8 @@ def test_late_tasks_are_predicted_and_stored_once_each(connected, project):
     items = ask(connected, project)
     assert codes(items) == {"in_background"}
     said = items[0]["error"]["message"]
-    assert said.startswith("0 of 30 tasks done; 30 continue in the background")
-    wait_until(lambda: not connected.background.rows(), 120)
+    assert said.startswith("0 of 16 tasks done; 16 continue in the background")
+    wait_until(lambda: not connected.background.rows(), 300)
     version = items[0]["model_version"]
     assert project.all_versions() == {task_id: [version] for task_id in project.tasks}
     assert connected.failures.as_json() == []
@@ -67,13 +76,13 @@ def test_tasks_on_their_way_are_not_predicted_by_a_further_request(connected, pr
         ask(connected, project, task_ids=[3, 4, 5])  # of which one is known to it
         assert connected.background.rows() == [{"project": KEY, "tasks": 5, "done": 0, "failed": 0}]
         assert b"firstpass_background_tasks 5.0" in connected.metrics.exposition()
-    wait_until(lambda: not connected.background.rows(), 120)
+    wait_until(lambda: not connected.background.rows(), 300)
     assert [len(project.versions(n)) for n in range(1, 7)] == [1, 1, 1, 1, 1, 0]
 
 
 def test_a_person_who_opens_a_task_does_not_wait_for_the_background(connected, project):
     connected.background.take(KEY, list(project.tasks))
-    (item,) = ask(connected, project, budget_s=60, task_ids=[30])
+    (item,) = ask(connected, project, budget_s=60, task_ids=[N_TASKS])
     assert "result" in item
 
 
@@ -81,7 +90,7 @@ def test_a_task_that_got_a_prediction_meanwhile_gets_no_second_one(connected, pr
     with model_taken(connected):
         (version,) = {item["model_version"] for item in ask(connected, project, task_ids=[1, 2])}
         project.predictions.append({"task": 2, "model_version": version, "result": []})
-    wait_until(lambda: not connected.background.rows(), 120)
+    wait_until(lambda: not connected.background.rows(), 300)
     assert project.versions(1) == project.versions(2) == [version]
 
 
@@ -89,8 +98,8 @@ def test_what_fails_in_the_background_is_named_and_can_be_asked_again(connected,
     project.tasks[2]["data"]["image"] = "data:image/png;base64,AAAA"
     with model_taken(connected):
         ask(connected, project, task_ids=[1, 2])
-        wait_until(lambda: connected.failures.as_json(), 120)
-    wait_until(lambda: not connected.background.rows(), 120)
+        wait_until(lambda: connected.failures.as_json(), 300)
+    wait_until(lambda: not connected.background.rows(), 300)
     (failure,) = connected.failures.as_json()
     assert (failure["code"], failure["task"]) == ("image_broken", 2)
     assert codes(ask(connected, project, budget_s=60, task_ids=[2, 2])) == {"image_broken"}
@@ -101,8 +110,8 @@ def test_pixels_and_config_are_those_of_label_studio_whoever_asks(connected, pro
     project.described["label_config"] = CAT_DOG_CONFIG.replace("Dog", "Cow")
     forged = [{"id": n, "data": {"image": photo_uri}} for n in (1, 2)]
     late = replace(connected.annotator, budget_s=-1.0)
-    late.predict(forged, CAT_DOG_CONFIG, connected.projects.settings_of(KEY), project_id=KEY)
-    wait_until(lambda: len(project.predictions) == 2, 120)
+    late.predict(forged, CAT_DOG_CONFIG, SETTINGS, project_id=KEY)
+    wait_until(lambda: len(project.predictions) == 2, 300)
     regions = [one for stored in project.predictions for one in stored["result"]]
     assert {one["original_width"] for one in regions} <= {40}
     assert "Dog" not in {one["value"]["brushlabels"][0] for one in regions}
@@ -136,23 +145,23 @@ def test_without_a_way_to_store_them_tasks_are_asked_for_again(
 
 def test_a_stop_stores_what_was_made_and_says_what_was_not(connected, project, caplog):
     ask(connected, project)
-    wait_until(lambda: connected.background.annotator.metrics.tasks.labels("painted")._value.get())
+    wait_until(
+        lambda: connected.background.annotator.metrics.tasks.labels("painted")._value.get(), 300
+    )
     connected.background.begin_to_stop()
     assert connected.background.stop(60)
     n_stored = len(project.predictions)
-    assert 0 < n_stored < 30
-    assert f"{30 - n_stored} of 30 tasks in the background are not done" in caplog.text
+    assert 0 < n_stored < N_TASKS
+    assert f"{N_TASKS - n_stored} of {N_TASKS} tasks in the background are not done" in caplog.text
     lock = RunLock(connected.store, KEY)
     assert lock.try_acquire()  # which is free again
     lock.release()
     assert codes(ask(connected, project)) == {"overloaded"}  # and nothing begins any more
 
 
-def test_a_service_that_is_stopped_ends_its_background_in_order(
-    start, server, project, photo, png_uri
-):
+def test_a_service_that_is_stopped_ends_its_background_in_order(start, server, project):
     def slowly(_asked):
-        time.sleep(0.1)
+        time.sleep(1)  # as long as the budget: six at once come to six of them
         return as_json({"detail": "not there"}, 404)
 
     for number, task in project.tasks.items():
