@@ -1,17 +1,20 @@
 """All limits on what runs at the same time in one worker process."""
 
+import bisect
+import itertools
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from backend.errors import Overloaded
 from backend.settings import Settings
 
 MAX_RETRY_AFTER_S = 60
+LOADING_AHEAD = 4  # images of a request that are loaded while others are in the model
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Concurrency:
     batches: int  # of those, requests of many tasks; the others are of people who wait for one
     max_batch_images: int  # in the image encoder at once
     batch_wait_s: float  # for more images to join a batch
-    parallel_tasks: int  # of one request; one loads its image while another is in the model
+    parallel_tasks: int  # of one request; some load their image while others are in the model
     max_waiting_images: int = 256  # queued for the image encoder; more are refused
     segmentations: int = 1  # refinement uses all cores, and memory for each class and pixel
 
@@ -40,7 +43,7 @@ class Concurrency:
             batches=max(predictions * 3 // 4, 1),
             max_batch_images=batch_images,
             batch_wait_s=settings.batch_wait_ms / 1000 if is_gpu else 0.0,
-            parallel_tasks=2 * batch_images,
+            parallel_tasks=2 * batch_images + LOADING_AHEAD,
         )
 
 
@@ -97,29 +100,64 @@ class Lanes:
                 yield
 
 
-class Turns:
-    """Slots that are given in the order of asking, unlike those of a semaphore.
+class Rounds:
+    """Numbers the places in a line by rounds, in each of which everybody has one turn.
 
-    A request asks for few at once, so requests that run beside each other take turns.
+    Start-time fair queueing (Goyal et al. 1996) with turns of one size: whoever asks for many
+    places at once gets them in as many rounds, and lets others in between. Not safe between
+    threads.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0  # the latest round in which somebody was served
+        self._latest: dict[Hashable, int] = {}  # round of the last place of each who asked
+
+    def next_for(self, who: Hashable) -> int:
+        """The round of a further place."""
+        number = self._latest[who] = max(self._latest.get(who, 0) + 1, self._now)
+        return number
+
+    def serve(self, number: int) -> None:
+        """Note that a place of this round has its turn."""
+        self._now = max(self._now, number)
+        self._latest = {who: last for who, last in self._latest.items() if last >= self._now}
+
+
+class Turn(NamedTuple):
+    """A place in the line of `Turns`, which compare as they are served."""
+
+    is_later: bool
+    round: int
+    number: int
+    has_come: threading.Event
+
+
+class Turns:
+    """Slots for which those who wait take turns, unlike those of a semaphore.
+
+    However many slots one asks for at once, others come in between; turns of one are in the order
+    of asking. What nobody waits for, `is_later`, gets a slot when no request wants it.
     """
 
     def __init__(self, slots: int) -> None:
         self._free = slots
-        self._waiting: deque[threading.Event] = deque()
+        self._waiting: list[Turn] = []  # sorted
+        self._rounds, self._numbers = {False: Rounds(), True: Rounds()}, itertools.count()
         self._lock = threading.Lock()
 
-    def acquire(self, timeout: float) -> bool:
+    def acquire(self, timeout: float, *, who: Hashable = None, is_later: bool = False) -> bool:
         """Whether a slot came free within `timeout` seconds; `release` gives it back."""
         with self._lock:
-            if self._free and not self._waiting:
+            if self._free:  # then nobody waits
                 self._free -= 1
                 return True
-            turn = threading.Event()
-            self._waiting.append(turn)
-        if turn.wait(timeout):
+            place = self._rounds[is_later].next_for(who)
+            turn = Turn(is_later, place, next(self._numbers), threading.Event())
+            bisect.insort(self._waiting, turn)
+        if turn.has_come.wait(timeout):
             return True
         with self._lock:
-            if turn.is_set():  # it came in the last moment
+            if turn.has_come.is_set():  # it came in the last moment
                 return True
             self._waiting.remove(turn)
             return False
@@ -127,6 +165,8 @@ class Turns:
     def release(self) -> None:
         with self._lock:
             if self._waiting:
-                self._waiting.popleft().set()
+                turn = self._waiting.pop(0)
+                self._rounds[turn.is_later].serve(turn.round)
+                turn.has_come.set()
             else:
                 self._free += 1

@@ -30,6 +30,8 @@ from backend.prediction.project_registry import ProjectRegistry
 from backend.prediction.task_painter import TaskPainter
 from backend.prediction.text_cache import CachedTextEncoder
 from backend.prediction.word_embedder import WordEmbedder
+from backend.prelabeling.background import BackgroundRuns
+from backend.prelabeling.engines import TASK_BUDGET_S
 from backend.recent_failures import RecentFailures
 from backend.settings import Settings
 from backend.store.store import Store, open_store
@@ -163,6 +165,23 @@ class Service:
 
     @cached_property
     def annotator(self) -> Annotator:
+        """Of requests; what they do not reach goes on in `background`."""
+        return replace(self._annotator, background=self.background)
+
+    @cached_property
+    def background(self) -> BackgroundRuns:
+        return BackgroundRuns(
+            annotator=replace(
+                self._annotator, budget_s=TASK_BUDGET_S, parallel_tasks=1, is_background=True
+            ),
+            n_threads=self.concurrency.parallel_tasks,
+            studio=self.label_studio,
+            store=self.store,
+            settings_of=self.projects.settings_of,
+        )
+
+    @cached_property
+    def _annotator(self) -> Annotator:
         painter = TaskPainter(
             segmenter=self.segmenter,
             words=self.words,
@@ -209,22 +228,21 @@ class Service:
         """Export the counters of the parts in /metrics."""
         texts = cast(CachedTextEncoder, self.segmenter.encode_text)
         features, metrics = self.pages.cache, self.metrics
-        metrics.add_counts("firstpass_queue", "Corrections queued", self.events.counts)
-        metrics.add_gauge("firstpass_queue_size", "Corrections waiting", self.events.size)
-        metrics.add_gauge(
-            "firstpass_set_aside", "Corrections set aside", self.events.set_aside.count
-        )
-        metrics.add_counts(
-            "firstpass_learning", "Corrections processed", self.learning_worker.counts
-        )
-        metrics.add_counts("firstpass_text_cache", "Texts, by where their embed was", texts.counts)
-        metrics.add_counts(
-            "firstpass_feature_cache", "Images, by where features were", features.counts
-        )
-        metrics.add_gauge("firstpass_words_waiting", "Texts to be embedded", self.words.waiting)
-        metrics.add_gauge(
-            "firstpass_images_waiting", "Images in line for the model", self.pages.encode.waiting
-        )
-        metrics.add_gauge(
-            "firstpass_feature_cache_bytes", "Images and features in memory", features.size_bytes
-        )
+        counts = {
+            "queue": ("Corrections queued", self.events.counts),
+            "learning": ("Corrections processed", self.learning_worker.counts),
+            "text_cache": ("Texts, by where their embed was", texts.counts),
+            "feature_cache": ("Images, by where features were", features.counts),
+        }
+        gauges = {
+            "queue_size": ("Corrections waiting", self.events.size),
+            "set_aside": ("Corrections set aside", self.events.set_aside.count),
+            "background_tasks": ("Tasks left in the background", self.background.n_left),
+            "words_waiting": ("Texts to be embedded", self.words.waiting),
+            "images_waiting": ("Images in line for the model", self.pages.encode.waiting),
+            "feature_cache_bytes": ("Images and features in memory", features.size_bytes),
+        }
+        for name, (description, of_part) in counts.items():
+            metrics.add_counts(f"firstpass_{name}", description, of_part)
+        for name, (description, value) in gauges.items():
+            metrics.add_gauge(f"firstpass_{name}", description, value)

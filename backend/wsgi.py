@@ -20,6 +20,7 @@ from backend.settings import Settings, likely_typos
 from backend.timed_http import end_all_exchanges
 
 STOP_TIMEOUT_S = 15.0  # gunicorn kills a worker after 30 s, in which requests are answered, too
+BACKGROUND_STOP_S = 8.0  # for the tasks in work; learning has ended, or had its time
 MODEL_CALL_S = 1.0  # to wait for a call of the model that may be given up
 
 log = logging.getLogger(__name__)
@@ -100,10 +101,12 @@ def stop_threads(service: Service, loader: ModelLoader) -> None:
     loader.join(MODEL_CALL_S)
     ended = [not loader.is_alive()]
     if service.is_model_loaded:
+        service.background.begin_to_stop()
         has_learned = service.learning_worker.stop(STOP_TIMEOUT_S)
         if not has_learned:
             log.warning("A correction is not learned yet: it is after the next start.")
-        ended += [has_learned, service.words.stop(MODEL_CALL_S)]
+        ended += [has_learned, service.background.stop(BACKGROUND_STOP_S)]
+        ended.append(service.words.stop(MODEL_CALL_S))
         ended.append(service.pages.encode.close(MODEL_CALL_S))
     service.store.close()
     if not all(ended):

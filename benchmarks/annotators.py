@@ -73,8 +73,10 @@ class Project:
         probs = one.text_probs.float()
         if blend is not None:
             probs = segmenter.patch_probs(features, one.image, self.vocabulary, method, blend)
-        label_map, best_prob = label_pixels(probs, one.image, method.decision, blend)
-        return self.classes(label_map.numpy()), best_prob.numpy()
+        label_map, best_prob = label_pixels(
+            probs, one.image, method.decision, blend, segmenter.refining_device
+        )
+        return self.classes(label_map.cpu().numpy()), best_prob.cpu().numpy()
 
     def split(self, seed: int) -> tuple[list[int], list[int]]:
         """Images to correct in their order, and images that stay untouched."""

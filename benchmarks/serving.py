@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 import orjson
+import torch
 from numpy.typing import NDArray
 
 from backend.concurrency import Concurrency
@@ -41,6 +42,7 @@ def config_of(tag: str) -> str:
 class CannedSegmenter:
     """Stands for the model: its answer is there already."""
 
+    refining_device = torch.device("cpu")
     precision = "float32"
 
     def __init__(self, found: Segmentation) -> None:

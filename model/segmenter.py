@@ -24,7 +24,8 @@ from model.memory.lesson import Lesson, TaughtMask
 from model.memory.lessons import make_lesson
 from model.memory.memory import Memory
 from model.methods import METHODS, MethodConfig
-from model.refine.refiners import refine_to_labels
+from model.refine.crf import AFFORDABLE
+from model.refine.refiners import refine_on_device
 from model.scoring.class_probs import renormalized, top_classes
 from model.scoring.decision import DecisionConfig, text_probs
 from model.scoring.expected_iou import RegionEvidence
@@ -101,7 +102,9 @@ class Segmenter:
             return empty_segmentation(vocabulary, features.image_hw)
         blend = self.blend(vocabulary, method, memory)
         probs = self.patch_probs(features, image, vocabulary, method, blend)  # (C, h, w)
-        label_map, best_prob = label_pixels(probs, image, method.decision, blend)  # (H, W)
+        label_map, best_prob = label_pixels(
+            probs, image, method.decision, blend, self.refining_device
+        )  # (H, W)
         is_left = apply_thresholds_(
             label_map,
             best_prob,
@@ -188,6 +191,12 @@ class Segmenter:
         return prompt_mask(tokens, image, prompts, label_prob)
 
     @property
+    def refining_device(self) -> torch.device:
+        """Where edges are refined: beside the image encoder, if it is known what that affords."""
+        device = self.encode_image.device
+        return device if device.type in AFFORDABLE else torch.device("cpu")
+
+    @property
     def precision(self) -> str:
         """Arithmetic of the model: "float32", "bfloat16" or "float16"."""
         return str(self.encode_image.autocast_dtype or torch.float32).removeprefix("torch.")
@@ -210,9 +219,14 @@ class Segmenter:
 
 @torch.inference_mode()
 def label_pixels(
-    probs: Tensor, image: NDArray[np.uint8], decision: DecisionConfig, blend: Blend | None
+    probs: Tensor,
+    image: NDArray[np.uint8],
+    decision: DecisionConfig,
+    blend: Blend | None,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """Each pixel's most probable class, (H, W) int16, and its prob, (H, W) float32.
+    """Each pixel's most probable class, (H, W) int16, and its prob, (H, W) float32, on the device,
+    or on the CPU where its memory is full.
 
     From probs (C, h, w) by words and patches, and where lessons taught them, by pixels.
     """
@@ -221,7 +235,8 @@ def label_pixels(
     if blend is not None and blend.sees_pixels:
         kept, pixel_share = blend.at_pixels(kept, classes, image), blend.weights.pixel_share
     refiner = decision.refiner_for(pixel_share)
-    label_map, best_prob = refine_to_labels(refiner, kept, _planes(image))
+    label_map, best_prob = refine_on_device(refiner, kept, _planes(image), device)
+    classes = classes.to(label_map.device)
     for part in label_map.view(-1).split(PIXELS_AT_ONCE):  # an index has 8 bytes a pixel
         part.copy_(classes[part.long()])
     return label_map, best_prob

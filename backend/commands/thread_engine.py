@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 
-from backend.prelabeling.engines import LOADING_AHEAD, ThreadEngine
+from backend.prelabeling.engines import TASK_BUDGET_S, ThreadEngine
 from backend.service import Service
-
-TASK_BUDGET_S = 600.0  # for one task; nobody waits for an answer
 
 
 def thread_engine(service: Service) -> ThreadEngine:
     annotator = replace(service.annotator, budget_s=TASK_BUDGET_S, parallel_tasks=1)
-    return ThreadEngine(annotator, service.concurrency.parallel_tasks + LOADING_AHEAD)
+    return ThreadEngine(annotator, service.concurrency.parallel_tasks)

@@ -23,4 +23,5 @@ def readiness(service: Service) -> dict[str, Any]:
         return {"status": "loading", **state}
     if error := service.model_loaded.exception():
         return {"status": "failed", "message": str(error), **state}
+    state["background"] = service.background.rows()
     return {"status": "ready", **service.annotator.describe(), **state}

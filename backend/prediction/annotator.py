@@ -17,14 +17,19 @@ from backend.label_studio.smart_prompts import read_prompts
 from backend.memory.active_version import ActiveVersions, LoadedVersion
 from backend.memory.agreement import ShownBy
 from backend.metrics import Metrics
+from backend.prediction.late_tasks import (
+    Background,
+    go_on_with_late_tasks,
+    in_background_item,
+)
 from backend.prediction.predict_request import PredictRequest
 from backend.prediction.prediction_items import (
     PredictionItem,
     error_item,
-    explain_late_tasks,
     partial_item,
     prediction_item,
     report_failures,
+    task_id_of,
 )
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.task_painter import TaskPainter
@@ -41,6 +46,8 @@ class Annotator:
     budget_s: float  # of one request
     parallel_tasks: int  # of one request; one loads its image while another is in the model
     active_versions: ActiveVersions | None  # None: lessons are not used
+    background: Background | None = None  # goes on with late tasks; None: they are asked again
+    is_background: bool = False  # nobody waits for its predictions: others come before
 
     def predict(
         self,
@@ -73,10 +80,11 @@ class Annotator:
                 auth=auth,
                 deadline_s=deadline_s,
                 budget_s=self.budget_s,
+                is_background=self.is_background,
             )
 
         items = self.predict_tasks(tasks, make_request, version)
-        explain_late_tasks(project_id, items)
+        go_on_with_late_tasks(project_id, tasks, items, self.background)
         report_failures(project_id, tasks, items, self.failures)
         return items
 
@@ -92,6 +100,8 @@ class Annotator:
             return [prediction_item([], version) for _ in tasks]
 
         def predict_task(task: Any) -> PredictionItem:
+            if len(tasks) > 1 and self.is_in_background(task, request):
+                return in_background_item(version)
             try:
                 painted = self.painter.paint(task, request)
             except Exception as error:
@@ -105,6 +115,14 @@ class Annotator:
             return [predict_task(tasks[0])]
         with ThreadPoolExecutor(self.parallel_tasks, thread_name_prefix="task") as threads:
             return list(threads.map(predict_task, tasks))
+
+    def is_in_background(self, task: Any, request: PredictRequest) -> bool:
+        """Whether a task is being predicted already; a person's click or look does not wait."""
+        return (
+            self.background is not None
+            and request.prompts is None
+            and self.background.is_at_work_on(request.project.id, task_id_of(task))
+        )
 
     def active_version(self, project: ProjectContext) -> LoadedVersion:
         """The version of the project's lessons that its predictions use; empty if none."""

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError  # its own class before 3.11
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.concurrency import Rounds
 from backend.errors import OutOfTime, Overloaded
 from model import DenseFeatures, MethodConfig, Vocabulary
 
@@ -37,14 +38,15 @@ class Job:
 
 
 class Waiting(NamedTuple):
-    """A place in the line: those for clicks first, else in the order of their arrival."""
+    """A place in the line: by rank, then by turns of those who ask, in the order of arrival."""
 
-    rank: int
+    rank: int  # FIRST for clicks, LATER for what nobody waits for
+    round: int
     number: int
     job: Job | None  # None: the end
 
 
-FIRST, IN_TURN, LAST = 0, 1, 2  # ranks
+FIRST, IN_TURN, LATER, LAST = range(4)  # ranks; the last one ends the line
 
 
 class Batcher:
@@ -67,6 +69,8 @@ class Batcher:
         self._max_images, self._wait_s = max_images, wait_s
         self._max_waiting, self._numbers = max_waiting, itertools.count()
         self._waiting: queue.PriorityQueue[Waiting] = queue.PriorityQueue()
+        self._rounds = {rank: Rounds() for rank in (FIRST, IN_TURN, LATER, LAST)}
+        self._lock = threading.Lock()  # of the rounds
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
@@ -77,19 +81,22 @@ class Batcher:
         vocabulary: Vocabulary,
         *,
         timeout_s: float | None = None,
-        is_first: bool = False,
+        rank: int = IN_TURN,
+        who: Hashable = None,
     ) -> DenseFeatures:
-        """Dense features of an RGB uint8 image (H, W, 3); `is_first`: before all that wait.
+        """Dense features of an RGB uint8 image (H, W, 3), before all that wait with a higher rank.
+
+        Within a rank those who ask take turns, such as projects, however many images of one wait.
 
         Raises Overloaded if the queue is full, OutOfTime after `timeout_s`, the errors of `encode`.
         """
         job = Job(image, method, vocabulary)
-        if not is_first and self._waiting.qsize() >= self._max_waiting:
+        if rank != FIRST and self._waiting.qsize() >= self._max_waiting:
             raise Overloaded(
                 f"{self._max_waiting} images are waiting for the model already. "
                 "Send fewer tasks at once, or more slowly."
             )
-        self._put(FIRST if is_first else IN_TURN, job)
+        self._put(rank, job, who)
         try:
             return job.future.result(timeout_s)
         except FutureTimeoutError as error:
@@ -109,13 +116,22 @@ class Batcher:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _put(self, rank: int, job: Job | None) -> None:
-        self._waiting.put(Waiting(rank, next(self._numbers), job))
+    def _put(self, rank: int, job: Job | None, who: Hashable = None) -> None:
+        with self._lock:
+            place = self._rounds[rank].next_for(who)
+        self._waiting.put(Waiting(rank, place, next(self._numbers), job))
+
+    def _take(self, timeout_s: float | None = None) -> Job | None:
+        """The next job in line, or None: the end. Raises queue.Empty after `timeout_s`."""
+        taken = self._waiting.get(timeout=timeout_s)
+        with self._lock:
+            self._rounds[taken.rank].serve(taken.round)
+        return taken.job
 
     def _run(self) -> None:
         next_job: Job | None = None  # taken from the queue, but of another method than the batch
         while True:
-            first = next_job or self._waiting.get().job
+            first = next_job or self._take()
             if first is None:
                 return
             batch, next_job, is_closing = self._collect_batch(first)
@@ -132,7 +148,7 @@ class Batcher:
         while len(batch) < self._max_images:
             try:
                 left_s = max(closes_at - time.monotonic(), 0.0) or 1e-4
-                job = self._waiting.get(timeout=left_s).job
+                job = self._take(left_s)
             except queue.Empty:
                 break
             if job is None:

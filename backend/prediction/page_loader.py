@@ -6,7 +6,7 @@ from typing import Any
 
 from backend.images.loader import ImageLoader
 from backend.metrics import Metrics
-from backend.prediction.batcher import Batcher
+from backend.prediction.batcher import IN_TURN, Batcher
 from backend.prediction.feature_cache import FeatureCache, Page
 from backend.prediction.project_context import ProjectContext
 from backend.timed_http import Deadline
@@ -31,11 +31,11 @@ class PageLoader:
         task_id: Any,
         auth: tuple[str, str] | None,
         timeout_s: float,
-        is_click: bool = False,
+        rank: int = IN_TURN,
     ) -> Page:
         """The image, freshly loaded, and its features; all of it within `timeout_s`.
 
-        Features for a click come before all others.
+        `rank`: whom it comes before in the line for the model.
 
         Raises ImageError, ModelError or Overloaded.
         """
@@ -44,7 +44,12 @@ class PageLoader:
 
         def encode() -> DenseFeatures:
             return self.encode(
-                image, project.method, vocabulary, timeout_s=deadline.left_s, is_first=is_click
+                image,
+                project.method,
+                vocabulary,
+                timeout_s=deadline.left_s,
+                rank=rank,
+                who=project.id,
             )
 
         source = source_key(project.id, task_id, uri, auth)

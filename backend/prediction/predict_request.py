@@ -22,6 +22,7 @@ class PredictRequest:
     auth: tuple[str, str] | None  # user and password of the project's image host
     deadline_s: float  # on time.monotonic()
     budget_s: float  # from the start of the request to the deadline
+    is_background: bool = False  # nobody waits for it: it comes after all others
 
     @property
     def left_s(self) -> float:

@@ -13,6 +13,7 @@ from backend.recent_failures import RecentFailures, error_code
 
 PredictionItem = dict[str, Any]
 
+IN_BACKGROUND = "in_background"  # code of an item whose task goes on without its request
 PARTIAL_PREFIX = "partial-"  # of the version of an item that lacks a part of its task
 
 log = logging.getLogger(__name__)
@@ -78,24 +79,6 @@ def _describe_error(task: Any, error: Exception, metrics: Metrics) -> dict[str, 
     return {"code": code, "message": message}
 
 
-def explain_late_tasks(project: str, items: Sequence[PredictionItem]) -> None:
-    """Add to the message of each task that was not reached how many were, and how to go on.
-
-    Label Studio tells its users of all of them that they were retrieved.
-    """
-    late = [item for item in items if is_late(item)]
-    if not late or len(items) == 1:
-        return
-    n_done = sum("result" in item for item in items)
-    number = project.partition(".")[0]
-    command = f", or run python -m backend prelabel --project {number}" if number else ""
-    for item in late:
-        item["error"]["message"] = (
-            f"{n_done} of {len(items)} tasks done; choose Retrieve Predictions again{command}. "
-            f"{item['error']['message']}"
-        )
-
-
 def is_late(item: Mapping[str, Any]) -> bool:
     """Whether a task failed for want of time or room alone, so that it can be asked for again."""
     is_partial = item["model_version"].startswith(PARTIAL_PREFIX)
@@ -116,6 +99,9 @@ def report_failures(
             kinds.setdefault((item["error"]["code"], is_partial), []).append(index)
     for (code, _), indices in kinds.items():
         task, message = task_id_of(tasks[indices[0]]), items[indices[0]]["error"]["message"]
+        if code == IN_BACKGROUND:  # which notes what fails there
+            log.info("%s%s", f"project {project}: " if project else "", message)
+            continue
         failures.add(project, "predict", code, message, task=task, count=len(indices))
         if is_late(items[indices[0]]) and len(items) > 1:
             log.warning("%s%s", f"project {project}: " if project else "", message)

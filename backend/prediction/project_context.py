@@ -22,7 +22,7 @@ class ProjectContext:
     method: MethodConfig
     space: str  # feature space; lessons of another one are not used
     method_version: str  # checkpoint, method and refiner
-    precision: str  # arithmetic of the model
+    precision: str  # arithmetic of the model, and where edges are refined if not on the CPU
 
     def model_version(self, memory_version: str = "", config_digest: str = "") -> str:
         """`model_version` of predictions: another one for whatever else they depend on.
@@ -61,5 +61,10 @@ class ContextResolver:
             method=method,
             space=self.segmenter.space(method),
             method_version=self.segmenter.version(method),
-            precision=self.segmenter.precision,
+            precision=self._precision(),
         )
+
+    def _precision(self) -> str:
+        """A GPU affords a finer CRF, so its predictions are others."""
+        device = self.segmenter.refining_device.type
+        return self.segmenter.precision + (f" on {device}" if device != "cpu" else "")

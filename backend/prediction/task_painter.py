@@ -15,6 +15,7 @@ from backend.label_studio.smart_prompts import index_of_label
 from backend.masks.regions import encode_regions
 from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
+from backend.prediction.batcher import FIRST, IN_TURN, LATER
 from backend.prediction.feature_cache import Page
 from backend.prediction.label_vocabulary import vocabulary_of
 from backend.prediction.page_loader import PageLoader
@@ -120,7 +121,7 @@ class TaskPainter:
             return page
         return self.pages.load(
             uri, project, vocabulary, **source,
-            timeout_s=request.left_s, is_click=bool(request.prompts),
+            timeout_s=request.left_s, rank=rank_of(request),
         )  # fmt: skip
 
     def paint_labels(
@@ -214,10 +215,18 @@ class TaskPainter:
         Refinement uses all cores, and memory for each class and pixel, so its parallelism is
         limited.
         """
-        if not self.segment_slots.acquire(timeout=request.left_s):
+        who, is_later = request.project.id, request.is_background
+        if not self.segment_slots.acquire(timeout=request.left_s, who=who, is_later=is_later):
             raise request.out_of_time()
         try:
             request.check_time()  # since a free slot is had without any time left
             yield
         finally:
             self.segment_slots.release()
+
+
+def rank_of(request: PredictRequest) -> int:
+    """The place of its images in the line for the model."""
+    if request.prompts:
+        return FIRST
+    return LATER if request.is_background else IN_TURN

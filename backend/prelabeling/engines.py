@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend.label_studio.project_settings import ProjectSettings
 from backend.prediction.annotator import Annotator
 from backend.prediction.prediction_items import PredictionItem
 
-LOADING_AHEAD = 4  # images that are loaded while others are in the model
+TASK_BUDGET_S = 600.0  # for one task; nobody waits for an answer
 WAITING_PER_THREAD = 4  # tasks at hand, so that storing predictions stops no thread
 
 
@@ -45,13 +45,14 @@ class ThreadEngine:
 
     annotator: Annotator
     n_threads: int
+    is_stopping: Callable[[], bool] = field(default=lambda: False)  # after the tasks in work
 
     def __call__(self, jobs: Iterable[Job]) -> Generator[Answer, None, None]:
         feed, window = iter(jobs), self.n_threads * WAITING_PER_THREAD
         running: dict[Future[PredictionItem], Job] = {}
         threads = ThreadPoolExecutor(self.n_threads, thread_name_prefix="prelabel")
         try:
-            while True:
+            while not self.is_stopping():
                 while len(running) < window and (job := next(feed, None)) is not None:
                     running[threads.submit(predict_job, self.annotator, job)] = job
                 if not running:

@@ -50,11 +50,13 @@ class OpenTasks:
 
     def lacking(self, task_ids: Sequence[int], version: str) -> set[int]:
         """Which of these tasks are there and still without any prediction of this version."""
+        return {task["id"] for task in self.chosen(task_ids, version)}
+
+    def chosen(self, task_ids: Sequence[int], version: str) -> Sequence[Task]:
+        """Those of these tasks that are there and still without any prediction of this version."""
         chosen = {"all": False, "included": list(task_ids)}
-        page = self._page(
-            [version_filter("not_contains", version)], size=len(task_ids), selectedItems=chosen
-        )
-        return {task["id"] for task in page.tasks}
+        missing = version_filter("not_contains", version)
+        return self._page([missing], size=len(task_ids), selectedItems=chosen).tasks
 
     def lacking_whole(self, task_ids: Sequence[int], version: str) -> set[int]:
         """As `lacking`, but a partial prediction does not count; it reads all their masks."""

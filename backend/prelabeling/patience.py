@@ -1,8 +1,9 @@
 """Repeats requests to a Label Studio that does not answer, until it does."""
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from backend.errors import LabelStudioError
@@ -20,6 +21,7 @@ class Patience:
     first_pause_s: float = 1.0  # doubled after each attempt
     longest_pause_s: float = 15.0
     max_faults: int = 3  # attempts when it answers with a fault of its own, such as 500
+    is_stopping: threading.Event = field(default_factory=threading.Event)  # then it is over
 
     def __call__(self, action: Callable[[], T]) -> T:
         """Raises LabelStudioError: what it was refused for, or after the limit `Unavailable`."""
@@ -30,7 +32,8 @@ class Patience:
             except (Forbidden, NotFound, Refused, Unauthorized):
                 raise
             except Unavailable as error:
-                if time.monotonic() - began_s + pause_s > self.limit_s:
+                is_over = time.monotonic() - began_s + pause_s > self.limit_s
+                if is_over or self.is_stopping.is_set():
                     raise
                 if not is_said:
                     self.say(f"{error} Waiting for it, {self.limit_s / 60:.0f} minutes at most.")
@@ -43,5 +46,5 @@ class Patience:
                 if is_said:
                     self.say("Label Studio answers again.")
                 return value
-            time.sleep(pause_s)
+            self.is_stopping.wait(pause_s)
             pause_s = min(2 * pause_s, self.longest_pause_s)

@@ -53,6 +53,7 @@ class Prelabeler:
     is_lock_lost: Callable[[], bool]
     progress: Progress
     limit: int | None = None
+    chunk_tasks: int = CHUNK_TASKS
     outcome: Outcome = field(default_factory=Outcome)
     _waiting: dict[int, PredictionItem] = field(default_factory=dict)  # to be stored, by task
     _waiting_partial: dict[int, PredictionItem] = field(default_factory=dict)
@@ -122,7 +123,7 @@ class Prelabeler:
         else:
             self.progress.advance(1, len(self.outcome.failures))
         n_waiting = len(self._waiting) + len(self._waiting_partial)
-        if n_waiting >= CHUNK_TASKS or time.monotonic() - self._stored_s > CHUNK_S:
+        if n_waiting >= self.chunk_tasks or time.monotonic() - self._stored_s > CHUNK_S:
             self._store()
 
     def _store(self) -> None:

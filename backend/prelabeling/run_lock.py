@@ -36,7 +36,7 @@ class RunLock:
 
         Raises SettingsError if it is held by a run that goes on, StoreError without a store.
         """
-        if not self._try_for(0):
+        if not self.try_acquire():
             wait_s = 1.2 * self._expiry_s
             say(f"Another run has project {self._project}: is it over within {wait_s:.0f} s?")
             if not self._try_for(wait_s):
@@ -45,7 +45,14 @@ class RunLock:
                     f"Project {self._project} is being prelabeled already "
                     f"({(holder or b'it has just ended').decode()}): wait for that run, or stop it."
                 )
-        self._renewer.start()
+            self._renewer.start()
+
+    def try_acquire(self) -> bool:
+        """Whether it was free, and is held now. Raises StoreError without a store."""
+        is_held = self._try_for(0)
+        if is_held:
+            self._renewer.start()
+        return is_held
 
     def release(self) -> None:
         self._is_done.set()

@@ -5,6 +5,7 @@ All have one signature, `refine_to_labels(name, probs, image)`, so a project cho
 (pixel-adaptive refinement), "crf" (dense CRF).
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ from model.refine.tiles import (
 
 # A class that stays below it everywhere wins no pixel by any refiner.
 ABSENT_PROB = 0.01
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,25 @@ def refine_to_labels(
         best_prob[box], best = tile_probs.max(dim=0)
         label_map[box] = classes[best].to(torch.int16)
     return label_map, best_prob
+
+
+def refine_on_device(
+    name: str, probs: Tensor, image: Tensor, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """As `refine_to_labels`, of what is on the CPU, on a device; on the CPU if it has no room.
+
+    A large image at full resolution may be more than a GPU has left beside the model.
+    """
+    try:
+        return refine_to_labels(name, probs.to(device), image.to(device))
+    except torch.OutOfMemoryError:
+        log.warning(
+            "the memory of %s is full: edges of an image of %d x %d pixels are refined on the CPU",
+            device,
+            image.shape[2],
+            image.shape[1],
+        )
+    return refine_to_labels(name, probs, image)
 
 
 def find_refiner(name: str) -> Refiner:

@@ -36,6 +36,41 @@ def test_who_asked_first_has_its_turn_first():
     assert order == list(range(8))
 
 
+def test_what_nobody_waits_for_has_its_turn_after_all_that_are_waited_for():
+    turns, order = Turns(1), []
+    assert turns.acquire(0, is_later=True)
+
+    def take(n: int) -> None:
+        assert turns.acquire(20, is_later=n < 2)
+        order.append(n)
+        turns.release()
+
+    with ThreadPoolExecutor(4) as threads:
+        for n in range(4):
+            threads.submit(take, n)
+            wait_until(partial(lambda n: len(turns._waiting) == n, n + 1))
+        turns.release()
+    assert order == [2, 3, 0, 1]
+    assert turns.acquire(0)
+
+
+def test_who_asks_for_many_slots_lets_others_in_between():
+    turns, order = Turns(1), []
+    assert turns.acquire(0)
+
+    def take(who: str) -> None:
+        assert turns.acquire(20, who=who)
+        order.append(who)
+        turns.release()
+
+    with ThreadPoolExecutor(8) as threads:
+        for n, who in enumerate("aaaabbc"):
+            threads.submit(take, who)
+            wait_until(partial(lambda n: len(turns._waiting) == n, n + 1))
+        turns.release()
+    assert "".join(order) == "abcabaa"
+
+
 def test_who_gives_up_is_passed_over():
     turns = Turns(1)
     assert turns.acquire(0)

@@ -52,6 +52,8 @@ function show(status) {
       ? `on: a new version after ${status.learning.learn_every} changed annotations, or at Start Training`
       : "off (LEARN=off)",
   };
+  const background = ready.background ?? [];
+  if (background.length) facts.Background = background.map(backgroundText).join("; ");
   byId("facts").replaceChildren(
     ...Object.entries(facts)
       .filter(([, text]) => text)
@@ -60,6 +62,11 @@ function show(status) {
   const sentences = ready.degraded.map((text) => make("li", {}, text));
   byId("degraded").replaceChildren(...orNothing(sentences, "Nothing."));
   byId("failures").replaceChildren(...orNothing(ready.failures.map(failureItem), "Nothing."));
+}
+
+function backgroundText({ project, tasks, done, failed }) {
+  const failures = failed ? `, ${failed} failed` : "";
+  return `project ${numberOf(project)}: ${done} of ${tasks} tasks done${failures}`;
 }
 
 function orNothing(items, text) {

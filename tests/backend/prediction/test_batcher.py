@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.errors import Overloaded
-from backend.prediction.batcher import Batcher
+from backend.prediction.batcher import FIRST, LATER, Batcher
 from model import METHODS, MethodConfig, Vocabulary
 from tests.support.waiting import wait_until
 
@@ -113,12 +113,34 @@ def test_the_image_of_a_click_goes_before_all_that_wait(held):
     for n in range(1, 6):
         threads.submit(batcher, picture(n), PLAIN, WORDS)
     wait_in_line(batcher, 5)
-    clicked = threads.submit(batcher, picture(9), PLAIN, WORDS, is_first=True)
+    clicked = threads.submit(batcher, picture(9), PLAIN, WORDS, rank=FIRST)
     wait_in_line(batcher, 6)  # for which the line is never too long
     encoder.may_go.set()
     assert clicked.result(20) == 9
     wait_until(lambda: len(encoder.batches) >= 2)
     assert 9 in encoder.batches[1][0]
+
+
+def test_projects_take_turns_however_many_images_of_one_wait(held):
+    encoder, batcher, threads = held
+    for n, project in enumerate("aaaabc", 1):
+        threads.submit(batcher, picture(n), PLAIN, WORDS, who=project, rank=FIRST)
+        wait_in_line(batcher, n)
+    encoder.may_go.set()
+    wait_until(lambda: sum(len(numbers) for numbers, _ in encoder.batches) >= 7)
+    assert [n for numbers, _ in encoder.batches for n in numbers][1:] == [1, 5, 6, 2, 3, 4]
+
+
+def test_an_image_that_nobody_waits_for_goes_after_all_others(held):
+    encoder, batcher, threads = held
+    threads.submit(batcher, picture(9), PLAIN, WORDS, rank=LATER)
+    wait_in_line(batcher, 1)
+    for n in range(1, 5):
+        threads.submit(batcher, picture(n), PLAIN, WORDS)
+    wait_in_line(batcher, 5)
+    encoder.may_go.set()
+    wait_until(lambda: sum(len(numbers) for numbers, _ in encoder.batches) >= 6)
+    assert encoder.batches[-1][0][-1] == 9
 
 
 def test_an_image_whose_time_is_over_is_not_encoded(held):
