@@ -142,6 +142,7 @@ class Service:
             timeout_s=settings.image_timeout_s,
             local_root=settings.local_files_root,
             allowed_hosts=settings.image_hosts_allowed,
+            per_host=limits.downloads_per_host,
         )
         features = FeatureCacheConfig(settings.feature_cache_mb * 2**20, settings.feature_store_s)
         return PageLoader(
