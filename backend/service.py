@@ -42,6 +42,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.model_loaded: Future[None] = Future()
+        self.server_problem = ""  # of the server that runs the app, in a sentence
 
     @cached_property
     def metrics(self) -> Metrics:
