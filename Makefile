@@ -14,7 +14,8 @@
 #   make lock                        docker/*.lock: what the image installs, by hash
 #   make audit                       known faults of the locked versions, by pip-audit
 #   make sbom                        build/sbom.json: a CycloneDX list of what the image installs
-#   make docker-check                docker/ without an engine: hadolint, docker compose config
+#   make docker-check                docker/ by hadolint and Docker Compose, which it installs; no engine
+#   make docker-check IMAGE=firstpass:cpu     and that image, read-only, twice (ENGINE=podman)
 #   make clean                       remove the environments
 #
 # PYTHON picks the interpreter (3.10 or later) that .venv is made with.
@@ -28,6 +29,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 CONSTRAINTS ?=
 PYTEST_ARGS ?=
+ENGINE ?= docker
+IMAGE ?=
 LABEL_STUDIO_VERSION ?= 1.23.2
 
 BIN := .venv/bin
@@ -58,7 +61,7 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -rs $(PYTEST_ARGS)
 
 check-python:
 	@CONSTRAINTS="$(CONSTRAINTS)" TORCH_INDEX="$(TORCH_INDEX)" PYTEST_ARGS="$(PYTEST_ARGS)" \
@@ -113,7 +116,8 @@ sbom: .venv-supply/supply.stamp
 	@echo "build/sbom.json: CycloneDX, $$(grep -c '"bom-ref"' build/sbom.json) components"
 
 docker-check: $(DEV) .venv-supply/supply.stamp
-	PATH="$$PWD/$(SUPPLY):$$PATH" $(BIN)/python -m pytest -m docker tests/docker $(PYTEST_ARGS)
+	PATH="$$PWD/$(SUPPLY):$$PATH" ENGINE="$(ENGINE)" FIRSTPASS_IMAGE="$(IMAGE)" \
+	  $(BIN)/python -m pytest -m docker -rs tests/docker $(PYTEST_ARGS)
 
 .venv-supply/supply.stamp: requirements-supply.txt
 	@echo "Installing requirements-supply.txt into .venv-supply"

@@ -31,7 +31,7 @@ NOT_RUN = {
     ".venv/bin/python -m pip install": "installs Ray into the environment of the tests",
     ".venv/bin/python -m backend tune --project": "asks a Label Studio for its annotations",
     ".venv/bin/python -m backend demo": "makes a project in a Label Studio: tests/e2e/test_demo.py",
-    ".venv/bin/python -m gunicorn": "serves for ever: tests/backend/commands/test_gunicorn_config.py",
+    ".venv/bin/python -m gunicorn": "serves for ever: commands/test_gunicorn_config.py",
     ".venv/bin/pre-commit install": "writes into .git/hooks of whoever runs the tests",
 }
 
