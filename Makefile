@@ -11,6 +11,11 @@
 #   make e2e                         against a real Label Studio, installed beside (1 GB)
 #   make ray                         prelabel on a cluster of Ray of this machine (300 MB more)
 #   make browser                     the page at / in a headless Chromium, which must be installed
+#   make lock                        docker/*.lock: what the image installs, by hash
+#   make audit                       known faults of the locked versions, by pip-audit
+#   make sbom                        build/sbom.json: a CycloneDX list of what the image installs
+#   make docker-check                docker/ by hadolint and Docker Compose, which it installs; no engine
+#   make docker-check IMAGE=firstpass:cpu     and that image, read-only, twice (ENGINE=podman)
 #   make clean                       remove the environments
 #
 # PYTHON picks the interpreter (3.10 or later) that .venv is made with.
@@ -24,6 +29,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 CONSTRAINTS ?=
 PYTEST_ARGS ?=
+ENGINE ?= docker
+IMAGE ?=
 LABEL_STUDIO_VERSION ?= 1.23.2
 
 BIN := .venv/bin
@@ -32,9 +39,11 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet \
 # Stamps of their own, so that asking for CONSTRAINTS changes an environment made without.
 RUNTIME := .venv/runtime$(if $(CONSTRAINTS),-constrained).stamp
 DEV := .venv/dev$(if $(CONSTRAINTS),-constrained).stamp
+LOCKS := docker/requirements.lock docker/requirements-cuda.lock
 BENCHMARKS := rle polygons text_cache serving crf
 
-.PHONY: help serve test check check-python constraints format bench e2e ray browser doctor clean
+.PHONY: help serve test check check-python constraints format bench e2e ray browser lock audit sbom \
+  docker-check doctor clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -52,7 +61,7 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -rs $(PYTEST_ARGS)
 
 check-python:
 	@CONSTRAINTS="$(CONSTRAINTS)" TORCH_INDEX="$(TORCH_INDEX)" PYTEST_ARGS="$(PYTEST_ARGS)" \
@@ -88,6 +97,34 @@ browser: $(DEV) .venv-browser/playwright.stamp
 	.venv-browser/bin/python -m pip install --quiet -r requirements-browser.txt
 	@touch $@
 
+SUPPLY := .venv-supply/bin
+
+lock: .venv-supply/supply.stamp
+	@$(PYTHON) scripts/lock_requirements.py $(SUPPLY)/uv
+
+# --strict: what could not be looked up fails. --disable-pip: a lock has all there is, to be taken as it is.
+audit: .venv-supply/supply.stamp
+	@$(SUPPLY)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	  $(foreach lock,$(LOCKS),-r $(lock)) \
+	  || { code=$$?; echo "make audit: pip-audit found known faults, or could not reach its data (pypi.org):" \
+	  "see above. Nothing was vouched for." >&2; exit $$code; }
+
+sbom: .venv-supply/supply.stamp
+	@mkdir -p build
+	@cat $(LOCKS) | $(SUPPLY)/cyclonedx-py requirements --pyproject pyproject.toml \
+	  --output-reproducible --output-file build/sbom.json -
+	@echo "build/sbom.json: CycloneDX, $$(grep -c '"bom-ref"' build/sbom.json) components"
+
+docker-check: $(DEV) .venv-supply/supply.stamp
+	PATH="$$PWD/$(SUPPLY):$$PATH" ENGINE="$(ENGINE)" FIRSTPASS_IMAGE="$(IMAGE)" \
+	  $(BIN)/python -m pytest -m docker -rs tests/docker $(PYTEST_ARGS)
+
+.venv-supply/supply.stamp: requirements-supply.txt
+	@echo "Installing requirements-supply.txt into .venv-supply"
+	@$(PYTHON) -m venv .venv-supply
+	@$(SUPPLY)/python -m pip install --quiet --disable-pip-version-check -r requirements-supply.txt
+	@touch $@
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
 	  other = "$(PYTHON) is %d.%d: name another one, as in make PYTHON=python3.12 serve" % v; \
@@ -115,4 +152,4 @@ $(DEV): requirements-dev.txt $(RUNTIME)
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-ls .venv-browser .venv-py .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-ls .venv-browser .venv-supply .venv-py .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -28,6 +28,7 @@ class Concurrency:
     max_batch_images: int  # in the image encoder at once
     batch_wait_s: float  # for more images to join a batch
     parallel_tasks: int  # of one request; some load their image while others are in the model
+    downloads_per_host: int  # fewer than any lane has places: no host of images takes them all
     max_waiting_images: int = 256  # queued for the image encoder; more are refused
     segmentations: int = 1  # refinement uses all cores, and memory for each class and pixel
 
@@ -44,6 +45,7 @@ class Concurrency:
             max_batch_images=batch_images,
             batch_wait_s=settings.batch_wait_ms / 1000 if is_gpu else 0.0,
             parallel_tasks=2 * batch_images + LOADING_AHEAD,
+            downloads_per_host=max(clicks * 3 // 4, 1),
         )
 
 

@@ -44,6 +44,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.model_loaded: Future[None] = Future()
+        self.server_problem = ""  # of the server that runs the app, in a sentence
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -144,6 +145,7 @@ class Service:
             timeout_s=settings.image_timeout_s,
             local_root=settings.local_files_root,
             allowed_hosts=settings.image_hosts_allowed,
+            per_host=limits.downloads_per_host,
         )
         features = FeatureCacheConfig(settings.feature_cache_mb * 2**20, settings.feature_store_s)
         return PageLoader(

@@ -1,4 +1,7 @@
-"""Builds the whole service as a WSGI app: `gunicorn 'backend.wsgi:create()'`."""
+"""Builds the whole service as a WSGI app, `backend.wsgi:create()`.
+
+`gunicorn -c python:backend.commands.gunicorn_config` serves it as `python -m backend serve` does.
+"""
 
 import atexit
 import logging
@@ -12,6 +15,7 @@ from typing import Any
 from flask import Flask
 
 from backend.allocator import give_freed_memory_back
+from backend.client_guard import UNGUARDED, is_guarded
 from backend.http.app import create_app
 from backend.http.warm_up import warm_up
 from backend.log_setup import set_up_logging
@@ -36,7 +40,8 @@ def create(
     The model is loaded in a thread, so that /health answers at once. The thread calls `on_ready`
     or `on_failure` when it is done.
     """
-    if settings is None:  # started by gunicorn alone
+    is_by_hand = settings is None  # started by gunicorn or another server alone
+    if settings is None:
         settings = Settings.from_env()
         set_up_logging(settings.log_level)
         for sentence in likely_typos():
@@ -44,6 +49,9 @@ def create(
     give_freed_memory_back()
     end_exchanges_at_sigterm()
     service = Service(settings)
+    if is_by_hand and not is_guarded():
+        service.server_problem = UNGUARDED
+        log.warning("%s", UNGUARDED)
     app = create_app(service)
     service.events  # noqa: B018, built before the first webhook arrives
     service.key_check.try_later()

@@ -5,14 +5,12 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
-from backend.commands.waitress_worker import WaitressWorker
-from backend.concurrency import Concurrency
+from backend.commands.gunicorn_options import gunicorn_options
 from backend.errors import SettingsError
 from backend.listen_address import bracket_ipv6, check_bind
 from backend.log_setup import set_up_logging
@@ -38,22 +36,7 @@ class GunicornServer(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
-        options: dict[str, Any] = {
-            "bind": f"{bracket_ipv6(self.settings.host)}:{self.settings.port}",
-            # One process, so that the model is in memory once; torch releases the GIL.
-            "workers": 1,
-            "worker_class": WaitressWorker.with_limits(
-                Concurrency.of(self.settings), self.settings.max_body_mb * 2**20
-            ),
-            "timeout": 0,  # a long batch is no hung worker; PREDICT_BUDGET_S limits requests
-            "graceful_timeout": 30,
-            "proc_name": "firstpass",
-            "loglevel": "debug" if self.settings.log_level == "debug" else "warning",
-        }
-        # A path of the user's, by which any service of that user would be controlled.
-        if "control_socket_disable" in self.cfg.settings:  # since gunicorn 25
-            options["control_socket_disable"] = True
-        for name, value in options.items():
+        for name, value in gunicorn_options(self.settings).items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:

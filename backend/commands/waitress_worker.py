@@ -19,6 +19,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
 
+from backend.client_guard import declare_guarded
 from backend.concurrency import Concurrency
 
 HEADERS_WITHIN_S = 10.0  # of the first byte; and the first byte, of the connection
@@ -156,6 +157,10 @@ class WaitressWorker(Worker):
     @classmethod
     def with_limits(cls, limits: Concurrency, max_body_bytes: int) -> "type[WaitressWorker]":
         return type(cls.__name__, (cls,), {"limits": limits, "max_body_bytes": max_body_bytes})
+
+    def init_process(self) -> None:
+        declare_guarded()
+        super().init_process()
 
     def run(self) -> None:
         dispatchers = threads_for(self.limits)

@@ -19,8 +19,7 @@ def degradations(service: Service) -> list[str]:
             f"{n} corrections could not be learned and are set aside: `python -m backend memory "
             "show` says why, `python -m backend memory retry` has them tried again."
         )
-    if problem := service.key_check.problem:
-        found.append(problem)
+    found += filter(None, [service.server_problem, service.key_check.problem])
     return found
 
 

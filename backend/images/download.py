@@ -13,6 +13,7 @@ from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
 from backend.errors import ImageBroken, ImageForbidden, ImageNotFound, ImageTooLarge
+from backend.images.host_places import HostPlaces
 from backend.images.refusals import NO_IMAGE_PATH_REMEDY, refusal
 from backend.images.ssrf import PublicOnlyAdapter, check_host, is_allowed_host
 from backend.label_studio.client import LabelStudio, keep_headers
@@ -23,6 +24,7 @@ from backend.timed_http import MIN_TIMEOUT_S, Deadline, TimedAdapter, TimedSessi
 
 MAX_REQUESTS = 6  # for one image: the first and five redirects
 CHUNK_BYTES = 1 << 16
+HOST_WAIT_SHARE = 1 / 6  # of the time for a download: 5 s by default, after which a host is slow
 
 
 class EncodedImage(NamedTuple):
@@ -40,18 +42,21 @@ class Downloader:
         max_bytes: int,
         timeout_s: float,
         allowed_hosts: tuple[str, ...] = (),
+        per_host: int = 6,
     ) -> None:
         self.label_studio = label_studio
         self.max_bytes = max_bytes
         self.timeout_s = timeout_s
         self.allowed_hosts = allowed_hosts
+        self.hosts = HostPlaces(per_host, timeout_s * HOST_WAIT_SHARE)
         self._any_host_session = _Session()
         self._public_host_session = _Session(PublicOnlyAdapter)
 
     def get(self, url: str, basic_auth: tuple[str, str] | None = None) -> EncodedImage:
         """Body and content type of an http(s) URL; `basic_auth` is sent to its origin alone.
 
-        Raises ImageNotFound, ImageForbidden, ImageTooLarge, or ImageBroken for an invalid URL.
+        Raises ImageNotFound, ImageForbidden, ImageTooLarge, ImageBroken for an invalid URL, or
+        Overloaded for a host that is slow.
         """
         with Deadline(self.timeout_s) as deadline:
             return self._get(normalize_url(url), basic_auth, deadline)
@@ -62,7 +67,11 @@ class Downloader:
         url = first_url
         for _ in range(MAX_REQUESTS):
             basic = basic_auth if may_share_credentials(first_url, url) else None
-            with self._send_authorized(url, basic, deadline) as response:
+            _, host, _ = origin(url)
+            with (
+                self.hosts.place(host),
+                self._send_authorized(url, basic, deadline) as response,
+            ):
                 if not response.is_redirect:
                     self._check_status(url, response)
                     return self._read(url, response, deadline)

@@ -56,6 +56,7 @@ class ImageConfig:
     timeout_s: float = 30.0  # IMAGE_TIMEOUT_S, for the whole download
     local_root: Path | None = None  # LOCAL_FILES_DOCUMENT_ROOT; no file outside it is read
     allowed_hosts: tuple[str, ...] = ()  # IMAGE_HOSTS_ALLOWED, private hosts to download from
+    per_host: int = 6  # downloads from one host at the same time
 
     def __post_init__(self) -> None:
         if self.local_root is not None and self.local_root.resolve() == Path("/"):
@@ -77,13 +78,15 @@ class ImageLoader:
             max_bytes=config.max_bytes,
             timeout_s=config.timeout_s,
             allowed_hosts=config.allowed_hosts,
+            per_host=config.per_host,
         )
 
     def __call__(
         self, uri: str, *, task_id: int | None = None, auth: tuple[str, str] | None = None
     ) -> NDArray[np.uint8]:
-        """RGB uint8 (H, W, 3), upright. Raises ImageError, or Overloaded if no memory is free.
+        """RGB uint8 (H, W, 3), upright.
 
+        Raises ImageError, or Overloaded if no memory is free or its host is slow.
         `task_id` is needed for URIs of cloud storage, which Label Studio resolves per task. `auth`:
         user and password of the project's task data.
         """

@@ -7,7 +7,7 @@ import time
 
 
 class Dripper:
-    """Sends the first bytes, then the others again and again, until the client is gone."""
+    """Sends the first bytes, then the others again and again, until `stop` or the client goes."""
 
     def __init__(self, first: bytes, again: bytes, pause_s: float = 0.02) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -15,7 +15,12 @@ class Dripper:
         self.url = f"http://127.0.0.1:{self.port}"
         self.sent_bytes = 0
         self._what = first, again, pause_s
+        self._is_stopped = False
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def stop(self) -> None:
+        """Break off what is sent, and what is asked for from now on."""
+        self._is_stopped = True
 
     def _serve(self) -> None:
         with self.listener:
@@ -28,6 +33,8 @@ class Dripper:
         with client:
             client.recv(65536)
             for piece in itertools.chain([first], itertools.repeat(again)):
+                if self._is_stopped:
+                    return
                 try:
                     client.sendall(piece)
                 except OSError:

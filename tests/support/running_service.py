@@ -79,14 +79,7 @@ def start_service(
 ) -> RunningService:
     """`by_gunicorn`: as an operator starts it with a command line of gunicorn."""
     port = free_port()
-    gunicorn = [
-        "gunicorn",
-        "--threads",
-        "8",
-        "--bind",
-        f"127.0.0.1:{port}",
-        "backend.wsgi:create()",
-    ]
+    gunicorn = ["gunicorn", "-c", "python:backend.commands.gunicorn_config"]
     log = folder / "service.log"
     settings = {
         "PORT": str(port),

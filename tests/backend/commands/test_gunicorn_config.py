@@ -1,0 +1,51 @@
+"""gunicorn started by hand serves as `serve` does; by another worker it says what that lacks."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.request_bodies import predict_body
+from tests.support.running_service import ROOT, RunningService
+
+HALF = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{"
+LACKS = "Clients that send or read slowly can take all threads of this server"
+
+
+def degraded(service: RunningService) -> list[str]:
+    return [one for one in service.ask("GET", "/ready").json()["degraded"] if LACKS in one]
+
+
+def test_its_settings_guard_the_threads_as_serve_does(start, photo_uri):
+    service = start(by_gunicorn=True, MAX_BODY_MB="1")
+    service.wait_until_ready()
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            address = ("127.0.0.1", service.port)
+            stalled = stack.enter_context(socket.create_connection(address, 60))
+            stalled.sendall(HALF)
+        answer = service.ask("POST", "/predict", json=predict_body(photo_uri)).json()
+    assert "result" in answer["results"][0]
+    assert service.ask("POST", "/webhook", data=bytes(2 << 20)).status_code == 413
+    assert degraded(service) == []
+
+
+@pytest.mark.parametrize("worker", ["sync", "gthread --threads 8"])
+def test_with_another_worker_log_and_ready_say_what_is_missing_and_the_cure(start, worker):
+    service = start(by_gunicorn=True, GUNICORN_CMD_ARGS=f"--worker-class {worker}")
+    service.wait_until_ready()
+    (sentence,) = degraded(service)
+    assert "gunicorn -c python:backend.commands.gunicorn_config" in sentence
+    assert f"WARNING {sentence}" in service.log.read_text()
+
+
+def test_a_wrong_setting_stops_the_start_in_a_sentence():
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "python:backend.commands.gunicorn_config"],
+        cwd=ROOT, env={"PORT": "many"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("Firstpass cannot start. PORT")
+    assert "Traceback" not in done.stderr
