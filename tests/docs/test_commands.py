@@ -38,7 +38,10 @@ NOT_RUN = {
     ".venv/bin/python -m backend prelabel": ("Label Studio", "tests/e2e/test_prelabel.py"),
     ".venv/bin/python -m backend tune --project": ("Label Studio", "tests/e2e/test_tune.py"),
     ".venv/bin/python -m pip install -r requirements-ray.txt": ("300 MB from an index", "Makefile"),
-    ".venv/bin/python -m gunicorn": ("serves for ever", "tests/backend/commands/test_gunicorn_config.py"),
+    ".venv/bin/python -m gunicorn": (
+        "serves for ever",
+        "tests/backend/commands/test_gunicorn_config.py",
+    ),
     "docker compose": ("a container engine", "tests/test_docker_files.py"),
     "docker build": ("a container engine", "tests/test_docker_files.py"),
     "docker run": ("a container engine", "tests/test_docker_files.py"),
