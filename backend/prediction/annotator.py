@@ -6,7 +6,6 @@ store, in versions that do not change.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +27,7 @@ from backend.prediction.prediction_items import (
 )
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.task_painter import TaskPainter
+from backend.prediction.task_threads import map_in_threads
 from backend.recent_failures import RecentFailures
 
 
@@ -100,10 +100,7 @@ class Annotator:
             self.metrics.tasks.labels("painted" if painted.regions else "empty").inc()
             return prediction_item(painted.regions, version)
 
-        if len(tasks) == 1:
-            return [predict_task(tasks[0])]
-        with ThreadPoolExecutor(self.parallel_tasks, thread_name_prefix="task") as threads:
-            return list(threads.map(predict_task, tasks))
+        return map_in_threads(predict_task, tasks, self.parallel_tasks)
 
     def active_version(self, project: ProjectContext) -> LoadedVersion:
         """The version of the project's lessons that its predictions use; empty if none."""
