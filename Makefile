@@ -11,6 +11,7 @@
 #   make e2e                         against a real Label Studio, installed beside (1 GB)
 #   make ray                         prelabel on a cluster of Ray of this machine (300 MB more)
 #   make browser                     the page at / in a headless Chromium, which must be installed
+#   make soak                        every fault of store, disk, workers, clock, memory, for real
 #   make clean                       remove the environments
 #
 # PYTHON picks the interpreter (3.10 or later) that .venv is made with.
@@ -34,7 +35,7 @@ RUNTIME := .venv/runtime$(if $(CONSTRAINTS),-constrained).stamp
 DEV := .venv/dev$(if $(CONSTRAINTS),-constrained).stamp
 BENCHMARKS := rle polygons text_cache serving crf
 
-.PHONY: help serve test check check-python constraints format bench e2e ray browser doctor clean
+.PHONY: help serve test check check-python constraints format bench e2e ray browser soak doctor clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -74,6 +75,10 @@ e2e: $(DEV) .venv-ls/label-studio.stamp
 
 ray: $(DEV) .venv/ray.stamp
 	$(BIN)/python -m pytest -m ray tests/ray $(PYTEST_ARGS)
+
+# Mounts a small disk and moves the clock where it may: as root, with libfaketime. Else these skip.
+soak: $(DEV)
+	$(BIN)/python -m pytest -m soak tests/soak -rs $(PYTEST_ARGS)
 
 .venv/ray.stamp: requirements-ray.txt $(RUNTIME)
 	@echo "Installing requirements-ray.txt into .venv"

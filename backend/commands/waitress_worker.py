@@ -124,6 +124,7 @@ class Server(TcpWSGIServer):
     max_connections = MAX_CONNECTIONS
     predict_dispatcher: ThreadedTaskDispatcher
     clock_ahead_s: float  # of the monotonic one, as last seen
+    next_channel_cleanup: float
 
     def add_task(self, channel: TimedChannel) -> None:
         """Predictions have threads of their own, so that all else gets one at once."""

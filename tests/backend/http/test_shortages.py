@@ -17,7 +17,7 @@ def test_a_task_without_memory_fails_alone_and_says_so(make_service, photo_uri):
     service.segmenter = starved
     service.load_model()
     answer = create_app(service).test_client().post("/predict", json=predict_body(photo_uri))
-    (item,) = answer.json["results"]
+    (item,) = answer.get_json()["results"]
     assert answer.status_code == 200
     assert "result" not in item
     assert item["error"]["code"] == "out_of_memory"
@@ -44,12 +44,10 @@ def test_a_request_without_memory_is_503(service):
     answer = create_app(service).test_client().get("/versions")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert answer.json["error"] == "out_of_memory"
+    assert answer.get_json()["error"] == "out_of_memory"
 
 
-def test_an_event_that_nothing_can_keep_is_503_and_says_what_to_do(
-    make_service, tmp_path, monkeypatch
-):
+def test_an_event_that_nothing_can_keep_is_503_and_says_what_to_do(make_service, tmp_path):
     """The store refuses it, and there is no place for the spool."""
     (tmp_path / "corrections").write_text("no folder")
     service = make_service(is_loaded=False, redis_url="redis://127.0.0.1:1", data_dir=tmp_path)
@@ -57,5 +55,5 @@ def test_an_event_that_nothing_can_keep_is_503_and_says_what_to_do(
     answer = create_app(service).test_client().post("/webhook", json=deletion(1))
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert answer.json["error"] == "store"
-    assert "Make room on the disk of DATA_DIR" in answer.json["message"]
+    assert answer.get_json()["error"] == "store"
+    assert "Make room on the disk of DATA_DIR" in answer.get_json()["message"]

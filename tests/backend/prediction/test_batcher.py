@@ -150,5 +150,6 @@ def test_a_failure_outside_the_model_fails_its_images_and_no_later_ones():
     batcher = Batcher(Encoder(), on_batch=fail_once)
     with pytest.raises(MemoryError):
         batcher(picture(1), PLAIN, WORDS, timeout_s=60)
-    assert batcher(picture(2), PLAIN, WORDS, timeout_s=60) == 2
+    later: Any = batcher(picture(2), PLAIN, WORDS, timeout_s=60)
+    assert later == 2
     batcher.close()
