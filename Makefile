@@ -76,7 +76,7 @@ e2e: $(DEV) .venv-ls/label-studio.stamp
 ray: $(DEV) .venv/ray.stamp
 	$(BIN)/python -m pytest -m ray tests/ray $(PYTEST_ARGS)
 
-# Mounts a small disk and moves the clock where it may: as root, with libfaketime. Else these skip.
+# Small disks need root, a moved clock needs cc; without them these tests say that they skip.
 soak: $(DEV)
 	$(BIN)/python -m pytest -m soak tests/soak -rs $(PYTEST_ARGS)
 

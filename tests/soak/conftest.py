@@ -65,8 +65,10 @@ def send_traffic(uris) -> Iterator[Callable[..., Traffic]]:
     """Begin to ask services; it ends with the test at the latest."""
     begun: list[Traffic] = []
 
-    def send_traffic(*services: RunningService, uris: list[str] = uris) -> Traffic:
-        begun.append(Traffic(services, uris))
+    def send_traffic(
+        *services: RunningService, predicted: list[str] = uris, taught: list[str] = uris
+    ) -> Traffic:
+        begun.append(Traffic(services, predicted, taught))
         return begun[-1]
 
     yield send_traffic

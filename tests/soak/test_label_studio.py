@@ -67,7 +67,7 @@ def uploads(studio, uris) -> Uploads:
 def test_a_label_studio_that_fails_costs_only_tasks_whose_image_it_kept_and_no_correction(
     service, send_traffic, settle, uploads, state, code
 ):
-    traffic = send_traffic(service, uris=uploads.uris)
+    traffic = send_traffic(service, predicted=uploads.uris, taught=uploads.uris)
     traffic.go_on()
     uploads.state = state
     traffic.go_on()

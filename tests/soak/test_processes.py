@@ -78,7 +78,7 @@ def test_a_model_without_memory_fails_its_tasks_with_the_reason_and_goes_on_when
 ):
     """Real allocations of the process fail, whatever thread makes them."""
     service = serve(FEATURE_CACHE_MB="0")
-    traffic = send_traffic(service, uris=large_uris)
+    traffic = send_traffic(service, predicted=large_uris)
     traffic.go_on()
     (worker,) = service.worker_pids()
     with memory_left(worker, -(2**26)):

@@ -53,10 +53,13 @@ class Traffic:
     of the class 5xx must be a 503 that says why and when to ask again.
     """
 
-    def __init__(self, services: Sequence[RunningService], uris: Sequence[str]) -> None:
+    def __init__(
+        self, services: Sequence[RunningService], uris: Sequence[str], taught_uris: Sequence[str]
+    ) -> None:
+        """`uris`: photos to predict; `taught_uris`: of 64 x 48 pixels, to annotate."""
         self.ledger = Ledger()
         self._services = list(services)
-        self._uris = uris
+        self._taught_uris = taught_uris
         self._turns = itertools.count()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -135,7 +138,7 @@ class Traffic:
 
     def _annotate(self) -> None:
         number = next(NUMBERS)
-        event = annotated(number, self._uris[number % len(self._uris)])
+        event = annotated(number, self._taught_uris[number % len(self._taught_uris)])
         response = self._ask("webhook", "POST", "/webhook", event)
         if response is not None and response.status_code == 201:
             with self._lock:
