@@ -74,8 +74,16 @@ def memory_mb(pid: int) -> dict[str, int]:
     return dict(found)
 
 
-def run(client: Client, n_clients: int, minutes: float, pid: int) -> list[str]:
-    """Have the clients ask for so long; a line on memory for each minute."""
+def cached_mb(url: str) -> int:
+    """What the service keeps of images and features, up to FEATURE_CACHE_MB."""
+    for line in requests.get(f"{url}/metrics", timeout=60).text.splitlines():
+        if line.startswith("firstpass_feature_cache_bytes "):
+            return int(float(line.split()[1])) // 2**20
+    return 0
+
+
+def run(client: Client, n_clients: int, minutes: float, pid: int) -> None:
+    """Have the clients ask for so long; prints a line on memory each minute."""
     stop, numbers = threading.Event(), itertools.count(1)
     roles = [role for role, n in SHARES.items() for _ in range(round(n * n_clients / 32))]
 
@@ -88,16 +96,14 @@ def run(client: Client, n_clients: int, minutes: float, pid: int) -> list[str]:
     threads = [threading.Thread(target=go_on, args=one) for one in zip(roles, itertools.count())]
     for thread in threads:
         thread.start()
-    lines = []
     for minute in range(1, round(minutes) + 1):
         time.sleep(60)
         used = ", ".join(f"{name} {mb} MB" for name, mb in sorted(memory_mb(pid).items()))
-        lines.append(f"minute {minute}: {used}; machine's load {os.getloadavg()[0]:.0f}")
-        print(lines[-1], flush=True)
+        cached = f"{cached_mb(client.url)} MB of them images and features"
+        print(f"minute {minute}: {used}, {cached}; load {os.getloadavg()[0]:.0f}", flush=True)
     stop.set()
     for thread in threads:
         thread.join()
-    return lines
 
 
 def print_table(seen: Seen) -> None:

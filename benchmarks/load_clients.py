@@ -111,7 +111,7 @@ class Client:
         project = {"id": TAUGHT, "created_at": CREATED, "label_config": CONFIG}
         result = self.quiet[f"task {number}"]["result"]
         one = {"id": annotation, "result": result, "updated_at": CREATED, "was_cancelled": False}
-        task = {"id": annotation, "data": {"image": self.uris[number]}}
+        task = {"id": number, "data": {"image": self.uris[number]}}
         event = {"action": "ANNOTATION_CREATED", "annotation": one, "task": task}
         self.ask("webhook", "/webhook", event | {"project": project})
 
