@@ -11,6 +11,7 @@
 #   make e2e                         against a real Label Studio, installed beside (1 GB)
 #   make ray                         prelabel on a cluster of Ray of this machine (300 MB more)
 #   make browser                     the page at / in a headless Chromium, which must be installed
+#   make soak                        every fault of store, disk, workers, clock, memory, for real
 #   make lock                        docker/*.lock: what the image installs, by hash
 #   make audit                       known faults of the locked versions, by pip-audit
 #   make sbom                        build/sbom.json: a CycloneDX list of what the image installs
@@ -42,7 +43,7 @@ DEV := .venv/dev$(if $(CONSTRAINTS),-constrained).stamp
 LOCKS := docker/requirements.lock docker/requirements-cuda.lock
 BENCHMARKS := rle polygons text_cache serving crf
 
-.PHONY: help serve test check check-python constraints format bench e2e ray browser lock audit sbom \
+.PHONY: help serve test check check-python constraints format bench e2e ray browser soak lock audit sbom \
   docker-check doctor clean
 
 help:
@@ -83,6 +84,10 @@ e2e: $(DEV) .venv-ls/label-studio.stamp
 
 ray: $(DEV) .venv/ray.stamp
 	$(BIN)/python -m pytest -m ray tests/ray $(PYTEST_ARGS)
+
+# Small disks need root, a moved clock needs cc; without them these tests say that they skip.
+soak: $(DEV)
+	$(BIN)/python -m pytest -m soak tests/soak -rs $(PYTEST_ARGS)
 
 .venv/ray.stamp: requirements-ray.txt $(RUNTIME)
 	@echo "Installing requirements-ray.txt into .venv"

@@ -15,6 +15,7 @@ FirstpassError
 │   └── ImageBroken       bytes that no decoder reads
 ├── Overloaded            no room left; the same request may succeed later
 │   └── OutOfTime         not done within the time for it
+├── OutOfMemory           the machine or its GPU has no memory left for it
 ├── LabelStudioError      Label Studio cannot be reached or refuses the token
 └── StoreError            Redis cannot be used
 """
@@ -25,6 +26,7 @@ class FirstpassError(Exception):
 
     code = "error"  # label of the failure counters in /metrics
     http_status = 500
+    retry_after_s: int | None = None  # after which to ask again, where that may help
 
 
 class SettingsError(FirstpassError):
@@ -81,16 +83,26 @@ class ImageBroken(ImageError):
 class Overloaded(FirstpassError):
     code = "overloaded"
     http_status = 503
-    retry_after_s = 2  # after which to ask again
+    retry_after_s = 2
 
 
 class OutOfTime(Overloaded):
     pass
 
 
+class OutOfMemory(FirstpassError):
+    code = "out_of_memory"
+    http_status = 503
+    retry_after_s = 10
+
+
 class LabelStudioError(FirstpassError):
     code = "label_studio"
+    http_status = 503
+    retry_after_s = 10
 
 
 class StoreError(FirstpassError):
     code = "store"
+    http_status = 503
+    retry_after_s = 10  # the store reconnects after 1 to 30 s

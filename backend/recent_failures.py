@@ -1,5 +1,6 @@
 """What failed lately, by project and cause, for /ready: Label Studio shows its users none of it."""
 
+import logging
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -7,13 +8,15 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from backend.errors import FirstpassError
-from model import ModelError
+from backend.errors import FirstpassError, OutOfMemory
+from model import ModelError, is_out_of_memory
 
 MAX_FAILURES = 100  # pairs of project and cause
 MAX_CHARS = 500  # of a message
 MAX_ID_CHARS = 100  # of a task
 KEPT_S = 3600.0  # after the last of its kind
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,18 @@ class Failure:
     task: Any  # id of the latest
     message: str  # of the latest
     last_s: int  # s since 1970
+
+
+def explained(error: Exception) -> Exception:
+    """The error; instead of one that says that no memory was left, OutOfMemory with the remedy."""
+    if not is_out_of_memory(error):
+        return error
+    log.info("No memory was left: %s", str(error).partition("\n")[0] or type(error).__name__)
+    return OutOfMemory(
+        "There was no memory left for this. Ask again when less is running; if it lasts, give the "
+        "service more, or set BATCH_IMAGES=1, and THREADS, IMAGE_MEMORY_MB or FEATURE_CACHE_MB "
+        "lower."
+    )
 
 
 def error_code(error: Exception) -> str:

@@ -6,6 +6,7 @@ connecting, TLS, headers, redirects and bodies: when it passes, its thread's con
 down.
 """
 
+import _thread
 import contextlib
 import http.client
 import io
@@ -38,6 +39,7 @@ class Deadline:
         self.at_s = time.monotonic() + timeout_s
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._left = threading.Event()
 
     @property
     def left_s(self) -> float:
@@ -54,14 +56,11 @@ class Deadline:
         _running.add(self)
         if _all_ended.is_set():
             self.end()
-        self._timer = threading.Timer(self.left_s, self._shut_down)
-        self._timer.daemon = True
-        self._timer.start()
         _innermost.deadline = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._left.set()
         _running.discard(self)
         _innermost.deadline = self._outer
 
@@ -73,8 +72,16 @@ class Deadline:
     def watch(self, connected: socket.socket) -> None:
         """Shut this socket down at the deadline."""
         with self._lock:
+            is_first = not self._sockets
             self._sockets.append(connected)
+        if is_first:
+            # Not a Thread, whose start waits for ever for one that finds no memory when it begins.
+            _thread.start_new_thread(self._shut_down_in_time, ())
         if self.is_over:
+            self._shut_down()
+
+    def _shut_down_in_time(self) -> None:
+        if not self._left.wait(self.left_s):
             self._shut_down()
 
     def _shut_down(self) -> None:
@@ -113,17 +120,17 @@ def look_up(host: str, port: int, timeout_s: float) -> list[tuple[Any, ...]]:
     Raises OSError; TimeoutError after `timeout_s`, when a thread is left to the system's resolver.
     """
     answer: list[list[tuple[Any, ...]] | OSError | UnicodeError] = []
+    has_answered = threading.Event()
 
     def ask() -> None:
         try:
             answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
             answer.append(error)
+        has_answered.set()
 
-    thread = threading.Thread(target=ask, name="look-up", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    if not answer:
+    _thread.start_new_thread(ask, ())  # as in `Deadline.watch`
+    if not has_answered.wait(timeout_s):
         raise TimeoutError(f"no address of {host} was found within {timeout_s:.1f} s")
     if isinstance(answer[0], UnicodeError):
         raise OSError(f"{host!r} is no name of a host") from answer[0]

@@ -11,6 +11,7 @@ from model.memory.lesson import Lesson, TaughtMask
 from model.memory.memory import Memory, MemoryConfig
 from model.memory.patch_expert import PatchConfig
 from model.methods import METHODS, MethodConfig
+from model.out_of_memory import is_out_of_memory
 from model.refine.refiners import REFINERS
 from model.segment_settings import (
     Automatic,
@@ -69,6 +70,7 @@ __all__ = [
     "asked_words",
     "build_segmenter",
     "describe_tower",
+    "is_out_of_memory",
     "is_read_well",
     "synonyms_from_word_lists",
     "texts_of",

@@ -6,7 +6,6 @@ clients that send or read slowly, and room for new connections when there are to
 """
 
 import os
-import resource
 import socket
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
 
 from backend.client_guard import declare_guarded
+from backend.commands.open_files import raise_open_files
 from backend.concurrency import Concurrency
 
 HEADERS_WITHIN_S = 10.0  # of the first byte; and the first byte, of the connection
@@ -31,7 +31,7 @@ DISCARDING_FOR_S = 5.0
 MAX_HEADER_BYTES = 65536
 MAX_CONNECTIONS = 2000
 ACCEPTED_AT_ONCE = 100
-OPEN_FILES = 4096  # asked of the system: connections, bodies in temporary files, the store
+CLOCK_DRIFT_S = 1.0  # between two looks at the clock
 LINGER_S = 2.0  # for requests that are on their way when the server stops
 
 
@@ -91,6 +91,11 @@ class TimedChannel(HTTPChannel):
                 pass
         super().handle_close()
 
+    def follow_clock(self, moved_s: float, now_s: float) -> None:
+        """Keep the times noted for a clock that was set: their ages, or less if it was set back."""
+        for name in ("creation_time", "last_activity", "partial_since_s"):
+            setattr(self, name, min(getattr(self, name) + max(moved_s, 0.0), now_s))
+
     def is_working(self) -> bool:
         return bool(self.requests)
 
@@ -119,6 +124,8 @@ class Server(TcpWSGIServer):
     channel_class = TimedChannel
     max_connections = MAX_CONNECTIONS
     predict_dispatcher: ThreadedTaskDispatcher
+    clock_ahead_s: float  # of the monotonic one, as last seen
+    next_channel_cleanup: float
 
     def add_task(self, channel: TimedChannel) -> None:
         """Predictions have threads of their own, so that all else gets one at once."""
@@ -141,6 +148,16 @@ class Server(TcpWSGIServer):
         waiting.sort(key=lambda one: (-by_peer[one.addr[0]], one.last_activity))
         for channel in waiting[: self.max_connections // 20 + 1]:
             channel.handle_close()
+
+    def follow_clock(self) -> None:
+        """See whether time.time() was set, by which waitress notes when clients did what."""
+        now_s = time.time()
+        ahead_before_s, self.clock_ahead_s = self.clock_ahead_s, now_s - time.monotonic()
+        moved_s = self.clock_ahead_s - ahead_before_s
+        if abs(moved_s) > CLOCK_DRIFT_S:
+            self.next_channel_cleanup = min(self.next_channel_cleanup, now_s)
+            for channel in list(self.active_channels.values()):
+                channel.follow_clock(moved_s, now_s)
 
     def maintenance(self, now: float) -> None:
         for channel in list(self.active_channels.values()):
@@ -169,9 +186,11 @@ class WaitressWorker(Worker):
             self.notify()
             loop_once(server)
         server.del_channel()  # listens no longer
-        stops_at_s = time.time() + self.cfg.graceful_timeout
-        lingers_until_s = time.time() + LINGER_S
-        while time.time() < stops_at_s and is_needed(server, time.time() < lingers_until_s):
+        stops_at_s = time.monotonic() + self.cfg.graceful_timeout
+        lingers_until_s = time.monotonic() + LINGER_S
+        while time.monotonic() < stops_at_s and is_needed(
+            server, time.monotonic() < lingers_until_s
+        ):
             self.notify()
             loop_once(server)
         for dispatcher in dispatchers:
@@ -201,6 +220,7 @@ class WaitressWorker(Worker):
             bind_socket=False,
         )
         server.predict_dispatcher = predictions
+        server.clock_ahead_s = time.time() - time.monotonic()
         server.max_connections = max(min(MAX_CONNECTIONS, (raise_open_files() - 200) // 2), 16)
         return server
 
@@ -216,18 +236,9 @@ def threads_for(limits: Concurrency) -> tuple[ThreadedTaskDispatcher, ThreadedTa
     return found
 
 
-def raise_open_files() -> int:
-    """The number of files that this process may have open, after asking for more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        return wanted
-    return OPEN_FILES if soft == resource.RLIM_INFINITY else soft
-
-
 def loop_once(server: Server) -> None:
     wasyncore.loop(timeout=0.5, use_poll=True, map=server._map, count=1)
+    server.follow_clock()
     now_s = time.time()
     if now_s >= server.next_channel_cleanup:  # while nothing listens, waitress itself asks no more
         server.next_channel_cleanup = now_s + 1

@@ -11,7 +11,8 @@ import orjson
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from backend.errors import FirstpassError, NoJson, Overloaded, RequestError
+from backend.errors import FirstpassError, NoJson, RequestError
+from backend.recent_failures import explained
 from model import ModelError
 
 MAX_DEPTH = 254  # of lists and objects in each other: what orjson can write again
@@ -69,6 +70,7 @@ def json_response(body: dict[str, Any]) -> Response:
 
 def handle_error(error: Exception) -> Response:
     """The JSON response for an exception, without a traceback."""
+    error = explained(error)
     if isinstance(error, HTTPException):
         response = error_response(error.code or 500, "http", error.description or error.name)
         response.headers.extend(
@@ -78,7 +80,7 @@ def handle_error(error: Exception) -> Response:
     if isinstance(error, FirstpassError):
         log.warning("%s %s: %s", request.method, request.path, error)
         response = error_response(error.http_status, error.code, str(error))
-        if isinstance(error, Overloaded):
+        if error.retry_after_s is not None:
             response.headers["Retry-After"] = str(error.retry_after_s)
         return response
     if isinstance(error, ModelError):

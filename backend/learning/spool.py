@@ -51,6 +51,8 @@ class Spool:
         if not self:
             return 0
         with self._lock():
+            if not self:  # whoever held the lock has drained it
+                return 0
             records, n_damaged = self._records()
             if n_damaged:
                 log.warning(
@@ -66,7 +68,9 @@ class Spool:
         return len(records)
 
     def __len__(self) -> int:
-        return len(self._records()[0]) if self else 0
+        with contextlib.suppress(FileNotFoundError):  # it was drained between the two looks
+            return len(self._records()[0]) if self else 0
+        return 0
 
     def __bool__(self) -> bool:
         """Whether the file has bytes; False as well if something else lies there."""

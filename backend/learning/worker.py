@@ -34,7 +34,7 @@ from backend.log_once import WarnOnce
 from backend.memory.lesson_store import LessonStore
 from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Counts
-from backend.recent_failures import RecentFailures, error_code
+from backend.recent_failures import RecentFailures, error_code, explained
 from model import ModelError
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class LearningWorker:
             self.queue.acknowledge([queued.id])
             self.counts.add(events=1)
         except Exception as error:
-            self._note_failure(queued, error, n_tried + 1)
+            self._note_failure(queued, explained(error), n_tried + 1)
         return True
 
     def _note_failure(self, queued: QueuedEvent, error: Exception, number: int) -> None:

@@ -6,7 +6,6 @@ store, in versions that do not change.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +32,7 @@ from backend.prediction.prediction_items import (
 )
 from backend.prediction.project_context import ContextResolver, ProjectContext
 from backend.prediction.task_painter import TaskPainter
+from backend.prediction.task_threads import map_in_threads
 from backend.recent_failures import RecentFailures
 from model import describe_tower, tower_warning
 
@@ -111,10 +111,7 @@ class Annotator:
             self.metrics.tasks.labels("painted" if painted.regions else "empty").inc()
             return prediction_item(painted.regions, version)
 
-        if len(tasks) == 1:
-            return [predict_task(tasks[0])]
-        with ThreadPoolExecutor(self.parallel_tasks, thread_name_prefix="task") as threads:
-            return list(threads.map(predict_task, tasks))
+        return map_in_threads(predict_task, tasks, self.parallel_tasks)
 
     def is_in_background(self, task: Any, request: PredictRequest) -> bool:
         """Whether a task is being predicted already; a person's click or look does not wait."""

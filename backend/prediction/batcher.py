@@ -134,17 +134,25 @@ class Batcher:
             first = next_job or self._take()
             if first is None:
                 return
-            batch, next_job, is_closing = self._collect_batch(first)
-            running = [job for job in batch if job.future.set_running_or_notify_cancel()]
-            if running:
-                self._on_batch(len(running))
-                self._encode_jobs(running)
+            batch, next_job, is_closing = [first], None, False
+            try:
+                next_job, is_closing = self._fill_batch(batch)
+                running = [job for job in batch if job.future.set_running_or_notify_cancel()]
+                if running:
+                    self._on_batch(len(running))
+                    self._encode_jobs(running)
+            except Exception as error:
+                # Without memory anything may fail; without this thread all that come would wait.
+                log.error("a batch of images failed: %s", error or type(error).__name__)
+                for job in batch:
+                    if not job.future.done():
+                        job.future.set_exception(error)
             if is_closing:
                 return
 
-    def _collect_batch(self, first: Job) -> tuple[list[Job], Job | None, bool]:
-        """The batch that `first` begins, a job of another method or None, whether to stop."""
-        batch, closes_at = [first], time.monotonic() + self._wait_s
+    def _fill_batch(self, batch: list[Job]) -> tuple[Job | None, bool]:
+        """Add the jobs that its first one waits for; a job of another method, whether to stop."""
+        first, closes_at = batch[0], time.monotonic() + self._wait_s
         while len(batch) < self._max_images:
             try:
                 left_s = max(closes_at - time.monotonic(), 0.0) or 1e-4
@@ -152,11 +160,11 @@ class Batcher:
             except queue.Empty:
                 break
             if job is None:
-                return batch, None, True
+                return None, True
             if job.method != first.method:
-                return batch, job, False
+                return job, False
             batch.append(job)
-        return batch, None, False
+        return None, False
 
     def _encode_jobs(self, jobs: list[Job]) -> None:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 from backend.errors import Overloaded
 from backend.metrics import Metrics
 from backend.prediction.task_targets import PartFailure
-from backend.recent_failures import RecentFailures, error_code
+from backend.recent_failures import RecentFailures, error_code, explained
 
 PredictionItem = dict[str, Any]
 
@@ -71,6 +71,7 @@ def _region_ids(result: Any) -> list[str]:
 
 def _describe_error(task: Any, error: Exception, metrics: Metrics) -> dict[str, str]:
     """Code and message, counted; the log gets the details of an unexpected error."""
+    error = explained(error)
     code, message = error_code(error), str(error)
     if code == "internal":
         message = "An unexpected error: the server's log has the details."

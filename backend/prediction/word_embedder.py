@@ -42,6 +42,13 @@ class Embedding:
     logged_s: float = field(default_factory=time.monotonic)
     future: "Future[None]" = field(default_factory=Future)
 
+    def count(self, n_texts: int) -> None:
+        """Note that so many more are embedded, and log it now and then."""
+        self.n_done += n_texts
+        if time.monotonic() - self.logged_s > PROGRESS_S:
+            self.logged_s = time.monotonic()
+            log.info("words of %s: %d of %d embedded", self.labels, self.n_done, self.n_texts)
+
 
 class WordEmbedder:
     """Safe between threads."""
@@ -130,18 +137,10 @@ class WordEmbedder:
                 return False
             templates, texts = chunk
             self._encode_text(texts, templates)
+            embedding.count(len(texts))
         except Exception as error:
             embedding.future.set_exception(error)
             return False
-        embedding.n_done += len(texts)
-        if time.monotonic() - embedding.logged_s > PROGRESS_S:
-            embedding.logged_s = time.monotonic()
-            log.info(
-                "words of %s: %d of %d embedded",
-                embedding.labels,
-                embedding.n_done,
-                embedding.n_texts,
-            )
         return True
 
 

@@ -1,5 +1,6 @@
 """An exchange ends at its deadline, whatever the other side sends and whenever."""
 
+import _thread
 import contextlib
 import itertools
 import socket
@@ -183,3 +184,15 @@ def test_within_a_deadline_another_one_ends_no_later():
 def test_a_name_that_is_none_is_an_error_of_the_network():
     with pytest.raises(OSError, match="no name of a host"):
         look_up("a" * 300 + ".example", 80, 5)
+
+
+def test_a_deadline_without_an_exchange_needs_no_thread(monkeypatch):
+    """As when there is no memory for one: an image in a data: URI is loaded within a deadline."""
+
+    def refuse(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    monkeypatch.setattr(threading, "_start_new_thread", refuse)
+    with Deadline(60) as deadline:
+        assert deadline.left_s > 0

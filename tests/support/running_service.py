@@ -1,6 +1,7 @@
 """`python -m backend serve` as a process of its own, asked over its socket."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from tests.support.recorded import recorded
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most tests need none
     from model import CheckpointConfig
@@ -72,6 +74,26 @@ class RunningService:
                 pass
             time.sleep(0.1)
         raise AssertionError(f"the service did not come up:\n{self.log.read_text()}")
+
+    def wait_until_said(self, words: str) -> None:
+        """/ready has these words in "degraded"."""
+        wait_until(lambda: words in " ".join(self.ask("GET", "/ready").json()["degraded"]))
+
+    def wait_until_store_is_whole(self) -> None:
+        """It is there, and takes all that it is asked to; pauses between tries grow to 30 s."""
+        wait_until(lambda: self.ask("GET", "/ready").json()["store"]["degraded"] is None, 120)
+
+    def worker_pids(self) -> list[int]:
+        """Of gunicorn's workers, from /proc."""
+        server = self.process.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def kill(self) -> None:
+        """The service and its worker at once, as when the machine's memory is full."""
+        for pid in (self.process.pid, *self.worker_pids()):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(60)
 
 
 def start_service(

@@ -85,6 +85,22 @@ def test_a_slow_link_may_take_its_time_for_a_body(since_s, headers, body_bytes, 
     assert not channel.is_late(1e9)
 
 
+@pytest.mark.parametrize("moved_s", [86400.0, -86400.0])
+def test_a_clock_that_is_set_makes_no_client_late_and_lets_none_stay(moved_s):
+    """A client that has sent for 5 s has done so, or less, when the clock is set."""
+
+    class Request:
+        headers_finished, body_bytes_received = False, 0
+
+    channel = TimedChannel.__new__(TimedChannel)
+    channel.requests, channel.request = [], Request()
+    channel.creation_time = channel.last_activity = channel.partial_since_s = 1_000_000.0
+    now_s = 1_000_005.0 + moved_s
+    channel.follow_clock(moved_s, now_s)
+    assert not channel.is_late(now_s + 1)
+    assert channel.is_late(now_s + 11)
+
+
 @pytest.mark.parametrize(("raw", "status"), [
     (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
     (HEAD + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n", 400),

@@ -1,7 +1,5 @@
 """Learning over HTTP: what was answered 201 is learned, whatever dies in between."""
 
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,6 @@ from backend.learning.event_queue import EventQueue, QueueConfig
 from backend.prediction.text_cache import CachedTextEncoder
 from backend.service import Service
 from tests.support.annotations import CONFIG, PROJECT, deletion, rectangle
-from tests.support.running_service import RunningService
 from tests.support.waiting import wait_until
 
 SETUP = {"project": "1.100", "schema": CONFIG, "extra_params": {"auto_negatives": False}}
@@ -27,15 +24,6 @@ def annotated(n: int, uri: str) -> dict[str, Any]:
     one = {"id": n, "result": [rectangle()], "updated_at": "2026-01-01T00:00:00Z"}
     task = {"id": n, "data": {"image": uri}}
     return {"action": "ANNOTATION_CREATED", "project": PROJECT, "annotation": one, "task": task}
-
-
-def kill_hard(service: RunningService) -> None:
-    """The service and its worker at once, as when the machine's memory is full."""
-    server = service.process.pid
-    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    for pid in (server, *map(int, children)):
-        os.kill(pid, signal.SIGKILL)
-    service.process.wait(60)
 
 
 @pytest.fixture
@@ -69,7 +57,7 @@ def test_what_was_taken_in_is_learned_after_a_kill(start, restart, tmp_path, pho
     plain = first.ask("POST", "/setup", json=SETUP).json()["model_version"]
     for n in range(5):
         assert first.ask("POST", "/webhook", json=annotated(n, photo_uri)).status_code == 201
-    kill_hard(first)
+    first.kill()
 
     second = restart(tmp_path / "data")
 

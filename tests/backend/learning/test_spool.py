@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from backend.errors import StoreError
 from backend.learning.spool import Spool
 from tests.support.full_disk import full_disk
+from tests.support.waiting import wait_until
 
 RECORDS = st.lists(st.binary(max_size=60).filter(lambda record: b"\n" not in record), max_size=8)
 
@@ -146,3 +149,28 @@ def test_nobody_else_can_read_the_spool(tmp_path):
         assert path.parent.stat().st_mode & 0o077 == 0
     finally:
         os.umask(before)
+
+
+def test_two_threads_that_drain_at_once_move_each_record_once_and_neither_fails(tmp_path):
+    """As the learner and the thread that reconnects do when the store is back."""
+    spool = Spool(tmp_path / "waiting.jsonl", 10**6)
+    spool.append(b"a")
+    found: list[bytes] = []
+    with ThreadPoolExecutor(1) as threads:
+        second: list[Future[int]] = []
+
+        def take(record: bytes) -> None:
+            second.append(threads.submit(spool.drain, found.append))
+            wait_until(second[0].running)
+            time.sleep(0.2)  # for it to come to the lock, which this thread holds
+            found.append(record)
+
+        assert spool.drain(take) == 1
+        assert second[0].result(60) == 0
+    assert found == [b"a"]
+
+
+def test_a_spool_that_is_drained_while_it_is_counted_is_empty(tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "waiting.jsonl", 10**6)
+    monkeypatch.setattr(Spool, "__bool__", lambda _: True)  # as a moment ago
+    assert len(spool) == 0

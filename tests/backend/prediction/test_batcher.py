@@ -158,3 +158,20 @@ def test_the_size_of_each_batch_is_told():
     batcher(picture(1), PLAIN, WORDS)
     batcher.close()
     assert sizes == [1]
+
+
+def test_a_failure_outside_the_model_fails_its_images_and_no_later_ones():
+    """As of the counters when there is no memory: the thread that all images go through lives."""
+
+    errors = [MemoryError()]
+
+    def fail_once(_images: int) -> None:
+        if errors:
+            raise errors.pop()
+
+    batcher = Batcher(Encoder(), on_batch=fail_once)
+    with pytest.raises(MemoryError):
+        batcher(picture(1), PLAIN, WORDS, timeout_s=60)
+    later: Any = batcher(picture(2), PLAIN, WORDS, timeout_s=60)
+    assert later == 2
+    batcher.close()
