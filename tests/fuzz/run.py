@@ -1,6 +1,6 @@
 """Fuzz the targets for long: `python -m tests.fuzz.run --minutes 60 image brush_rle`.
 
-Each target gets turns of some thousands of inputs, with another seed each, in a process of its own
+Each target gets turns of some hundred inputs, with another seed each, in a process of its own
 whose memory is bounded. An input that fails, or that ends the process, goes into the target's
 corpus, as small as hypothesis finds it: to be mended, and to be tried by every later `make check`.
 Exits 1 if there was one.
@@ -25,7 +25,7 @@ from tests.fuzz.targets import TARGETS
 
 DATABASE = Path(".hypothesis/fuzz")  # what hypothesis remembers of failures until they are mended
 LAST = DATABASE / "last input"
-INPUTS_A_TURN = 2000
+INPUTS_A_TURN = 500
 LONG = settings(
     max_examples=INPUTS_A_TURN,
     deadline=None,

@@ -9,6 +9,7 @@ import contextlib
 import tempfile
 import zlib
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,10 @@ from backend.memory.annotation_lessons import Row
 from backend.memory.export_file import read_export
 from backend.memory.predicted_masks import unpack_page
 from backend.memory.project_head import ProjectHead
+from backend.prediction.task_targets import MAX_TARGETS
 from model import BoxPrompt, Lesson, ModelError
 
 MAX_PIXELS = 1_000_000
-MAX_SIDE_PX = 4096  # of the masks that are drawn
 HW = (48, 64)  # of the image of annotations
 
 
@@ -89,7 +90,7 @@ def task(data: bytes) -> None:
         return
     with contextlib.suppress(RequestError):
         for control in read_controls(found[0]):
-            for one in repeat_control(control, found[1]):
+            for one in islice(repeat_control(control, found[1]), MAX_TARGETS):
                 assert task_images(one, found[1])
                 assert labels_for(one, found[1])
 
