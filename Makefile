@@ -10,6 +10,7 @@
 #   make bench                       the tables of benchmarks/
 #   make e2e                         against a real Label Studio, installed beside (1 GB)
 #   make ray                         prelabel on a cluster of Ray of this machine (300 MB more)
+#   make fuzz                        strangers' bytes at each reader, FUZZ_MINUTES=60
 #   make browser                     the page at / in a headless Chromium, which must be installed
 #   make soak                        every fault of store, disk, workers, clock, memory, for real
 #   make lock                        docker/*.lock: what the image installs, by hash
@@ -32,6 +33,7 @@ CONSTRAINTS ?=
 PYTEST_ARGS ?=
 ENGINE ?= docker
 IMAGE ?=
+FUZZ_MINUTES ?= 60
 LABEL_STUDIO_VERSION ?= 1.23.2
 
 BIN := .venv/bin
@@ -43,8 +45,8 @@ DEV := .venv/dev$(if $(CONSTRAINTS),-constrained).stamp
 LOCKS := docker/requirements.lock docker/requirements-cuda.lock
 BENCHMARKS := rle polygons text_cache serving crf
 
-.PHONY: help serve test check check-python constraints format bench e2e ray browser soak lock audit sbom \
-  docker-check doctor clean
+.PHONY: help serve test check check-python constraints format bench e2e fuzz ray browser soak lock audit \
+  sbom docker-check doctor clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -81,6 +83,9 @@ bench: $(DEV)
 
 e2e: $(DEV) .venv-ls/label-studio.stamp
 	$(BIN)/python -m pytest -m e2e tests/e2e $(PYTEST_ARGS)
+
+fuzz: $(DEV)
+	$(BIN)/python -m tests.fuzz.run --minutes $(FUZZ_MINUTES)
 
 ray: $(DEV) .venv/ray.stamp
 	$(BIN)/python -m pytest -m ray tests/ray $(PYTEST_ARGS)

@@ -16,6 +16,7 @@ from backend.recent_failures import explained
 from model import ModelError
 
 MAX_DEPTH = 254  # of lists and objects in each other: what orjson can write again
+HTTP_CODE = "http"  # of errors that Flask finds: no such route, another method, too large a body
 REASON_LENGTH = 300  # characters of an error that fit in a status line
 
 log = logging.getLogger(__name__)
@@ -72,21 +73,29 @@ def handle_error(error: Exception) -> Response:
     """The JSON response for an exception, without a traceback."""
     error = explained(error)
     if isinstance(error, HTTPException):
-        response = error_response(error.code or 500, "http", error.description or error.name)
+        response = error_response(error.code or 500, HTTP_CODE, error.description or error.name)
         response.headers.extend(
             (name, value) for name, value in error.get_headers() if name in ("Allow", "Retry-After")
         )
         return response
+    status, code = status_and_code(type(error))
     if isinstance(error, FirstpassError):
         log.warning("%s %s: %s", request.method, request.path, error)
-        response = error_response(error.http_status, error.code, str(error))
+        response = error_response(status, code, str(error))
         if error.retry_after_s is not None:
             response.headers["Retry-After"] = str(error.retry_after_s)
         return response
     if isinstance(error, ModelError):
-        return error_response(400, "model", str(error))
+        return error_response(status, code, str(error))
     log.error("%s %s: unexpected error", request.method, request.path, exc_info=error)
-    return error_response(500, "internal", "An unexpected error: the server's log has the details.")
+    return error_response(status, code, "An unexpected error: the server's log has the details.")
+
+
+def status_and_code(kind: type[Exception]) -> tuple[int, str]:
+    """Of the answer for an exception of this type: 400 and "request" for RequestError."""
+    if issubclass(kind, FirstpassError):
+        return kind.http_status, kind.code
+    return (400, "model") if issubclass(kind, ModelError) else (500, "internal")
 
 
 def error_response(status: int, code: str, message: str) -> Response:

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
@@ -13,6 +12,7 @@ from backend.http.json_bodies import error_response, json_response, read_body, r
 from backend.http.page_options import page_options
 from backend.http.page_status import page_status
 from backend.http.playground import Playground
+from backend.http.request_models import ClickBody, SegmentBody, parse_body
 from backend.sample_photos.photos import SAMPLE_PHOTOS
 
 PAGE = Path(__file__).with_name("static") / "page.html"
@@ -119,14 +119,16 @@ def preview(name: str) -> Response:
 
 @page.post("/page/segment")
 def segment() -> Response:
-    return answer_of(Playground.segment)
+    """Masks of all labels in a photo: a label map, and what was asked, found and measured."""
+    with app_state().prediction_slot():
+        asked = parse_body(SegmentBody, read_json_body(), "/page/segment")
+        return json_response(playground().segment(asked))
 
 
 @page.post("/page/click")
 def click() -> Response:
-    return answer_of(Playground.click, is_click=True)
-
-
-def answer_of(ask: Any, *, is_click: bool = False) -> Response:
-    with app_state().prediction_slot(is_click=is_click):
-        return json_response(ask(playground(), read_json_body()))
+    """The mask for clicks and boxes in a photo; the newest names the label."""
+    with app_state().prediction_slot(is_click=True):
+        body = read_json_body()
+        asked = parse_body(ClickBody, body, "/page/click")
+        return json_response(playground().click(asked, body["context"]))

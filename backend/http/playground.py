@@ -19,6 +19,7 @@ from PIL import Image
 from backend.errors import LabelConfigError, OutOfTime, RequestError
 from backend.http.label_maps import as_runs, preview_wh
 from backend.http.photo_shelf import Photo, PhotoShelf
+from backend.http.request_models import ClickBody, SegmentBody
 from backend.images.decode import decode_image
 from backend.images.download import too_large
 from backend.label_studio.config_writer import split_labels, write_config
@@ -87,7 +88,7 @@ class Playground:
         Image.fromarray(small).save(data, "JPEG", quality=88)
         return data.getvalue()
 
-    def segment(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def segment(self, body: SegmentBody) -> dict[str, Any]:
         """Masks of all labels: a label map, and what was asked, found and measured."""
         asked, watch = self._read(body), Stopwatch()
         segmenter, method = self.service.segmenter, asked.project.method
@@ -110,10 +111,10 @@ class Playground:
             "label_config": asked.label_config,
         }
 
-    def click(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def click(self, body: ClickBody, context: Mapping[str, Any]) -> dict[str, Any]:
         """The mask for the clicks and boxes of a context, as Label Studio sends it."""
         asked, watch = self._read(body), Stopwatch()
-        prompts = read_prompts(body.get("context"))
+        prompts = read_prompts(context)
         if not prompts:
             raise RequestError('A click needs "context", with at least one key point or rectangle.')
         index = index_of_label(prompts[-1], asked.control.labels)
@@ -135,13 +136,13 @@ class Playground:
             "seconds": watch.seconds,
         }
 
-    def _read(self, body: Mapping[str, Any]) -> Asked:
+    def _read(self, body: SegmentBody) -> Asked:
         """Raises PhotoGone, RequestError, SettingsError or ModelError."""
         deadline_s = time.monotonic() + self.service.settings.predict_budget_s
-        photo = self.photos[str(body.get("photo") or "")]
-        label_config = config_of(body.get("labels"))
+        photo = self.photos[body.photo]
+        label_config = config_of(body.labels)
         control = first_control(label_config)
-        settings, _ = ProjectSettings.from_extra_params(body.get("extra_params"))
+        settings, _ = ProjectSettings.from_extra_params(body.extra_params)
         vocabulary = vocabulary_of(control.labels, settings)
         project = self.service.resolve_context("", settings)
         return Asked(photo, label_config, control, vocabulary, project, deadline_s)
@@ -177,9 +178,9 @@ def left_s(deadline_s: float) -> float:
     return max(deadline_s - time.monotonic(), 0.0)
 
 
-def config_of(text: Any) -> str:
+def config_of(text: str) -> str:
     """The labeling config itself, or one that is written for names divided by commas or lines."""
-    if not isinstance(text, str) or not text.strip(" ,\n"):
+    if not text.strip(" ,\n"):
         raise RequestError("Type labels, such as: cat, grass, sky. Or paste a labeling config.")
     if text.lstrip().startswith("<"):
         return text.strip()

@@ -4,11 +4,12 @@ import logging
 import time
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
 
 from backend.http.app_state import app_state, wait_for_annotator
 from backend.http.degradations import projects_with_lessons
 from backend.http.json_bodies import has_body, json_response, read_json_body
+from backend.http.openapi import openapi_document
 from backend.http.page import is_page_asked_for, page_response
 from backend.http.readiness import readiness
 from backend.http.request_limits import check_number_of_tasks
@@ -137,5 +138,12 @@ def ready() -> tuple[Response, int]:
 
 @routes.get("/metrics")
 def metrics() -> Response:
+    """Counters in Prometheus' text format, since the start of the process."""
     text = app_state().service.metrics.exposition()
     return Response(text, mimetype="text/plain; version=0.0.4")
+
+
+@routes.get("/openapi.json")
+def openapi() -> Response:
+    """This description of every route, as OpenAPI 3.1."""
+    return json_response(openapi_document(current_app, app_state().service.settings))

@@ -10,13 +10,21 @@ import re
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from backend.errors import SettingsError
 from backend.validation import Accepts, OneOf, invalid_field_of
 from model import METHODS, REFINERS, TEMPLATES, Automatic, LogitScale, SegmentSettings, Share
 
 MAX_PARAMS_BYTES = 1_000_000  # as JSON, as many as of a labeling config
+VERSION_NAME = r"newest|none|[0-9]{1,9}(-[0-9a-f]{1,32})?"
 
 
 def split_words(value: Any) -> tuple[str, ...]:
@@ -29,8 +37,7 @@ def split_words(value: Any) -> tuple[str, ...]:
 
 def check_version_name(value: Any) -> str:
     name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    pattern = r"newest|none|[0-9]{1,9}(-[0-9a-f]{1,32})?"
-    if not isinstance(name, str) or not re.fullmatch(pattern, name):
+    if not isinstance(name, str) or not re.fullmatch(VERSION_NAME, name):
         raise ValueError(value)
     return name
 
@@ -39,11 +46,25 @@ Words = Annotated[
     tuple[str, ...],
     BeforeValidator(split_words),
     Accepts('a list of words, such as ["floor", "wall"]'),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}],
+            "description": "a list of words, or one text of words divided by commas",
+        }
+    ),
 ]
 Version = Annotated[
     str,
     BeforeValidator(check_version_name),
     Accepts('"newest", "none" or the number of a version, such as 3'),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^({VERSION_NAME})$"},
+                {"type": "integer", "minimum": 0, "maximum": 10**9 - 1},
+            ]
+        }
+    ),
 ]
 ENTRY_PER_LABEL = Accepts('an object with one entry a label, such as {"Cat": …}')
 
@@ -161,6 +182,24 @@ class ProjectSettings(BaseModel):
 
 
 SEGMENT_FIELDS = tuple(field.name for field in dataclasses.fields(SegmentSettings))
+
+
+def extra_params_schema() -> dict[str, Any]:
+    """JSON Schema of what `from_extra_params` takes: an object, its JSON text, or null."""
+    found = ProjectSettings.model_json_schema()
+    for name, schema in found["properties"].items():
+        notes = {key: schema.pop(key) for key in ("description", "default")}
+        del schema["title"]  # which says what the name says
+        kinds = [kind for kind in schema.pop("anyOf", [schema]) if kind != {"type": "null"}]
+        found["properties"][name] = {"anyOf": [*kinds, {"type": "null"}], **notes}
+    del found["additionalProperties"]  # unknown keys are ignored
+    found["description"] = "settings of the project; null stands for the server's or the method's"
+    text = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "description": "the object as JSON text",
+    }
+    return {"anyOf": [found, text, {"type": "null"}]}
 
 
 def parse_params(params: Any) -> dict[str, Any]:

@@ -55,8 +55,9 @@ def read_prompts(context: Mapping[str, Any] | None) -> tuple[Prompt, ...] | None
 
 def is_prompt(item: Mapping[str, Any]) -> bool:
     """Whether it is a click or a box; of a <Labels> it may also be of a brush, or text."""
-    if item.get("type") != "labels":
-        return item.get("type") in PROMPT_READERS
+    kind = item.get("type")
+    if kind != "labels":
+        return isinstance(kind, str) and kind in PROMPT_READERS
     value = item.get("value")
     return isinstance(value, Mapping) and "x" in value and "radiusX" not in value
 

@@ -4,7 +4,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, create_model
 
 from backend.errors import RequestError
 
@@ -61,6 +63,27 @@ def is_handled(event: Mapping[str, Any]) -> bool:
 def has_id(item: Any) -> bool:
     """Whether it is an object with an "id" that is text or a number."""
     return isinstance(item, Mapping) and type(item.get("id")) in (str, int, float)
+
+
+class Identified(BaseModel):
+    """An object that Label Studio knows by its `id`."""
+
+    id: str | float
+
+
+def event_models() -> dict[str, type[BaseModel]]:
+    """The model of each handled event, by its action: which keys `is_handled` wants."""
+    named = Annotated[Identified | list[Identified], Field(description="one, or a list")]
+
+    def model_of(action: str, keys: tuple[str, ...]) -> type[BaseModel]:
+        fields: dict[str, Any] = {
+            "action": (Literal[action], ...),
+            "project": (Identified, ...),
+            **dict.fromkeys(keys, (named, ...)),
+        }
+        return create_model(action.title().replace("_", ""), **fields)
+
+    return {action: model_of(action, keys) for action, keys in REQUIRED_KEYS.items()}
 
 
 def project_key(project: Mapping[str, Any]) -> str:

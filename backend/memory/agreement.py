@@ -15,6 +15,7 @@ SUMS = ("labels", "iou_sum")  # of VersionAgreement, which shows their quotient
 
 # What JSON, Lua and the scores of a sorted set all keep as it is.
 Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
+Sum = Annotated[float, Field(allow_inf_nan=False)]  # which JSON has no word for
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Agreement:
 
     shown_by: ShownBy
     labels: Whole  # that were compared: those predicted, and those of the annotation
-    iou_sum: float  # over these, of the person's mask and the predicted one
+    iou_sum: Sum  # over these, of the person's mask and the predicted one
     kept: Whole  # regions as they were predicted
     changed: Whole
     deleted: Whole
@@ -54,7 +55,7 @@ class VersionAgreement:
     model_version: str
     annotations: Whole = 0
     labels: Whole = 0  # of these annotations
-    iou_sum: float = 0.0  # over these labels
+    iou_sum: Sum = 0.0  # over these labels
     kept: Whole = 0
     changed: Whole = 0
     deleted: Whole = 0

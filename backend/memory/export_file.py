@@ -7,7 +7,6 @@ annotations that refer to them. It contains no images, no masks and no names of 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
@@ -97,7 +96,7 @@ def read_export(path: Path) -> LessonExport:
     """The whole content of an export file, validated. Raises SettingsError."""
     try:
         with safe_open(path, "numpy") as file:
-            header: dict[str, Any] = file.metadata() or {}
+            header: dict[str, str] = file.metadata() or {}
             if header.get("format") != FORMAT:
                 raise ValueError(f"its format is {header.get('format')!r}, not {FORMAT!r}")
             annotations = LESSONS_BY_ANNOTATION.validate_json(header["annotations"])
@@ -106,6 +105,7 @@ def read_export(path: Path) -> LessonExport:
             for ref in taught.lessons:
                 if lessons[ref.digest].space != ref.space:
                     raise ValueError("a lesson is not what the header says")
+        return LessonExport(header["project"], annotations, lessons)
     except (
         OSError,
         SafetensorError,
@@ -116,7 +116,6 @@ def read_export(path: Path) -> LessonExport:
         AttributeError,
     ) as error:
         raise SettingsError(f"{path} cannot be read as a memory: {error!s:.300}") from error
-    return LessonExport(str(header["project"]), annotations, lessons)
 
 
 def _parse_lessons(tensors: Iterable[tuple[str, NDArray[np.uint8]]]) -> dict[str, Lesson]:

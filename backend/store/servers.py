@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
 from backend.errors import SettingsError, StoreError
 from backend.setting_types import check_redis_url

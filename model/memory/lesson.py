@@ -79,7 +79,14 @@ class Lesson:
             keys = {name: tensors[name] for name in TENSORS}
             lesson = Lesson(space, labels, **keys, pixels=pixels)
             lesson.check()
-        except (SafetensorError, KeyError, TypeError, ValueError, IndexError) as error:
+        except (
+            SafetensorError,
+            KeyError,
+            TypeError,
+            ValueError,
+            IndexError,
+            RecursionError,
+        ) as error:
             raise ModelError(f"These {len(data)} bytes are no lesson ({error}).") from error
         return lesson
 

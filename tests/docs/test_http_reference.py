@@ -14,6 +14,7 @@ from backend.errors import FirstpassError, SettingsError, StoreError
 from backend.http.photo_shelf import PhotoGone
 from backend.prediction.prediction_items import IN_BACKGROUND
 from tests.docs.fenced_blocks import Block, blocks_of
+from tests.support.open_api import document_of
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def section(heading: str) -> str:
 def first_column(table: str) -> set[str]:
     """The names in code style in the first cells of a table's rows."""
     cells = re.findall(r"(?m)^\|([^|]+)\|", table)
-    return {name for cell in cells for name in re.findall(r"`([\w/<>]+)`", cell)}
+    return {name for cell in cells for name in re.findall(r"`([\w/<>.]+)`", cell)}
 
 
 def run(block: Block, url: str) -> str:
@@ -73,8 +74,28 @@ def test_every_route_is_described(client):
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     headings = "\n".join(re.findall(r"(?m)^##+ .*", TEXT))
-    assert set(re.findall(r"(?:GET|POST) /[\w/<>]*", headings)) == routes
+    assert set(re.findall(r"(?:GET|POST) /[\w/<>.]*", headings)) == routes
     assert first_column(TEXT.partition("\n**Bodies**")[0]) >= {r.split()[1] for r in routes}
+
+
+def test_every_error_of_the_openapi_document_is_described(make_client):
+    protected = make_client(basic_auth_user="ls", basic_auth_pass="secret").application
+    documented = {
+        (int(status), code)
+        for operations in document_of(protected)["paths"].values()
+        for operation in operations.values()
+        for status, answer in operation["responses"].items()
+        for content in answer["content"].values()
+        for code in content.get("schema", {}).get("properties", {}).get("error", {}).get("enum", [])
+    }
+    table = TEXT.partition("| status | `error` | when |")[2].partition("\n## ")[0]
+    described = {
+        (int(status), code)
+        for statuses, codes in re.findall(r"(?m)^\| ([\d, ]+) \| (.*?) \|", table)
+        for status in statuses.split(",")
+        for code in re.findall(r"`(\w+)`", codes)
+    }
+    assert documented | {(405, "http")} == described
 
 
 def test_every_metric_is_described(starter_service):

@@ -138,12 +138,17 @@ def test_a_box_keeps_the_mask_inside_it(client, photo_name):
         ({"context": {"result": []}}, "at least one"),
         ({"context": {"result": [click(5, 5, "horse")]}}, "no label"),
         ({"context": {"result": [click(5, 5, "cat")]}, "labels": ""}, "Type labels"),
+        ({"context": "abc"}, '"context" of /page/click must be an object'),
+        ({"context": {"result": [7]}}, "must be an object"),
+        ({"labels": ["cat"]}, '"labels" of /page/click must be names with commas'),
+        ({"photo": 5}, '"photo" of /page/click must be the name'),
         ({"labels": "<View>"}, "not valid XML"),
         ({"labels": ", ".join(map(str, range(101)))}, "takes 100"),
     ],
 )
 def test_a_request_that_lacks_something_says_what(client, photo_name, more, said):
-    body = {"photo": photo_name, "labels": "cat, dog"} | more
+    no_click: dict = {"context": {"result": []}} if more else {}
+    body = {"photo": photo_name, "labels": "cat, dog"} | no_click | more
     answer = client.post("/page/click", json=body)
     assert answer.status_code == 400
     assert said in answer.json["message"]
