@@ -68,7 +68,7 @@ class RunningService:
             try:
                 if self.ask("GET", "/ready", **what).status_code == 200:
                     return
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):  # or it is busy with its imports
                 pass
             time.sleep(0.1)
         raise AssertionError(f"the service did not come up:\n{self.log.read_text()}")
