@@ -31,6 +31,11 @@ class Editor:
         self.page.goto(f"{url}/projects/{project}/data?task={task}", wait_until="commit")
         self.wait_for_photos()
 
+    def open_models(self, url: str, project: int) -> None:
+        """The project's page of models, once it shows one as connected."""
+        self.page.goto(f"{url}/projects/{project}/settings/ml", wait_until="commit")
+        self.page.locator("text=Connected").first.wait_for()
+
     def wait_for_photos(self) -> None:
         self.page.wait_for_function(
             """(photo) => {

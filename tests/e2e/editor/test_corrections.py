@@ -30,6 +30,9 @@ def test_what_is_erased_and_brushed_is_submitted_learned_and_shown(
     assert (at(sky, ERASED), at(sky, BRUSHED)) == (True, False)
 
     editor = open_editor(project, task)
+    editor.open_models(label_studio.url, project)
+    editor.save("connected")
+    editor.open(label_studio.url, project, task)
     editor.wait_for_regions(len(regions))
     editor.look()
     editor.save("first-pass")
