@@ -1,4 +1,4 @@
-"""Joins the pictures that `make e2e` keeps to docs/first_five_minutes.gif and docs/label_studio.jpg.
+"""Joins the pictures that `make e2e` keeps: docs/first_five_minutes.gif and docs/label_studio.jpg.
 
     .venv/bin/python scripts/first_five_minutes.py
 
