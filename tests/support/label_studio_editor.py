@@ -15,6 +15,8 @@ PHOTO = ".lsf-object .lsf-image img"
 REGIONS = ".lsf-outliner-item"
 # What lies over the photo and is no region: the tools and the brush's size.
 BARE = ".lsf-toolbar, .lsf-tool__controls { visibility: hidden !important }"
+MAX_LOOKS = 60
+AT_REST = 0.0005  # share of pixels that may differ between two looks: outlines of choices move
 PAINTED_LEVELS = 8  # of 255: a pixel that differs by more than this was painted
 
 Rgb = tuple[int, int, int]
@@ -84,13 +86,15 @@ class Editor:
         """RGB (h, w, 3) of the frame, when it has come to rest."""
         x, y, width, height = self.frame_xywh(index)
         clip = {"x": x, "y": y, "width": width, "height": height}
-        before = b""
-        while True:
-            now = self.page.screenshot(clip=clip, style=BARE)
-            if now == before:
-                return np.asarray(Image.open(io.BytesIO(now)).convert("RGB"))
+        before = np.zeros((height, width, 3), np.uint8)
+        for _ in range(MAX_LOOKS):
+            picture = Image.open(io.BytesIO(self.page.screenshot(clip=clip, style=BARE)))
+            now = np.asarray(picture.convert("RGB"))
+            if (np.abs(now.astype(int) - before) > PAINTED_LEVELS).any(-1).mean() < AT_REST:
+                return now
             before = now
             self.page.wait_for_timeout(SETTLE_MS)
+        raise AssertionError(f"the canvas still changes after {MAX_LOOKS} looks")
 
     def look_with_and_without(self, index: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
         """The frame with its regions, and the photo alone: the page's own eye hides them."""
