@@ -84,6 +84,7 @@ class Editor:
 
     def look(self, index: int = 0) -> NDArray[np.uint8]:
         """RGB (h, w, 3) of the frame, when it has come to rest."""
+        self.page.locator(".lsf-object .lsf-image").nth(index).wait_for()
         x, y, width, height = self.frame_xywh(index)
         clip = {"x": x, "y": y, "width": width, "height": height}
         before = np.zeros((height, width, 3), np.uint8)
