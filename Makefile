@@ -8,7 +8,8 @@
 #   make check-python                the tests with every Python at hand, 3.10 to 3.14
 #   make constraints                 write the versions that check-python passed with
 #   make bench                       the tables of benchmarks/
-#   make e2e                         against a real Label Studio, installed beside (1 GB)
+#   make e2e                         against a real Label Studio, installed beside (1 GB), and its
+#                                    labeling page in a headless Chromium, which must be installed
 #   make ray                         prelabel on a cluster of Ray of this machine (300 MB more)
 #   make fuzz                        strangers' bytes at each reader, FUZZ_MINUTES=60
 #   make browser                     the page at / in a headless Chromium, which must be installed
@@ -81,7 +82,7 @@ format: $(DEV)
 bench: $(DEV)
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name; done
 
-e2e: $(DEV) .venv-ls/label-studio.stamp
+e2e: $(DEV) .venv/playwright.stamp .venv-ls/label-studio.stamp
 	$(BIN)/python -m pytest -m e2e tests/e2e $(PYTEST_ARGS)
 
 fuzz: $(DEV)
@@ -93,6 +94,11 @@ ray: $(DEV) .venv/ray.stamp
 # Small disks need root, a moved clock needs cc; without them these tests say that they skip.
 soak: $(DEV)
 	$(BIN)/python -m pytest -m soak tests/soak -rs $(PYTEST_ARGS)
+
+.venv/playwright.stamp: requirements-browser.txt $(DEV)
+	@echo "Installing requirements-browser.txt into .venv"
+	@$(PIP) -r requirements-browser.txt
+	@touch $@
 
 .venv/ray.stamp: requirements-ray.txt $(RUNTIME)
 	@echo "Installing requirements-ray.txt into .venv"

@@ -1,7 +1,7 @@
 """Reads JSON request bodies, makes JSON responses, and turns exceptions into JSON responses.
 
 Label Studio shows its users the reason phrase of an error's status line ("400 Client Error:
-<reason>") and drops the body, so messages are in both.
+<reason>") and drops the body, so messages are in both. Its dialog takes the phrase for HTML.
 """
 
 import logging
@@ -100,6 +100,15 @@ def status_and_code(kind: type[Exception]) -> tuple[int, str]:
 
 def error_response(status: int, code: str, message: str) -> Response:
     response = json_response({"error": code, "message": message})
-    reason = " ".join(message.encode("ascii", "replace").decode().split())[:REASON_LENGTH]
-    response.status = f"{status} {reason}"
+    response.status = f"{status} {reason_phrase(message)}"
     return response
+
+
+def reason_phrase(message: str) -> str:
+    """The first line of a message, as Label Studio's dialog can show it.
+
+    Examples of XML are on further lines. Of a tag in the first one nothing would be left in the
+    dialog, so its angle brackets become square ones.
+    """
+    line = message.partition("\n")[0].encode("ascii", "replace").decode()
+    return " ".join(line.translate({ord("<"): "[", ord(">"): "]"}).split())[:REASON_LENGTH]

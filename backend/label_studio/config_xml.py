@@ -23,7 +23,7 @@ def check_config_text(label_config: Any) -> str:
     """The config itself if it is text within the limits. Raises LabelConfigError otherwise."""
     if not isinstance(label_config, str) or not label_config.strip():
         raise LabelConfigError(
-            f"The labeling config must be XML text, not {shorten(repr(label_config))}. "
+            f"The labeling config must be XML text, not {shorten(repr(label_config))}.\n"
             f"The smallest that works:\n{SMALLEST_CONFIG}"
         )
     if len(label_config) > MAX_CONFIG_CHARS:

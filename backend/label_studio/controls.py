@@ -118,11 +118,11 @@ def _parse_config(label_config: str) -> LabelingConfig:
             return LabelingConfig(tuple(found.controls), tuple(found.faults))
     tags = ", ".join(format_tag(element) for element in root.iter() if element.get("toName"))
     found_instead = "; ".join(found.skipped + found.faults) or tags or "no control at all"
-    # The first 300 characters stand in Label Studio's dialog.
+    # The first line stands in Label Studio's dialog.
     raise LabelConfigError(
         "The labeling config has nothing that Firstpass can paint. Add a BrushLabels, "
         "BitmaskLabels or PolygonLabels, or a Labels with a Brush, with labels, on an Image. "
-        f"It has: {shorten(found_instead)}. "
+        f"It has: {shorten(found_instead)}.\n"
         f"The smallest config that works:\n{SMALLEST_CONFIG}"
     )
 

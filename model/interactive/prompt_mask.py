@@ -89,7 +89,16 @@ def prompt_mask(
     for point in points:
         mask[cell(point.y, image_hw[0]), cell(point.x, image_hw[1])] = point.is_positive
     mask = clicked_components(mask, points)
+    if boxes and not mask.any() and not any(point.is_positive for point in points):
+        # Words see nothing in the box, but somebody drew it around something.
+        centers = [center_of(box) for box in boxes]
+        return prompt_mask(patch_tokens, image, [*centers, *prompts], label_prob, config)
     return mask, float(full[mask].mean()) if mask.any() else 0.0
+
+
+def center_of(box: BoxPrompt) -> PointPrompt:
+    left, top, right, bottom = box.box_xyxy
+    return PointPrompt((left + right) / 2, (top + bottom) / 2)
 
 
 def similarity_logit(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from backend.sample_photos.photos import SAMPLE_PHOTOS
-from tests.e2e.conftest import ROOT, TOKEN
+from tests.support.label_studio_server import ROOT, TOKEN
 from tests.support.request_bodies import click
 
 pytestmark = pytest.mark.e2e

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tests.e2e.conftest import ROOT, TOKEN
 from tests.support.label_configs import CAT_DOG_CONFIG
+from tests.support.label_studio_server import ROOT, TOKEN
 
 pytestmark = pytest.mark.e2e
 

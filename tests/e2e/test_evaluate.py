@@ -9,8 +9,8 @@ from PIL import Image
 from backend.commands.cli import main
 from backend.evaluation.report import ALL_LABELS
 from backend.masks.brush_rle import encode_mask
-from tests.e2e.conftest import TOKEN
 from tests.support.label_configs import IMAGE, brush_labels, config, labels
+from tests.support.label_studio_server import TOKEN
 
 pytestmark = pytest.mark.e2e
 

@@ -10,8 +10,8 @@ from backend.label_studio.client import LabelStudio
 from backend.label_studio.key_check import KeyCheck
 from backend.service import Service
 from backend.settings import Settings
-from tests.e2e.conftest import TOKEN
 from tests.support.label_configs import CAT_DOG_CONFIG
+from tests.support.label_studio_server import TOKEN
 
 pytestmark = pytest.mark.e2e
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import ROOT, TOKEN
 from tests.support.label_configs import CAT_DOG_CONFIG
+from tests.support.label_studio_server import ROOT, TOKEN
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e

@@ -11,9 +11,10 @@ from backend.label_studio.controls import read_controls
 from backend.label_studio.project_settings import ProjectSettings
 from backend.prediction.label_vocabulary import vocabulary_of
 from model import SegmentSettings
-from tests.e2e.conftest import EVERY_PIXEL, TOKEN
+from tests.e2e.conftest import EVERY_PIXEL
 from tests.e2e.test_evaluate import region
 from tests.support.label_configs import IMAGE, brush_labels, config, labels
+from tests.support.label_studio_server import TOKEN
 
 pytestmark = pytest.mark.e2e
 

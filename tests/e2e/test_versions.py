@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.e2e.conftest import LabelStudioServer
 from tests.support.label_configs import IMAGE, brush_labels, config, labels
+from tests.support.label_studio_server import LabelStudioServer
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e

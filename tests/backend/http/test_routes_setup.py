@@ -89,13 +89,16 @@ def test_a_config_that_is_never_predicted_is_refused_where_label_studio_shows_it
     assert answer.json["error"] == "label_config"
     assert "Add a BrushLabels, BitmaskLabels or PolygonLabels, or a Labels with a" in answer.status
     assert "on an Image. It has: " in answer.status
+    assert answer.status.endswith(".")  # the example below it is for those who read the body
+    assert not set("<>") & set(answer.status)  # the dialog takes them for HTML
+    assert "<BrushLabels" in answer.json["message"]
 
 
 def test_an_attribute_for_models_with_a_wrong_value_is_refused(client):
     schema = config(IMAGE, brush_labels(attributes='model_score_threshold="high"'))
     answer = client.post("/setup", json={"project": "7.1", "schema": schema})
     assert answer.status_code == 400
-    assert 'model_score_threshold="high" of <BrushLabels name="tag"> must be' in answer.status
+    assert 'model_score_threshold="high" of [BrushLabels name="tag"] must be' in answer.status
 
 
 @pytest.mark.parametrize("schema", ["<View/>", "<View></View>", " <View>\n</View>", "", None])

@@ -57,6 +57,12 @@ def test_one_click_finds_the_square():
     assert 0.5 < score <= 1
 
 
+def test_a_box_around_what_words_do_not_see_finds_what_is_in_it():
+    mask, score = mask_of(BoxPrompt((0.2, 0.2, 0.65, 0.8)))
+    assert iou(mask, square()) > 0.8
+    assert 0.5 < score <= 1
+
+
 positions = st.floats(0, 1)
 clicks = st.builds(PointPrompt, positions, positions, st.booleans())
 boxes = st.tuples(positions, positions, positions, positions).map(
