@@ -87,7 +87,7 @@ class Editor:
         self.page.locator(".lsf-object .lsf-image").nth(index).wait_for()
         x, y, width, height = self.frame_xywh(index)
         clip = {"x": x, "y": y, "width": width, "height": height}
-        before = np.zeros((height, width, 3), np.uint8)
+        before: NDArray[np.uint8] = np.zeros((height, width, 3), np.uint8)
         for _ in range(MAX_LOOKS):
             picture = Image.open(io.BytesIO(self.page.screenshot(clip=clip, style=BARE)))
             now = np.asarray(picture.convert("RGB"))
