@@ -157,6 +157,15 @@ class AgreementRow(TypedDict):
     newest_us: Annotated[int, Field(description="microseconds since 1970")]
 
 
+class BackgroundRow(TypedDict):
+    """Tasks of a project that no request reached in time, and that go on without one."""
+
+    project: str
+    tasks: int
+    done: int
+    failed: int
+
+
 class NotReadyAnswer(TypedDict):
     status: Literal["loading", "failed"]
     message: NotRequired[Annotated[str, Field(description="why it failed")]]
@@ -171,6 +180,8 @@ class ReadyAnswer(TypedDict):
     status: Literal["ready"]
     model: str
     model_version: str
+    tower: Annotated[str, Field(description="what was measured on it, and how it is read")]
+    tower_warning: str
     device: str
     precision: str
     store: StoreState
@@ -178,6 +189,7 @@ class ReadyAnswer(TypedDict):
     failures: Annotated[list[Failure], Field(description="of the last hour in this process")]
     set_aside: list[SetAsideEvent]
     agreement: list[AgreementRow]
+    background: list[BackgroundRow]
 
 
 class CheckAnswer(TypedDict):

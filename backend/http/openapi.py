@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from werkzeug.routing import Rule
 
-from backend.errors import ForeignRequest
+from backend.errors import ForeignRequest, OutOfMemory
 from backend.http.answer_models import ErrorAnswer
 from backend.http.json_bodies import HTTP_CODE, status_and_code
 from backend.http.operations import HTML, OPERATIONS, Content, Error, Operation
@@ -90,7 +90,8 @@ def _bodies(operation: Operation, settings: Settings) -> dict[str, Any]:
         for status, contents in operation.answers.items()
     }
     for status, codes in _codes_by_status(operation.errors, settings).items():
-        responses[status] = _error_response(status, codes)
+        if status not in responses:  # /ready says itself why it is not
+            responses[status] = _error_response(status, codes)
     described: dict[str, Any] = {
         "responses": {str(status): responses[status] for status in sorted(responses)}
     }
@@ -102,7 +103,7 @@ def _bodies(operation: Operation, settings: Settings) -> dict[str, Any]:
 def _codes_by_status(errors: Iterable[Error], settings: Settings) -> dict[int, list[str]]:
     """The words in `error` of the answers with each status, those of all routes among them."""
     found: dict[int, set[str]] = {401: {"unauthorized"}} if settings.basic_auth_user else {}
-    for error in (*errors, ForeignRequest, Exception):
+    for error in (*errors, ForeignRequest, OutOfMemory, Exception):
         status, code = (
             (int(error), HTTP_CODE) if isinstance(error, HTTPStatus) else status_and_code(error)
         )
