@@ -30,6 +30,7 @@ OTHERS = {
     "OpenMP": {"OMP_NUM_THREADS"},
     "docker/": set(re.findall(r"\b[A-Z][A-Z_]+\b", (ROOT / "docker/compose.yaml").read_text())),
     "tests/browser": {"SERVER_PYTHON", "CHROMIUM", "SHOTS"},
+    "tests/e2e": {"E2E_WITHOUT_BROWSER"},
     "Label Studio's events": set(REQUIRED_KEYS),
 }
 
