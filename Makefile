@@ -3,7 +3,8 @@
 #   make serve                       serve on http://127.0.0.1:9090 (HOST, PORT, … : docs/settings.md)
 #   make serve TORCH_INDEX=https://download.pytorch.org/whl/cpu     the same with a CPU-only PyTorch
 #   make serve CONSTRAINTS=constraints.txt     the same with the exact versions that were tested
-#   make test                        the tests             PYTEST_ARGS="-k rle" narrows them
+#   make test                        the tests             PYTEST_ARGS="-k rle" narrows them,
+#                                    TEST_PROCESSES=1 runs them one after another
 #   make check                       format, lint, types and tests: what a commit must pass
 #   make check-python                the tests with every Python at hand, 3.10 to 3.14
 #   make constraints                 write the versions that check-python passed with
@@ -32,6 +33,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 CONSTRAINTS ?=
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 ENGINE ?= docker
 IMAGE ?=
 FUZZ_MINUTES ?= 60
@@ -44,6 +46,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet \
 RUNTIME := .venv/runtime$(if $(CONSTRAINTS),-constrained).stamp
 DEV := .venv/dev$(if $(CONSTRAINTS),-constrained).stamp
 LOCKS := docker/requirements.lock docker/requirements-cuda.lock
+# A file's tests stay in one process, which starts the services they share once.
+PYTEST := $(BIN)/python -m pytest $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile)
 BENCHMARKS := rle polygons text_cache serving crf
 
 .PHONY: help serve test check check-python constraints format bench e2e fuzz ray browser soak lock audit \
@@ -59,13 +63,13 @@ doctor: $(RUNTIME)
 	@$(BIN)/python -m backend doctor
 
 test: $(DEV)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -rs $(PYTEST_ARGS)
+	$(PYTEST) -rs $(PYTEST_ARGS)
 
 check-python:
 	@CONSTRAINTS="$(CONSTRAINTS)" TORCH_INDEX="$(TORCH_INDEX)" PYTEST_ARGS="$(PYTEST_ARGS)" \
