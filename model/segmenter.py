@@ -19,7 +19,7 @@ from model.encoder.tower_fit import READINGS, choose_reading
 from model.feature_space import feature_space, method_digest
 from model.features import DenseFeatures
 from model.interactive.prompt_mask import BoxPrompt, PointPrompt, prompt_mask
-from model.memory.blend import Blend
+from model.memory.blend import Blend, taught_classes
 from model.memory.lesson import Lesson, TaughtMask
 from model.memory.lessons import make_lesson
 from model.memory.memory import Memory
@@ -116,9 +116,8 @@ class Segmenter:
         del best_prob
         if part_px := thresholds.part_px_of(features.image_hw):
             absorb_specks_(labels, part_px)
-        evidence = RegionEvidence(
-            probs, features.tokens_like(probs), taught_classes(blend, n_classes + 1)
-        )
+        is_taught = taught_classes(blend, n_classes + 1)
+        evidence = RegionEvidence(probs, features.tokens_like(probs), is_taught)
         return Segmentation(
             vocabulary.names, labels, label_scores(labels, is_left, evidence), evidence
         )
@@ -240,11 +239,6 @@ def label_pixels(
     for part in label_map.view(-1).split(PIXELS_AT_ONCE):  # an index has 8 bytes a pixel
         part.copy_(classes[part.long()])
     return label_map, best_prob
-
-
-def taught_classes(blend: Blend | None, n_classes: int) -> Tensor:
-    """(C,) bool: the classes that lessons know."""
-    return torch.zeros(n_classes, dtype=torch.bool) if blend is None else blend.is_taught
 
 
 def _planes(image: NDArray[np.uint8]) -> Tensor:

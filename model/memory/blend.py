@@ -135,3 +135,8 @@ def normalized(probs: Tensor) -> Tensor:
     """Rows (n, C) clipped to at least 1e-6 and divided by their sums."""
     probs = probs.clamp_min(1e-6)
     return probs / probs.sum(dim=1, keepdim=True)
+
+
+def taught_classes(blend: Blend | None, n_classes: int) -> Tensor:
+    """(C,) bool: the classes that lessons know; none of them without lessons."""
+    return torch.zeros(n_classes, dtype=torch.bool) if blend is None else blend.is_taught

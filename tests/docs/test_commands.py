@@ -25,7 +25,10 @@ from tests.support.annotated_export import Export, cat_on_dog, disk, photo_of
 BLOCKS = [block for page in LIVING_PAGES for block in blocks_of(page) if block.language == "sh"]
 # By how a command begins: what it needs, and where it is run, or read, instead.
 NOT_RUN = {
-    "USE_DEFAULT_BANNED_SUBNETS=false label-studio": ("Label Studio", "tests/e2e/conftest.py"),
+    "USE_DEFAULT_BANNED_SUBNETS=false label-studio": (
+        "Label Studio",
+        "tests/support/label_studio_server.py",
+    ),
     ".venv/bin/python -m backend demo": ("Label Studio", "tests/e2e/test_demo.py"),
     ".venv/bin/python -m backend evaluate --project": (
         "Label Studio",
@@ -83,7 +86,7 @@ def folder(tmp_path_factory, photo) -> Path:
 @pytest.fixture(scope="module")
 def taught_service(starter_service):
     """The service once it has learnt from annotation 17 of project 3."""
-    event = (ROOT / "docs" / "requests" / "annotation_created.json").read_bytes()
+    event = (ROOT / "backend/http/examples/annotation_created.json").read_bytes()
     kind = {"Content-Type": "application/json"}
     assert starter_service.ask("POST", "/webhook", data=event, headers=kind).status_code == 201
     project_8 = {"project": "8.1795366021"}  # another one is known, since it was set up
@@ -130,6 +133,6 @@ def test_what_is_not_run_here_is_in_a_page_and_run_by_its_suite(start):
     commands = [command for block in BLOCKS for command in block.commands()]
     assert any(command.startswith(start) for command in commands)
     _, suite = NOT_RUN[start]
-    what = "BANNED_SUBNETS|demo|evaluate|prelabel|tune|requirements-ray|docker"
+    what = "BANNED_SUBNETS|demo|evaluate|prelabel|tune|requirements-ray|docker|gunicorn"
     (word,) = re.findall(what, start)
     assert word in (ROOT / suite).read_text(encoding="utf-8")

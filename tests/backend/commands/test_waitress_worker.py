@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from backend.commands.serve import GunicornServer
-from backend.commands.waitress_worker import TimedChannel
+from backend.commands.waitress_channel import TimedChannel
 from backend.settings import Settings
 from tests.support.request_bodies import predict_body
 from tests.support.running_service import RunningService

@@ -12,6 +12,8 @@ from tests.support.image_files import PNG_REPLY
 from tests.support.request_bodies import click, predict_body
 from tests.support.waiting import wait_until
 
+SLOW_HOSTS = ("127.0.0.1", "localhost")  # one machine; with 4 threads each has one download
+
 
 @pytest.fixture
 def slow_host() -> Iterator[tuple[WebServer, threading.Event]]:
@@ -31,24 +33,27 @@ def slow_host() -> Iterator[tuple[WebServer, threading.Event]]:
 @pytest.fixture
 def loaded(make_service, slow_host) -> Iterator[Callable]:
     """Posts to a service of 4 threads: 2 places for predictions, 1 of many tasks, 2 for clicks."""
-    app = create_app(make_service(threads=4, image_hosts_allowed=("127.0.0.1",)))
+    app = create_app(make_service(threads=4, image_hosts_allowed=SLOW_HOSTS))
     with ThreadPoolExecutor(20) as threads:
         yield lambda body: threads.submit(lambda: app.test_client().post("/predict", json=body))
         slow_host[1].set()
 
 
-def ask_slowly(web: WebServer, loaded: Callable, n_tasks: int = 1) -> Future:
+def ask_slowly(
+    web: WebServer, loaded: Callable, n_tasks: int = 1, host: str = SLOW_HOSTS[0]
+) -> Future:
     """A prediction of so many tasks that waits for its images, once it does."""
     before = len(web.asked)
-    answer = loaded(predict_body(*[f"{web.url}/a.png?{n}" for n in range(n_tasks)]))
+    url = web.url.replace("127.0.0.1", host)
+    answer = loaded(predict_body(*[f"{url}/a.png?{n}" for n in range(n_tasks)]))
     wait_until(lambda: len(web.asked) > before)
     return answer
 
 
 def test_clicks_are_answered_while_predictions_take_all_their_places(loaded, slow_host, photo_uri):
     web, _ = slow_host
-    for _ in range(2):
-        ask_slowly(web, loaded)
+    for host in SLOW_HOSTS:
+        ask_slowly(web, loaded, host=host)
     assert loaded(predict_body(photo_uri)).result().status_code == 503
     clicks = [
         loaded(predict_body(photo_uri, context={"result": [click(50, 50)]})).result()
@@ -72,7 +77,7 @@ def test_requests_of_many_tasks_leave_places_for_those_who_wait_for_one(
 
 def test_a_place_is_free_again_once_its_request_is_answered(loaded, slow_host, photo_uri):
     web, may_answer = slow_host
-    waiting = [ask_slowly(web, loaded) for _ in range(2)]
+    waiting = [ask_slowly(web, loaded, host=host) for host in SLOW_HOSTS]
     assert loaded(predict_body(photo_uri)).result().status_code == 503
     may_answer.set()
     assert {one.result(60).status_code for one in waiting} == {200}
@@ -81,8 +86,9 @@ def test_a_place_is_free_again_once_its_request_is_answered(loaded, slow_host, p
 
 def test_clicks_without_end_keep_out_nobody_else(loaded, slow_host, photo_uri):
     web, _ = slow_host
-    for _ in range(2):
-        loaded(predict_body(f"{web.url}/a.png", context={"result": [click(50, 50)]}))
+    for host in SLOW_HOSTS:
+        url = web.url.replace("127.0.0.1", host)
+        loaded(predict_body(f"{url}/a.png", context={"result": [click(50, 50)]}))
     wait_until(lambda: len(web.asked) == 2)
     refused = loaded(predict_body(photo_uri, context={"result": [click(1, 1)]})).result()
     assert (refused.status_code, "clicks" in refused.status) == (503, True)
