@@ -56,16 +56,16 @@ def uploads(studio, uris) -> Uploads:
 
 
 @pytest.mark.parametrize(
-    ("state", "code"),
+    ("state", "codes"),
     [
-        ("slow", "image_not_found"),
-        ("401", "image_forbidden"),
-        ("500", "image_not_found"),
-        ("cutting off", "image_not_found"),
+        ("slow", {"image_not_found", "overloaded"}),  # the latter of further images meanwhile
+        ("401", {"image_forbidden"}),
+        ("500", {"image_not_found"}),
+        ("cutting off", {"image_not_found"}),
     ],
 )
 def test_a_label_studio_that_fails_costs_only_tasks_whose_image_it_kept_and_no_correction(
-    service, send_traffic, settle, uploads, state, code
+    service, send_traffic, settle, uploads, state, codes
 ):
     traffic = send_traffic(service, predicted=uploads.uris, taught=uploads.uris)
     traffic.go_on()
@@ -74,5 +74,6 @@ def test_a_label_studio_that_fails_costs_only_tasks_whose_image_it_kept_and_no_c
     uploads.state = HEALTHY
     traffic.go_on()
     ledger = settle(traffic, service)
-    assert set(ledger.failed_tasks) == {code}
+    assert set(ledger.failed_tasks) <= codes
+    assert ledger.failed_tasks
     assert ledger.n_of_status(503) == 0
