@@ -30,16 +30,12 @@ class TowerTraits:
     n_blocks: int
     width: int  # channels
     quick_gelu: bool
-    middle_cosine: (
-        float  # of two patches of an image, on average, after three quarters of the blocks
-    )
+    middle_cosine: float  # mean of two patches of an image, after three quarters of the blocks
     last_cosine: float  # after the last block
     global_block: int  # where global tokens emerge; the middle of the tower where none are seen
     has_global_tokens: bool
-    largest_channels: tuple[
-        int, ...
-    ]  # LARGEST_CHANNELS of them, of the tokens before the last block
-    n_massive: int  # of them that are MASSIVE_RATIO times the median channel
+    largest_channels: tuple[int, ...]  # LARGEST_CHANNELS of the tokens before the last block
+    n_massive: int  # channels of those tokens above MASSIVE_RATIO times the median one
 
     def describe(self) -> str:
         """One line for /ready and start-up."""

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 
 from model.text.words import FINDINGS, SCENE_LINES, SURFACES
 
-MIN_SCENE_LINES = (
-    4  # of SCENE_LINES: street photos and maps have 4 or more, lists of things 2 or less
-)
+MIN_SCENE_LINES = 4  # of SCENE_LINES: labels of streets name 4 or more, of things 2 at most
 SKY = frozenset({"sky", "cloud"})
 
 Texts = Sequence[str]  # of a label, cleaned as by vocabulary.clean_name
