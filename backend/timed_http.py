@@ -102,6 +102,11 @@ def end_all_exchanges() -> None:
         one.end()
 
 
+def have_all_ended() -> bool:
+    """Whether the process stops."""
+    return _all_ended.is_set()
+
+
 def current_deadline() -> Deadline | None:
     """The innermost deadline of this thread."""
     found: Deadline | None = getattr(_innermost, "deadline", None)

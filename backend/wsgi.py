@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -26,6 +27,8 @@ from backend.timed_http import end_all_exchanges
 STOP_TIMEOUT_S = 15.0  # gunicorn kills a worker after 30 s, in which requests are answered, too
 BACKGROUND_STOP_S = 8.0  # for the tasks in work; learning has ended, or had its time
 MODEL_CALL_S = 1.0  # to wait for a call of the model that may be given up
+
+STOP_SIGNALS = [one for one in signal.Signals if one.name in {"SIGTERM", "SIGINT", "SIGQUIT"}]
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ def create(
         for sentence in likely_typos():
             log.warning("%s", sentence)
     give_freed_memory_back()
-    end_exchanges_at_sigterm()
+    end_exchanges_at_signals()
     service = Service(settings)
     if is_by_hand and not is_guarded():
         service.server_problem = UNGUARDED
@@ -123,17 +126,20 @@ def stop_threads(service: Service, loader: ModelLoader) -> None:
         os._exit(0)
 
 
-def end_exchanges_at_sigterm() -> None:
-    """Have SIGTERM end downloads before it does what it does; the server waits for requests."""
+def end_exchanges_at_signals() -> None:
+    """Have signals that stop a process end downloads before they do what they do.
+
+    The server waits for requests, and the interpreter for the background's tasks in work.
+    """
     if threading.current_thread() is not threading.main_thread():
         return  # of a program that has the app in a thread of its own
-    before = signal.getsignal(signal.SIGTERM)
-    if not callable(before):
-        return  # nobody waits: the process ends at once
+    for number in STOP_SIGNALS:
+        before = signal.getsignal(number)
+        if callable(before):  # else nobody waits: the process ends at once
+            signal.signal(number, partial(end_exchanges_and, before))
 
-    def handle(number: int, frame: Any) -> None:
-        # In a thread, since the one that is interrupted may hold the locks.
-        threading.Thread(target=end_all_exchanges, daemon=True).start()
-        before(number, frame)
 
-    signal.signal(signal.SIGTERM, handle)
+def end_exchanges_and(before: Callable[[int, Any], Any], number: int, frame: Any) -> None:
+    # In a thread, since the one that is interrupted may hold the locks.
+    threading.Thread(target=end_all_exchanges, daemon=True).start()
+    before(number, frame)

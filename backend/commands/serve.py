@@ -43,14 +43,14 @@ class GunicornServer(BaseApplication):
         with exit_at_signals():
             # Imported in the worker: torch must not be loaded before gunicorn forks.
             from backend.commands.start_block import start_block
-            from backend.wsgi import create, end_exchanges_at_sigterm
+            from backend.wsgi import create, end_exchanges_at_signals
 
             app = create(
                 self.settings,
                 on_ready=lambda service: print(start_block(service), flush=True),
                 on_failure=stop_server,
             )
-        end_exchanges_at_sigterm()  # again: what it did above is undone with the block's handlers
+        end_exchanges_at_signals()  # again: what it did above is undone with the block's handlers
         return app
 
 

@@ -27,7 +27,7 @@ from backend.prelabeling.patience import Patience
 from backend.prelabeling.prelabeler import CONTINUE, Prelabeler, Target
 from backend.prelabeling.run_lock import RunLock
 from backend.store.store import Store
-from backend.timed_http import Deadline
+from backend.timed_http import Deadline, have_all_ended
 
 CHECK_S = 4.0  # for Label Studio to show the project: it waits for the answer of a late request
 PATIENCE_S = 120.0  # for a Label Studio that is away
@@ -148,12 +148,17 @@ class BackgroundRuns:
         def say(sentence: str) -> None:
             log.warning("project %s: %s", project, sentence)
 
+        def is_stopping() -> bool:
+            if have_all_ended():  # executors are shut down before anybody calls `begin_to_stop`
+                run.is_stopping.set()
+            return run.is_stopping.is_set()
+
         patience = Patience(say, limit_s=PATIENCE_S, is_stopping=run.is_stopping)
         tasks = ChosenTasks(self.studio, patience, number, next_ids=run.next_ids)
         prelabeler = Prelabeler(
             tasks=tasks,
             importer=Importer(self.studio, patience, number),
-            engine=ThreadEngine(self.annotator, self.n_threads, run.is_stopping.is_set),
+            engine=ThreadEngine(self.annotator, self.n_threads, is_stopping),
             current_target=lambda: patience(lambda: self._target(project)),
             is_lock_lost=lambda: lock.is_lost,
             progress=run,

@@ -54,6 +54,8 @@ class ThreadEngine:
         try:
             while not self.is_stopping():
                 while len(running) < window and (job := next(feed, None)) is not None:
+                    if self.is_stopping():  # by now: the feed may have waited
+                        return
                     running[threads.submit(predict_job, self.annotator, job)] = job
                 if not running:
                     return

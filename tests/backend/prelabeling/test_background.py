@@ -1,6 +1,7 @@
 """What /predict does not reach in its time goes on, once, behind what people wait for."""
 
 import contextlib
+import signal
 import time
 from dataclasses import replace
 
@@ -159,13 +160,14 @@ def test_a_stop_stores_what_was_made_and_says_what_was_not(connected, project, c
     assert codes(ask(connected, project)) == {"overloaded"}  # and nothing begins any more
 
 
-def test_a_service_that_is_stopped_ends_its_background_in_order(start, server, project):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["sigterm", "sigint"])
+def test_a_service_that_is_stopped_ends_its_background_in_order(start, server, project, number):
     def slowly(_asked):
         time.sleep(1)  # as long as the budget: six at once come to six of them
         return as_json({"detail": "not there"}, 404)
 
-    for number, task in project.tasks.items():
-        task["data"]["image"] = f"/data/upload/{NUMBER}/{number}.png"
+    for task_id, task in project.tasks.items():
+        task["data"]["image"] = f"/data/upload/{NUMBER}/{task_id}.png"
         server.pages[task["data"]["image"]] = slowly
     service = start(LABEL_STUDIO_URL=server.url, LABEL_STUDIO_API_KEY=LEGACY, PREDICT_BUDGET_S="1")
     service.wait_until_ready()
@@ -177,7 +179,7 @@ def test_a_service_that_is_stopped_ends_its_background_in_order(start, server, p
     assert "in_background" in codes(items)
     (row,) = service.ask("GET", "/ready").json()["background"]
     assert row["project"] == KEY
-    service.process.terminate()
+    service.process.send_signal(number)
     assert service.process.wait(120) == 0
     said = service.log.read_text()
     assert "tasks in the background are not done" in said
