@@ -183,7 +183,7 @@ def no_connection(installation: Installation, release: str, connections: Connect
     )
     is_guarded = parse_release(release) >= GUARDED_SINCE_VERSION
     if is_guarded and not is_public_host(installation.host):
-        remedy += f"; if that is refused (403), {GUARD_REMEDY}"
+        remedy += f'; if that is refused ("reserved network address"), {GUARD_REMEDY}'
     return Check("connection", None, found, remedy)
 
 
