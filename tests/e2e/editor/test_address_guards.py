@@ -14,7 +14,6 @@ from tests.support.label_studio_server import TOKEN, running_label_studio
 pytestmark = pytest.mark.e2e
 
 REFUSED = "URL resolves to a reserved network address (block: 127.0.0.0/8)"
-NO_WEBHOOK = "no webhook, so no corrections"
 CURE = "USE_DEFAULT_BANNED_SUBNETS=false"
 
 
@@ -86,9 +85,8 @@ def test_a_guarded_label_studio_refuses_in_its_dialog_and_the_doctor_has_the_cur
 def web():
     """A server on this machine that is not Label Studio."""
     server = WebServer()
-    server.pages["/photo.jpg"] = Reply(
-        SAMPLE_PHOTOS[0].path.read_bytes(), headers={"Content-Type": "image/jpeg"}
-    )
+    headers = {"Content-Type": "image/jpeg", "Access-Control-Allow-Origin": "*"}  # for the editor
+    server.pages["/photo.jpg"] = Reply(SAMPLE_PHOTOS[0].path.read_bytes(), headers=headers)
     yield server
     server.close()
 
@@ -112,6 +110,7 @@ def test_an_image_of_a_private_host_needs_our_leave(
     if is_allowed:
         editor = open_editor(project, task)
         editor.wait_for_regions(len(item["result"]))
+        editor.look()
         return
     assert item["error"]["code"] == "image_forbidden"
     assert "add 127.0.0.1 to IMAGE_HOSTS_ALLOWED" in item["error"]["message"]
