@@ -150,7 +150,8 @@ docker-check: $(DEV) .venv-supply/supply.stamp
 	  other = "$(PYTHON) is %d.%d: name another one, as in make PYTHON=python3.12 serve" % v; \
 	  v < (3, 10) and sys.exit("Firstpass needs Python 3.10 or later and " + other); \
 	  v > (3, 13) and sys.stderr.write("Not tested with Python after 3.13. If anything fails: " + other + "\n")'
-	$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	@echo "Making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 	  echo "$(PYTHON) -m venv failed: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 
 # --no-deps: PyTorch's indexes have only some versions of what PyTorch needs; the second line brings it.

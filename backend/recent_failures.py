@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Failure:
     project: str
-    during: str  # "predict" or "learn"
+    during: str  # "setup", "predict" or "learn"
     code: str  # `error_code`
     count: int  # since the last hour without one
     task: Any  # id of the latest

@@ -1,5 +1,6 @@
 """Checks the projects that use this backend: connected, and sending events?"""
 
+import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from backend.checks.installation import Check, Installation
 from backend.images.ssrf import is_public
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.webhook_secret import HEADER
-from backend.redaction import redact_url
+from backend.redaction import redact_url, redact_urls
 
 MAX_PROJECTS = 20  # looked at; enough to find those that are connected
 MAX_NAMED = 10  # projects in one line
@@ -21,6 +22,8 @@ GUARD_REMEDY = (
     "start Label Studio with ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false, or with "
     "USE_DEFAULT_BANNED_SUBNETS=false"
 )
+# What Label Studio keeps of a refused /setup: the text of requests' HTTPError.
+HTTP_ERROR = re.compile(r"\d{3} (?:Client|Server) Error: (.*) for url: ", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def connection_of(
 ) -> Connection:
     """A backend with its first problem."""
     project, url, state = backend["project"], redact_url(backend["url"]), backend["state"]
+    if state == "ER":  # Label Studio's list of models shows no more than this word
+        return Connection(project, url, state, backend["readable_state"], refusal_of(backend))
     if state != "CO":
         remedy = f"start this backend, and check that Label Studio reaches {url}"
         return Connection(project, url, state, backend["readable_state"], remedy)
@@ -108,6 +113,14 @@ def connection_of(
         remedy = "run `python -m backend connect`, which gives it the secret"
         return Connection(project, url, state, "a webhook without our secret", remedy)
     return Connection(project, url, state, "")
+
+
+def refusal_of(backend: Mapping[str, Any]) -> str:
+    """Why this backend refused the config or the extra params of its last /setup, with the cure."""
+    text = redact_urls(str(backend.get("error_message") or "no reason"))
+    if reason := HTTP_ERROR.match(text):
+        return reason[1].strip().removesuffix(".")
+    return f"Label Studio's /setup of it failed ({text}): the log of this backend may say why"
 
 
 def sends_annotations(webhook: Mapping[str, Any]) -> bool:
@@ -170,7 +183,7 @@ def no_connection(installation: Installation, release: str, connections: Connect
     )
     is_guarded = parse_release(release) >= GUARDED_SINCE_VERSION
     if is_guarded and not is_public_host(installation.host):
-        remedy += f"; if that is refused (403), {GUARD_REMEDY}"
+        remedy += f'; if that is refused ("reserved network address"), {GUARD_REMEDY}'
     return Check("connection", None, found, remedy)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app
 
+from backend.errors import FirstpassError
 from backend.http.app_state import app_state, wait_for_annotator
 from backend.http.degradations import projects_with_lessons
 from backend.http.json_bodies import has_body, json_response, read_json_body
@@ -21,6 +22,7 @@ from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import DELETIONS, is_handled
 from backend.prediction.label_vocabulary import foreign_labels_warning
 from backend.prediction.model_versions import model_versions, unused_lessons_warning
+from backend.recent_failures import error_code
 
 SETUP_TIMEOUT_S = 2.0  # Label Studio gives /setup 3 s
 
@@ -44,13 +46,17 @@ def health() -> Response:
 def setup() -> Response:
     """Validate and store a project's settings; returns its model version.
 
-    Label Studio asks when a backend is connected, and before each prediction: its dialog, or later
-    its list of models, shows why a config or a setting is refused.
+    Label Studio asks when a backend is connected, and before each prediction. Its dialog shows why
+    a config or a setting is refused; later its list of models says "Error" alone, and /ready why.
     """
     body, service = parse_body(SetupBody, read_json_body(), "/setup"), app_state().service
     project, label_config = body.project, body.label_config or ""
-    settings, warnings = ProjectSettings.from_extra_params(body.extra_params)
-    warnings += check_config_of_setup(body.label_config)
+    try:
+        settings, warnings = ProjectSettings.from_extra_params(body.extra_params)
+        warnings += check_config_of_setup(body.label_config)
+    except FirstpassError as error:  # where both were edited later, Label Studio shows no reason
+        service.failures.add(project, "setup", error_code(error), str(error))
+        raise
     if foreign := foreign_labels_warning(label_config, settings):
         warnings.append(foreign)
     is_key_new = service.label_studio.update_from_setup(body.hostname, body.access_token)

@@ -14,10 +14,14 @@ from urllib3.exceptions import HTTPError
 
 from backend.errors import ImageBroken, ImageForbidden, ImageNotFound, ImageTooLarge
 from backend.images.host_places import HostPlaces
-from backend.images.refusals import NO_IMAGE_PATH_REMEDY, refusal
+from backend.images.refusals import (
+    NO_IMAGE_PATH_REMEDY,
+    OWN_UNREACHABLE_REMEDY,
+    UNREACHABLE_REMEDY,
+    refusal,
+)
 from backend.images.ssrf import PublicOnlyAdapter, check_host, is_allowed_host
 from backend.label_studio.client import LabelStudio, keep_headers
-from backend.label_studio.tokens import REMEDIES
 from backend.label_studio.url_origin import may_share_credentials, origin
 from backend.redaction import redact_url
 from backend.timed_http import MIN_TIMEOUT_S, Deadline, TimedAdapter, TimedSession
@@ -81,7 +85,7 @@ class Downloader:
                 if not self.label_studio.is_image_url(first_url):
                     raise ImageForbidden(f"{redact_url(first_url)}: {NO_IMAGE_PATH_REMEDY}.")
                 raise ImageForbidden(
-                    f"Label Studio asks for a login: {REMEDIES[self.label_studio.key_kind]}."
+                    f"Label Studio asks for a login: {self.label_studio.key_remedy}."
                 )
         raise ImageNotFound(
             f"{redact_url(first_url)} sends us on and on: after {MAX_REQUESTS} hops we give up."
@@ -98,7 +102,8 @@ class Downloader:
             check_host(host, port)
             session = self._public_host_session
         headers = self.label_studio.headers_for(url) if is_image else {}
-        response = _send(session, url, headers, basic, deadline)
+        unreachable = OWN_UNREACHABLE_REMEDY if is_own else UNREACHABLE_REMEDY
+        response = _send(session, url, headers, basic, deadline, unreachable)
         if (
             is_image
             and response.status_code == 401
@@ -106,7 +111,7 @@ class Downloader:
         ):
             response.close()
             headers = self.label_studio.headers_for(url)
-            response = _send(session, url, headers, basic, deadline)
+            response = _send(session, url, headers, basic, deadline, unreachable)
         return response
 
     def _check_status(self, url: str, response: requests.Response) -> None:
@@ -178,6 +183,7 @@ def _send(
     headers: dict[str, str],
     basic: tuple[str, str] | None,
     deadline: Deadline,
+    unreachable_remedy: str,
 ) -> requests.Response:
     user, password = basic or requests.utils.get_auth_from_url(url)
     has_login = bool(user or password) and not headers
@@ -197,8 +203,7 @@ def _send(
     except (requests.RequestException, HTTPError, ValueError) as error:  # some of urllib3's pass
         _check_deadline(url, deadline)
         raise ImageNotFound(
-            f"{redact_url(url)} cannot be reached ({type(error).__name__}): check the host's name, "
-            "and that this machine reaches it."
+            f"{redact_url(url)} cannot be reached ({type(error).__name__}): {unreachable_remedy}."
         ) from error
 
 

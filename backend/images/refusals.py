@@ -9,7 +9,6 @@ from urllib3.exceptions import HTTPError
 from backend.errors import ImageError, ImageForbidden, ImageNotFound
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.error_text import MAX_BODY_BYTES, error_text, storage_code
-from backend.label_studio.tokens import REMEDIES
 from backend.redaction import redact_url
 
 NO_ACCESS_REMEDY = "use the token of a user who may open this project"
@@ -24,6 +23,12 @@ NO_IMAGE_PATH_REMEDY = (
 HOST_REMEDY = (
     "give its user and password in the project's task data credentials, or connect the storage in "
     "Label Studio and import its s3://, gs:// or azure-blob:// URIs"
+)
+
+
+UNREACHABLE_REMEDY = "check the host's name, and that this machine reaches it"
+OWN_UNREACHABLE_REMEDY = (
+    "start Label Studio, or set LABEL_STUDIO_URL to where this machine reaches it"
 )
 
 
@@ -53,7 +58,7 @@ def remedy(url: str, status: int, label_studio: LabelStudio) -> str:
     if not is_image:
         return HOST_REMEDY
     is_stranger = status == 403 and label_studio.api_key
-    return NO_ACCESS_REMEDY if is_stranger else REMEDIES[label_studio.key_kind]
+    return NO_ACCESS_REMEDY if is_stranger else label_studio.key_remedy
 
 
 class UnexpectedStatus(ImageNotFound):

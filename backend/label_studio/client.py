@@ -86,6 +86,12 @@ class LabelStudio:
         """A key of TOKEN_KINDS."""
         return token_kind(self.api_key)
 
+    @property
+    def key_remedy(self) -> str:
+        """What to do about a refused key, without a full stop."""
+        is_sent = self.api_key is not None and not self.is_key_configured
+        return REMEDIES["sent" if is_sent else self.key_kind]
+
     def is_own(self, url: str) -> bool:
         """Whether a URL belongs to this server, so that the token may be sent there."""
         return self.url is not None and may_share_credentials(self.url, url)
@@ -225,7 +231,7 @@ class LabelStudio:
                 raise Unauthorized(f"Label Studio wants a token, and {REMEDIES['none']}.")
             raise Unauthorized(
                 f"Label Studio refuses the {TOKEN_KINDS[self.key_kind]} "
-                f"({error_detail(response)}): {REMEDIES[self.key_kind]}."
+                f"({error_detail(response)}): {self.key_remedy}."
             )
         if response.is_redirect:
             raise LabelStudioError(

@@ -24,6 +24,8 @@ TOKEN_KINDS = {
     "unknown": "token of no known kind",
 }
 REMEDIES = {
+    "sent": "no LABEL_STUDIO_API_KEY is given, and the token that Label Studio sends itself is "
+    f"refused: {NEW_KEY_REMEDY}",
     "none": f"no token is given: {NEW_KEY_REMEDY}",
     "legacy": "legacy tokens are off by default: allow them under Organization > Access Token "
     f"Settings, or get a personal access token: {NEW_KEY_REMEDY}",

@@ -30,8 +30,8 @@ def go_on_with_late_tasks(
 ) -> None:
     """Have the tasks of a request that were not reached go on in the background, if it can be.
 
-    Their items say so, or how to ask again, and how many were done: Label Studio tells its users of
-    all of them that they were retrieved.
+    Their items say so, or how to ask again, and how many were done: Label Studio shows its users
+    nothing of it, and its API says of all of them that they were retrieved.
     """
     late = [number for number, item in enumerate(items) if is_late(item)]
     if not late or len(items) == 1:

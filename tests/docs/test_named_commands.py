@@ -21,6 +21,7 @@ SETTINGS = {name for field in Settings.model_fields for name in names_of(field)}
 OTHERS = {
     "Label Studio": {
         "USE_DEFAULT_BANNED_SUBNETS",
+        "USER_ADDITIONAL_BANNED_SUBNETS",
         "ML_BLOCK_LOCAL_IP",
         "SSRF_PROTECTION_ENABLED",
         "ML_TIMEOUT_PREDICT",

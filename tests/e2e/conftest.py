@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.support.doctor import DoctorRun, run_doctor
 from tests.support.label_studio_server import TOKEN, LabelStudioServer, running_label_studio
 from tests.support.running_service import RunningService
 
@@ -22,6 +23,31 @@ EVERY_PIXEL = {
 def label_studio(tmp_path_factory) -> Iterator[LabelStudioServer]:
     with running_label_studio(tmp_path_factory.mktemp("label_studio") / "data") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def personal_token(label_studio) -> str:
+    """The one that its user may have at a time."""
+    token: str = label_studio.ask("POST", "/api/token/")["token"]
+    return token
+
+
+@pytest.fixture
+def doctor(label_studio, tiny_checkpoint) -> Callable[..., DoctorRun]:
+    """Run the doctor beside a service, with its port and data folder and these variables."""
+
+    def run(service: RunningService, *options: str, **environment: str) -> DoctorRun:
+        settings = {
+            "PORT": str(service.port),
+            "DATA_DIR": str(service.log.parent / "data"),
+            "CLIP_MODEL": tiny_checkpoint.model,
+            "CLIP_PRETRAINED": tiny_checkpoint.pretrained,
+            "DEVICE": "cpu",
+            "LABEL_STUDIO_URL": label_studio.url,
+        }
+        return run_doctor(*options, **(settings | environment))
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -165,15 +165,16 @@ def connect_backend(
     has_webhook: bool = True,
     project: int = 3,
     webhook: Mapping[str, object] = MappingProxyType({}),
+    error_message: str | None = None,
 ) -> None:
     """Give a project an ML backend and a webhook, as GET /api/ml/ and /api/webhooks/ show them.
 
     Called again it adds another project, or changes this one. `webhook`: fields of the webhook.
     """
-    readable_state = "Connected" if state == "CO" else "Disconnected"
+    readable_state = {"CO": "Connected", "ER": "Error"}.get(state, "Disconnected")
     server.backends[project] = {
         "id": project, "state": state, "readable_state": readable_state, "url": url,
-        "project": project,
+        "project": project, "error_message": error_message,
     }  # fmt: skip
     row = {"id": project, "project": project, "url": f"{url}/webhook", "is_active": True}
     server.webhooks[project] = [row | dict(webhook)] if has_webhook else []

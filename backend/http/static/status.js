@@ -77,7 +77,7 @@ function failureItem({ project, during, count, message, last_s: last }) {
   const when = new Date(last * 1000).toLocaleTimeString();
   const who = /^\d/.test(project) ? `Project ${numberOf(project)}` : "Label Studio";
   const times = count > 1 ? `${count} times, last ${when}` : when;
-  const what = { predict: "predicting", learn: "learning" }[during] ?? during;
+  const what = { setup: "setting up", predict: "predicting", learn: "learning" }[during] ?? during;
   return make("li", {}, make("span", { class: "quiet meta" }, `${who}, ${what}, ${times}`), message);
 }
 

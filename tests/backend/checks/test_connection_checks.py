@@ -48,6 +48,28 @@ def test_a_login_in_the_address_is_not_shown(installation, studio, state):
 
 
 @pytest.mark.parametrize(
+    ("error_message", "cure"),
+    [
+        (
+            f"400 Client Error: It has nothing to paint. Add a BrushLabels. for url: {URL}/setup",
+            "It has nothing to paint. Add a BrushLabels",
+        ),
+        ("Read timed out.", "failed (Read timed out.): the log of this backend"),
+        (None, "failed (no reason)"),
+        ("refused at http://user:geheim@127.0.0.1:9090", "the log of this backend"),
+    ],
+)
+def test_a_refused_setup_is_told_with_the_reason_that_label_studio_does_not_show(
+    installation, studio, error_message, cure
+):
+    connect_backend(studio, URL, state="ER", error_message=error_message)
+    (check,) = connections(installation, "3")
+    assert (check.ok, check.found) == (False, f"{URL} in project 3: Error")
+    assert cure in check.remedy
+    assert "geheim" not in check.remedy
+
+
+@pytest.mark.parametrize(
     ("fields", "ok"),
     [
         ({"is_active": False}, False),

@@ -101,6 +101,23 @@ def test_an_attribute_for_models_with_a_wrong_value_is_refused(client):
     assert 'model_score_threshold="high" of [BrushLabels name="tag"] must be' in answer.status
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "sentence"),
+    [
+        ({"schema": "<View", "project": "8.1"}, "label_config", "is not valid XML"),
+        ({"extra_params": {"method": "clap"}, "project": "8.2"}, "settings", "method cannot be"),
+    ],
+)
+def test_ready_says_of_a_refused_setup_what_the_list_of_models_does_not(
+    client, body, code, sentence
+):
+    client.post("/setup", json=body)
+    failures = client.get("/ready").json["failures"]
+    (row,) = [one for one in failures if one["project"] == body["project"]]
+    assert (row["during"], row["code"]) == ("setup", code)
+    assert sentence in row["message"]
+
+
 @pytest.mark.parametrize("schema", ["<View/>", "<View></View>", " <View>\n</View>", "", None])
 def test_the_empty_config_of_a_new_project_is_no_error(client, schema):
     assert client.post("/setup", json={"project": "7.1", "schema": schema}).status_code == 200

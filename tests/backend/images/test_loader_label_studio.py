@@ -120,6 +120,20 @@ def test_a_missing_or_refused_token_is_an_image_error_with_its_cure(studio, api_
         loader(studio, api_key)("/data/upload/1/a.png")
 
 
+def test_a_refused_token_that_label_studio_sent_itself_is_no_token_of_ours(studio):
+    studio.is_known = lambda authorization: False
+    load = loader(studio, None)
+    load.label_studio.update_from_setup(None, LEGACY)
+    with pytest.raises(ImageForbidden, match=r"no LABEL_STUDIO_API_KEY is given.*sends itself"):
+        load("/data/upload/1/a.png")
+
+
+def test_a_label_studio_that_is_not_there_is_looked_for_elsewhere():
+    load = ImageLoader(ImageConfig(), LabelStudio("http://127.0.0.1:1", LEGACY))
+    with pytest.raises(ImageNotFound, match="set LABEL_STUDIO_URL to where"):
+        load("/data/local-files/?d=a.png")
+
+
 def test_a_user_outside_the_project_is_told_from_a_wrong_token(studio):
     studio.pages["/data/upload/1/a.png"] = Reply(status=403)
     with pytest.raises(ImageForbidden, match="a user who may open this project"):

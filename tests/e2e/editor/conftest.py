@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,15 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def signed_in(chromium, label_studio) -> Iterator[Any]:
     """A browser context that is signed in; what it has loaded of Label Studio stays loaded."""
+    with signed_in_context(chromium, label_studio.url) as context:
+        yield context
+
+
+@contextmanager
+def signed_in_context(chromium: Any, url: str) -> Iterator[Any]:
     context = chromium.new_context(viewport=VIEWPORT)
     context.set_default_timeout(TIMEOUT_MS)
-    sign_in = f"{label_studio.url}/user/login/"
+    sign_in = f"{url}/user/login/"
     context.request.get(sign_in)
     (csrf,) = [one["value"] for one in context.cookies() if one["name"] == "csrftoken"]
     form = {"email": USER, "password": PASSWORD, "csrfmiddlewaretoken": csrf}
@@ -61,9 +68,23 @@ def page(signed_in, request) -> Iterator[Any]:
     page = signed_in.new_page()
     yield page
     SHOTS.mkdir(parents=True, exist_ok=True)
-    name = re.sub(r"[^\w-]+", "-", request.node.name).strip("-")
-    page.screenshot(path=SHOTS / f"{name}.png")
+    page.screenshot(path=SHOTS / f"{picture_name(request)}.png")
     page.close()
+
+
+def picture_name(request: pytest.FixtureRequest) -> str:
+    return re.sub(r"[^\w-]+", "-", request.node.name).strip("-")
+
+
+@pytest.fixture
+def shoot(page, request) -> Callable[..., None]:
+    """Keep a picture of a state on the way to the last one, named after the test and it."""
+
+    def shoot(name: str, *, is_whole: bool = False) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SHOTS / f"{picture_name(request)}-{name}.png", full_page=is_whole)
+
+    return shoot
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """What a person reads in Label Studio's dialog for models when something is wrong, and when not."""
 
-from typing import Any
-
 import pytest
 
 from tests.support.label_configs import CAT_DOG_CONFIG, IMAGE, config
+from tests.support.label_studio_models import ModelsPage
 from tests.support.running_service import free_port
 
 pytestmark = pytest.mark.e2e
@@ -18,26 +17,9 @@ def connect_model(page, label_studio):
 
     def connect(label_config: str, url: str, extra_params: str = "") -> str:
         project = label_studio.new_project("dialog", label_config)
-        page.goto(f"{label_studio.url}/projects/{project}/settings/ml", wait_until="commit")
-        page.locator("button", has_text="Connect Model").first.click()
-        page.fill("input[name=title]", "Firstpass")
-        page.fill("input[name=url]", url)
-        page.fill("textarea[name=extra_params]", extra_params)
-        with page.expect_response(is_connection) as waited:
-            page.locator("button", has_text="Validate and Save").click()
-        if waited.value.ok:
-            page.locator("text=Connected").first.wait_for()
-            return ""
-        dialog = page.locator("text=Runtime error").first
-        dialog.wait_for()
-        text: str = page.inner_text("body")
-        return text
+        return ModelsPage(page, label_studio.url, project).connect(url, extra_params)
 
     return connect
-
-
-def is_connection(response: Any) -> bool:
-    return response.request.method == "POST" and response.url.rstrip("/").endswith("/api/ml")
 
 
 def test_a_right_config_with_right_params_connects(connect_model, backend):
