@@ -48,9 +48,9 @@ class Editor:
         )
 
     def wait_for_regions(self, count: int) -> None:
+        """By the editor's own count: its list holds only the rows that are in view."""
         self.page.wait_for_function(
-            "([rows, count]) => document.querySelectorAll(rows).length === count",
-            arg=[REGIONS, count],
+            "(count) => window.Htx?.annotationStore.selected?.regions.length === count", arg=count
         )
 
     def save(self, name: str) -> None:

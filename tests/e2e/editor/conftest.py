@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from PIL import Image
 
 from backend.masks.regions import decode_region
 from backend.sample_photos.photos import SAMPLE_PHOTOS
-from tests.support.label_studio_editor import TIMEOUT_MS, Editor
+from tests.support.label_studio_editor import TIMEOUT_MS, Editor, Rgb, best_offset, iou, painted
 from tests.support.label_studio_server import PASSWORD, ROOT, TOKEN, USER
 from tests.support.running_service import RunningService
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = Path(os.environ.get("SHOTS", ROOT / ".venv-ls/shots"))
+COLORS: dict[str, Rgb] = {"Sky": (0, 204, 238), "Tower": (238, 51, 51)}  # in the rocket's photo
 VIEWPORT = {"width": 1440, "height": 1000}
 
 
@@ -149,3 +150,26 @@ def masks_of(regions: list[dict[str, Any]], **where: Any) -> dict[str, np.ndarra
                 mask = decode_region(region)
                 masks[names[0]] = masks.get(names[0], np.zeros_like(mask)) | mask
     return masks
+
+
+def labels_in_color(labels: Mapping[str, Rgb] = COLORS) -> str:
+    return "".join(
+        f'<Label value="{name}" background="#{bytes(rgb).hex()}"/>' for name, rgb in labels.items()
+    )
+
+
+def at(mask: np.ndarray, place: tuple[float, float]) -> bool:
+    """The mask (H, W) at these shares of its width and height."""
+    return bool(mask[int(place[1] * mask.shape[0]), int(place[0] * mask.shape[1])])
+
+
+def check_painted(editor: Editor, masks: Mapping[str, np.ndarray], index: int = 0) -> None:
+    """On the n-th photo of the page each label's color lies where its mask is, and nowhere else."""
+    assert set(masks) == set(COLORS)
+    shown, hidden = editor.look_with_and_without(index)
+    seen = painted(shown, hidden, COLORS)
+    for label, mask in masks.items():
+        assert mask.shape[::-1] == editor.photo_wh(index), label
+        wanted = editor.to_screen(mask, index)
+        assert iou(seen[label], wanted) >= 0.95, label
+        assert best_offset(seen[label], wanted) == (0, 0), label

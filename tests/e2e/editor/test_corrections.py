@@ -5,19 +5,14 @@ import pytest
 
 from backend.label_studio.config_writer import write_config
 from backend.masks.regions import decode_region
-from tests.e2e.editor.conftest import masks_of
-from tests.support.label_studio_editor import REGIONS, iou, painted
+from tests.e2e.editor.conftest import COLORS, at, check_painted, masks_of
+from tests.support.label_studio_editor import REGIONS
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
-COLORS = {"Sky": (0, 204, 238), "Tower": (238, 51, 51)}
 LESSONS = 'firstpass_learning_total{kind="lessons"}'
 ERASED, BRUSHED = (0.35, 0.2), (0.06, 0.85)  # shares of the photo: sky, and what is not
-
-
-def at(mask: np.ndarray, place: tuple[float, float]) -> bool:
-    return bool(mask[int(place[1] * mask.shape[0]), int(place[0] * mask.shape[1])])
 
 
 def test_what_is_erased_and_brushed_is_submitted_learned_and_shown(
@@ -62,7 +57,4 @@ def test_what_is_erased_and_brushed_is_submitted_learned_and_shown(
     editor.wait_for_regions(len(after["result"]))
     editor.look()
     editor.save("after-learning")
-    shown, hidden = editor.look_with_and_without()
-    seen = painted(shown, hidden, COLORS)
-    for label, mask in masks_of(after["result"]).items():
-        assert iou(seen[label], editor.to_screen(mask)) >= 0.95, label
+    check_painted(editor, masks_of(after["result"]))
