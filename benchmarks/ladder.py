@@ -24,6 +24,7 @@ class Step:
     prompts: Changes = field(default_factory=dict)
     logits: Changes = field(default_factory=dict)
     presence: Changes = field(default_factory=dict)
+    surface: Changes = field(default_factory=dict)
     thresholds: Changes = field(default_factory=dict)
     refiner: str | None = None
     auto_negatives: bool = True
@@ -46,6 +47,7 @@ class Step:
                 prompts=replace(decision.prompts, **self.prompts),
                 logits=replace(decision.logits, **self.logits),
                 presence=replace(decision.presence, **self.presence),
+                surface=replace(decision.surface, **self.surface),
                 thresholds=replace(decision.thresholds, **self.thresholds),
                 refiner=self.refiner or decision.refiner,
             ),
@@ -68,6 +70,7 @@ LADDER = (
         last_block={"attention": "qk", "residual": True, "ffn": True},
         prompts={"templates": "photo"},
         logits={"image_mean_share": 0.0, "range_cut": 0.0, "absence_penalty": 0.0},
+        surface={"min_separation": 1.0},
         refiner="none",
         auto_negatives=False,
     ),
@@ -99,6 +102,10 @@ LADDER = (
         "+ absent labels suppressed",
         logits={"absence_penalty": FULL.decision.logits.absence_penalty},
     ),
+    Step(
+        "+ findings on a surface",
+        surface={"min_separation": FULL.decision.surface.min_separation},
+    ),
     Step("+ refiner: the full method", refiner=FULL.decision.refiner),
 )
 WITHOUT = (
@@ -113,6 +120,7 @@ WITHOUT = (
     Step("- labels cut by their range", logits={"range_cut": 0.0}),
     Step("- absent labels suppressed", logits={"absence_penalty": 0.0}),
     Step("- automatic negatives", auto_negatives=False),
+    Step("- findings on a surface", surface={"min_separation": 1.0}),
     Step("- refiner", refiner="none"),
 )
 # What `firstpass` leaves off.

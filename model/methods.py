@@ -17,6 +17,7 @@ from model.encoder.windows import WindowConfig
 from model.scoring.decision import DecisionConfig
 from model.scoring.image_names import ImageNameConfig
 from model.scoring.logits import LogitConfig
+from model.scoring.surface import SurfaceConfig
 from model.scoring.thresholds import ThresholdConfig
 from model.text.class_embeds import PromptConfig
 
@@ -196,6 +197,7 @@ _FIRSTPASS = MethodConfig(
         logits=LogitConfig(
             logit_scale=40.0, image_mean_share=0.3, range_cut=0.6, absence_penalty=1.5
         ),
+        surface=SurfaceConfig(min_separation=0.6),
         thresholds=ThresholdConfig(part=0.0002),
         refiner="crf",
     ),

@@ -12,6 +12,7 @@ from model.features import DenseFeatures
 from model.scoring.class_probs import class_probs
 from model.scoring.logits import LogitConfig, class_logits
 from model.scoring.presence import PresenceConfig, drop_absent_classes
+from model.scoring.surface import SurfaceConfig, set_findings_apart
 from model.scoring.thresholds import ThresholdConfig
 from model.text.class_embeds import PromptConfig, TextEmbeds
 
@@ -23,6 +24,7 @@ class DecisionConfig:
     prompts: PromptConfig = PromptConfig()
     logits: LogitConfig = LogitConfig()
     presence: PresenceConfig = PresenceConfig()
+    surface: SurfaceConfig = SurfaceConfig()
     thresholds: ThresholdConfig = ThresholdConfig()
     refiner: str = "none"  # a name in REFINERS
     # Instead of it, where lessons taught pixels: (at least this share of the decision, a name).
@@ -57,4 +59,6 @@ def text_probs(
     is_untaught = text.is_label & ~is_taught[text.class_index]  # (R,)
     logits = class_logits(features, text, is_untaught, image, config.logits)
     probs = class_probs(logits, text.class_index, n_classes)
-    return drop_absent_classes(probs, features.tokens_like(probs), config.presence)
+    tokens = features.tokens_like(probs)
+    probs = drop_absent_classes(probs, tokens, config.presence)
+    return set_findings_apart(probs, tokens, text.surface, config.surface)

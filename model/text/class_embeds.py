@@ -13,7 +13,13 @@ from torch import Tensor
 from model.text.coverage import cover_the_scene
 from model.text.encoder import TextEncoder
 from model.text.negatives import select_negatives
-from model.text.vocabulary import Vocabulary, background_index, cleaned_texts, prompt_rows
+from model.text.vocabulary import (
+    Vocabulary,
+    are_on_a_surface,
+    background_index,
+    cleaned_texts,
+    prompt_rows,
+)
 from model.text.words import EVERYDAY_WORDS
 
 
@@ -35,6 +41,7 @@ class TextEmbeds:
     embeds: Tensor  # (R, E)
     class_index: Tensor  # (R,) int64: 0..K-1, or the background index
     is_label: Tensor  # (R,) bool: of a class that is not the background
+    surface: int | None = None  # index of the class on which all others are findings
 
 
 def texts_of(vocabulary: Vocabulary, config: PromptConfig) -> list[tuple[str, tuple[str, ...]]]:
@@ -68,7 +75,12 @@ def embed_vocabulary(
     embeds = _mix_in_descriptions(
         embeds, class_index, vocabulary, encode_text, config.description_weight
     )
-    return TextEmbeds(F.normalize(embeds, dim=-1), class_index, class_index != background)
+    return TextEmbeds(
+        F.normalize(embeds, dim=-1),
+        class_index,
+        class_index != background,
+        background if are_on_a_surface(vocabulary) else None,
+    )
 
 
 def wants_negatives(vocabulary: Vocabulary) -> bool:

@@ -7,7 +7,7 @@ alone, heuristics of ours; what they gain is in benchmarks/README.md ("Negatives
 
 from collections.abc import Sequence
 
-from model.text.words import FINDINGS, SCENE_LINES, SURFACES
+from model.text.words import DEFECTS, FINDINGS, SCENE_LINES, SURFACES
 
 MIN_SCENE_LINES = 4  # of SCENE_LINES: labels of streets name 4 or more, of things 2 at most
 SKY = frozenset({"sky", "cloud"})
@@ -38,6 +38,13 @@ def surface_index(labels: Sequence[Texts]) -> int | None:
     surface_words = {word for text in labels[found] for word in text.split()}
     others = (texts for index, texts in enumerate(labels) if index != found)
     return found if all(_is_on(texts, surface_words) for texts in others) else None
+
+
+def are_findings(labels: Sequence[Texts]) -> bool:
+    """Whether all labels are findings on some surface, at least one of them unmistakably: a hole or
+    a spot may be in any photo, a crack or a lesion is looked for on a surface."""
+    nouns = [{head_noun(text) for text in texts} for texts in labels]
+    return all(one & FINDINGS for one in nouns) and any(one & DEFECTS for one in nouns)
 
 
 def _is_on(texts: Texts, surface_words: set[str]) -> bool:

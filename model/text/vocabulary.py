@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from model.text.coverage import surface_index
+from model.text.coverage import are_findings, surface_index
 from model.text.words import BACKGROUND_NAMES
 
 
@@ -91,6 +91,13 @@ def background_index(vocabulary: Vocabulary) -> int:
     if surface is None or vocabulary.classes[surface].is_background is not None:
         return len(vocabulary.classes)
     return surface
+
+
+def are_on_a_surface(vocabulary: Vocabulary) -> bool:
+    """Whether all classes are findings on one surface: that of a class, or the background."""
+    texts, background = cleaned_texts(vocabulary), background_index(vocabulary)
+    others = [of_class for index, of_class in enumerate(texts) if index != background]
+    return surface_index(texts) == background or are_findings(others)
 
 
 def cleaned_texts(vocabulary: Vocabulary) -> list[tuple[str, ...]]:

@@ -94,12 +94,18 @@ SURFACES = frozenset(
     concrete cement asphalt pavement fabric textile leather wood tile wall soil
     """.split()  # noqa: SIM905, legible
 )
-FINDINGS = frozenset(
+# Findings that nobody looks for in a photo of anything else.
+DEFECTS = frozenset(
     """
-    defect flaw anomaly damage crack scratch hole blowhole pore pit dent stain spot mark patch
-    inclusion rust corrosion break fray chip bubble burr crazing scale wear tear cut knot thread
-    contamination dirt spalling pothole peeling weld seam lesion mole nevus melanoma wound ulcer
-    polyp tumor tumour vessel disc exudate hemorrhage microaneurysm scar acne burn rash vein
-    nail mold crop weed plant seedling residue stubble
+    defect flaw anomaly crack fracture fissure scratch gouge blowhole porosity dent crazing
+    inclusion rust corrosion spalling delamination pothole lesion nevus melanoma ulcer polyp tumor
+    tumour exudate hemorrhage microaneurysm weed
+    """.split()  # noqa: SIM905, legible
+)
+FINDINGS = DEFECTS | frozenset(
+    """
+    damage hole pore pit stain spot mark patch break fray chip bubble burr scale wear tear cut knot
+    thread contamination dirt peeling weld seam mole wound vessel disc scar acne burn rash vein
+    nail mold crop plant seedling residue stubble uneven unevenness void wrinkle
     """.split()  # noqa: SIM905, legible
 )

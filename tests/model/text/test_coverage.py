@@ -3,7 +3,13 @@
 import pytest
 
 from model.text.coverage import cover_the_scene, head_noun, surface_index
-from model.text.vocabulary import ClassPrompt, Vocabulary, background_index, clean_name
+from model.text.vocabulary import (
+    ClassPrompt,
+    Vocabulary,
+    are_on_a_surface,
+    background_index,
+    clean_name,
+)
 
 
 def texts(names):
@@ -74,6 +80,41 @@ def test_the_surface_is_what_is_in_no_other_class():
 def test_a_surface_that_is_said_to_be_a_thing_stays_one():
     classes = (ClassPrompt("Skin", is_background=False), ClassPrompt("Lesion"))
     assert background_index(Vocabulary(classes)) == 2
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["skin", "skin lesion"],
+        ["Scratches", "steel surface", "patches"],
+        ["crack"],
+        ["crop", "weed"],
+        ["blowhole", "break", "uneven"],
+        ["Background", "dent", "hole"],
+    ],
+)
+def test_findings_are_on_a_surface_whether_a_label_names_it_or_not(names):
+    assert are_on_a_surface(Vocabulary.of(names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["hole"],  # of golf, in a shoe
+        ["plant", "vessel"],
+        ["dog", "crack"],
+        ["skin"],
+        ["background"],
+        [],
+    ],
+)
+def test_other_labels_are_not(names):
+    assert not are_on_a_surface(Vocabulary.of(names))
+
+
+def test_a_surface_that_is_said_to_be_a_thing_has_no_findings_on_it():
+    classes = (ClassPrompt("Skin", is_background=False), ClassPrompt("Lesion"))
+    assert not are_on_a_surface(Vocabulary(classes))
 
 
 @pytest.mark.parametrize(
