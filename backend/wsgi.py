@@ -117,6 +117,7 @@ def stop_threads(service: Service, loader: ModelLoader) -> None:
         if not has_learned:
             log.warning("A correction is not learned yet: it is after the next start.")
         ended += [has_learned, service.background.stop(BACKGROUND_STOP_S)]
+        ended.append(service.early_deletions.stop(MODEL_CALL_S))
         ended.append(service.words.stop(MODEL_CALL_S))
         ended.append(service.pages.encode.close(MODEL_CALL_S))
     service.store.close()
