@@ -91,6 +91,7 @@ class ModelLoader(threading.Thread):
         if self.stopping.is_set():
             return
         service.learning_worker.start()
+        service.background.keep_taking_over()
         if service.group is not None:
             service.group.has_loaded.set()
         self._on_ready(service)
