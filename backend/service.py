@@ -77,7 +77,7 @@ class Service:
 
     @cached_property
     def failures(self) -> RecentFailures:
-        return RecentFailures()
+        return RecentFailures(self.group)
 
     @cached_property
     def projects(self) -> ProjectRegistry:

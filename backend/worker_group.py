@@ -63,6 +63,18 @@ class WorkerGroup:
             return False
         return True
 
+    def tell(self, subject: str, data: bytes) -> None:
+        """Have the other workers read this of a subject, in place of what was told before."""
+        new = self.folder / f"{self.own_name}.{subject}.new"
+        new.write_bytes(data)
+        new.replace(self.folder / f"{self.own_name}.{subject}")
+
+    def told_by_others(self, subject: str) -> list[bytes]:
+        """What each of the others told last, those that have ended among them."""
+        own = f"{self.own_name}.{subject}"
+        paths = sorted(self.folder.glob(f"*.{subject}"))
+        return [path.read_bytes() for path in paths if path.name != own]
+
     @contextlib.contextmanager
     def one_first(self, what: str) -> Iterator[None]:
         """The first worker goes through the block alone, all others at once when it is through.

@@ -180,7 +180,7 @@ class NotReadyAnswer(TypedDict):
     workers: WorkersRow
     store: StoreState
     degraded: Annotated[list[str], Field(description="what works less well than it could")]
-    failures: Annotated[list[Failure], Field(description="of the last hour in this process")]
+    failures: Annotated[list[Failure], Field(description="of the last hour")]
     set_aside: list[SetAsideEvent]
     agreement: list[AgreementRow]
 
@@ -196,7 +196,7 @@ class ReadyAnswer(TypedDict):
     workers: WorkersRow
     store: StoreState
     degraded: Annotated[list[str], Field(description="what works less well than it could")]
-    failures: Annotated[list[Failure], Field(description="of the last hour in this process")]
+    failures: Annotated[list[Failure], Field(description="of the last hour")]
     set_aside: list[SetAsideEvent]
     agreement: list[AgreementRow]
     background: list[BackgroundRow]

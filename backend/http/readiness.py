@@ -30,7 +30,7 @@ def readiness(service: Service) -> dict[str, Any]:
 
 
 def workers_row(service: Service) -> dict[str, int]:
-    """How many processes answer, and which one answers now: failures, for one, are its own."""
+    """How many processes answer, and which one answers now."""
     group = service.group
     if group is None:
         n_ready = int(service.is_model_loaded)

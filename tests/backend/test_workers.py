@@ -143,6 +143,21 @@ def test_the_token_of_a_setup_serves_every_worker_and_is_on_no_disk(service, stu
         assert not (path.is_file() and LEGACY.encode() in path.read_bytes())
 
 
+def test_what_failed_in_one_worker_is_said_by_all(service):
+    for n in range(2 * N):
+        (item,) = predict(service, "7.700", {n: "data:image/png;base64,AAAA"})
+        assert item["error"]["code"] == "image_broken"
+
+    def failures() -> list[Any]:
+        found = service.ask("GET", "/ready").json()["failures"]
+        return [one for one in found if one["project"] == "7.700"]
+
+    assert all(
+        [(one["code"], one["count"]) for one in found] == [("image_broken", 2 * N)]
+        for found in from_every_worker(service, failures)
+    )
+
+
 def n_annotations(service: RunningService) -> int:
     """That have taught."""
     rows = service.ask("GET", "/page/status").json()["projects"]
