@@ -1,9 +1,16 @@
-"""Prometheus metrics of the service, in a registry of its own for each app in a process."""
+"""Prometheus metrics of the service, in a registry of its own for each app in a process.
 
+Those of several workers are summed by prometheus_client's multiprocess mode, from files in a folder
+that they share: whichever is asked answers for all, and for those that have ended.
+"""
+
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -13,8 +20,14 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.multiprocess import MultiProcessCollector
+
+# How a gauge's values in several workers become one: all of them read the same, or each its own.
+Scope = Literal["livemostrecent", "livesum"]
+
+GAUGES_EACH_S = 5.0  # the age of other workers' gauges in an answer
+
+log = logging.getLogger(__name__)
 
 STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 90)
 
@@ -24,6 +37,7 @@ class Counts:
 
     def __init__(self, *kinds: str) -> None:
         self._numbers = dict.fromkeys(kinds, 0)
+        self._exported: Counter | None = None
         self._lock = threading.Lock()
 
     def add(self, **more: int) -> None:
@@ -31,6 +45,15 @@ class Counts:
         with self._lock:
             for kind, number in more.items():
                 self._numbers[kind] += number
+                if self._exported is not None:
+                    self._exported.labels(kind).inc(number)
+
+    def export(self, counter: Counter) -> None:
+        """Count in this counter, too, with a label for each kind; what was counted is added."""
+        with self._lock:
+            self._exported = counter
+            for kind, number in self._numbers.items():
+                counter.labels(kind).inc(number)
 
     def __getitem__(self, kind: str) -> int:
         return self._numbers[kind]
@@ -41,8 +64,11 @@ class Counts:
 
 
 class Metrics:
-    def __init__(self) -> None:
+    def __init__(self, shared_folder: Path | None = None) -> None:
+        """`shared_folder`: PROMETHEUS_MULTIPROC_DIR of this worker and the others."""
         disable_created_metrics()
+        self._shared_folder = shared_folder
+        self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
         registry = self.registry = CollectorRegistry()
         self.requests = Counter(
             "firstpass_requests", "Requests answered", ["route", "status"], registry=registry
@@ -70,8 +96,9 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry,
         )  # fmt: skip
         self.predicting = Gauge(
-            "firstpass_predict_requests", "/predict requests now being answered", registry=registry
-        )
+            "firstpass_predict_requests", "/predict requests now being answered",
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
 
         self.shown_regions = Counter(
             "firstpass_shown_regions", "Regions that were shown, by what became of them", ["kind"],
@@ -103,25 +130,37 @@ class Metrics:
 
     def add_counts(self, name: str, description: str, counts: Counts) -> None:
         """Export the counters of a part, with a label for each kind."""
-        self.registry.register(CountsCollector(name, description, counts))
+        counts.export(Counter(name, description, ["kind"], registry=self.registry))
 
-    def add_gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
-        """Export a value that is read at each scrape."""
-        Gauge(name, description, registry=self.registry).set_function(value)
+    def add_gauge(
+        self, name: str, description: str, value: Callable[[], float], scope: Scope = "livesum"
+    ) -> None:
+        """Export a value that is read at each scrape; of other workers every GAUGES_EACH_S."""
+        gauge = Gauge(name, description, registry=self.registry, multiprocess_mode=scope)
+        self._gauges.append((gauge, value))
+
+    def read_gauges(self) -> None:
+        for gauge, value in list(self._gauges):
+            gauge.set(value())
+
+    def read_gauges_for_others(self) -> None:
+        """Begin to read them in a thread, if there are other workers."""
+        if self._shared_folder is not None:
+            threading.Thread(target=self._go_on_reading, name="gauges", daemon=True).start()
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        self.read_gauges()
+        if self._shared_folder is None:
+            return generate_latest(self.registry)
+        of_all = CollectorRegistry()
+        MultiProcessCollector(of_all, str(self._shared_folder))
+        return generate_latest(of_all)
 
-
-class CountsCollector(Collector):
-    """Exports `Counts`, read at each scrape."""
-
-    def __init__(self, name: str, description: str, counts: Counts) -> None:
-        self._name, self._description, self._counts = name, description, counts
-
-    def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(self._name, self._description, labels=["kind"])
-        for kind, number in self._counts.as_dict().items():
-            family.add_metric([kind], number)
-        yield family
+    def _go_on_reading(self) -> None:
+        while True:
+            time.sleep(GAUGES_EACH_S)
+            try:
+                self.read_gauges()
+            except Exception:
+                log.debug("the gauges of this worker cannot be read", exc_info=True)

@@ -3,17 +3,20 @@
 import logging
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import orjson
 from cachetools import TTLCache
 
 from backend.errors import FirstpassError, OutOfMemory
+from backend.worker_group import WorkerGroup
 from model import ModelError, is_out_of_memory
 
 MAX_FAILURES = 100  # pairs of project and cause
 MAX_CHARS = 500  # of a message
 MAX_ID_CHARS = 100  # of a task
+SUBJECT = "failures"  # among workers
 KEPT_S = 3600.0  # after the last of its kind
 
 log = logging.getLogger(__name__)
@@ -57,9 +60,10 @@ def _short(task: Any) -> Any:
 
 
 class RecentFailures:
-    """Of this process. Safe between threads."""
+    """Of this process and the other workers of its group. Safe between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, group: WorkerGroup | None = None) -> None:
+        self._group = group
         self._found: TTLCache[tuple[str, str, str], Failure] = TTLCache(MAX_FAILURES, KEPT_S)
         self._lock = threading.Lock()
 
@@ -85,9 +89,28 @@ class RecentFailures:
                 message[:MAX_CHARS],
                 int(time.time()),
             )
+            if self._group is not None:
+                own = [asdict(one) for one in self._found.values()]
+                self._group.tell(SUBJECT, orjson.dumps(own))
 
     def as_json(self) -> list[dict[str, Any]]:
         """Newest first."""
         with self._lock:
             found = list(self._found.values())
-        return [asdict(one) for one in sorted(found, key=lambda one: -one.last_s)]
+        for told in self._group.told_by_others(SUBJECT) if self._group else ():
+            found += [Failure(**one) for one in orjson.loads(told)]
+        return [asdict(one) for one in sorted(joined(found), key=lambda one: -one.last_s)]
+
+
+def joined(found: list[Failure]) -> list[Failure]:
+    """One for each project and cause, of all processes; those of the last hour."""
+    newest: dict[tuple[str, str, str], Failure] = {}
+    for one in found:
+        key = (one.project, one.during, one.code)
+        if one.last_s < time.time() - KEPT_S:
+            continue
+        if before := newest.get(key):
+            last = max(before, one, key=lambda failure: failure.last_s)
+            one = replace(last, count=before.count + one.count)
+        newest[key] = one
+    return list(newest.values())

@@ -5,13 +5,14 @@ use the parts that they need; a command that needs no model loads none.
 """
 
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
-from typing import cast
 
 from backend.concurrency import Concurrency, Turns
 from backend.images.loader import ImageConfig, ImageLoader
 from backend.label_studio.client import LabelStudio
+from backend.label_studio.introduction import Introduction
 from backend.label_studio.key_check import KeyCheck
 from backend.learning.early_deletions import EarlyDeletions
 from backend.learning.event_queue import EventQueue
@@ -21,6 +22,7 @@ from backend.memory.active_version import ActiveVersions
 from backend.memory.lesson_store import LessonStore
 from backend.memory.predicted_masks import PredictedMasks
 from backend.metrics import Metrics
+from backend.part_metrics import register_counts
 from backend.prediction.annotator import Annotator
 from backend.prediction.batcher import Batcher
 from backend.prediction.feature_cache import FeatureCache, FeatureCacheConfig
@@ -34,7 +36,9 @@ from backend.prelabeling.background import BackgroundRuns
 from backend.prelabeling.engines import TASK_BUDGET_S
 from backend.recent_failures import RecentFailures
 from backend.settings import Settings
+from backend.shared_record import SharedRecord
 from backend.store.store import Store, open_store
+from backend.worker_group import worker_group
 from model import CheckpointConfig, Segmenter, SegmentSettings, build_segmenter
 
 
@@ -45,10 +49,11 @@ class Service:
         self.settings = settings
         self.model_loaded: Future[None] = Future()
         self.server_problem = ""  # of the server that runs the app, in a sentence
+        self.group = worker_group()  # None for a single process
 
     @cached_property
     def metrics(self) -> Metrics:
-        return Metrics()
+        return Metrics(self.group.folder if self.group else None)
 
     @cached_property
     def store(self) -> Store:
@@ -57,16 +62,22 @@ class Service:
     @cached_property
     def label_studio(self) -> LabelStudio:
         return LabelStudio(
-            self.settings.label_studio_url, self.settings.label_studio_api_key or None
+            self.settings.label_studio_url,
+            self.settings.label_studio_api_key or None,
+            introduction=Introduction(self._shared_record),
         )
 
     @cached_property
     def key_check(self) -> KeyCheck:
-        return KeyCheck(self.label_studio)
+        return KeyCheck(self.label_studio, self._shared_record)
+
+    @property
+    def _shared_record(self) -> SharedRecord | None:
+        return self.group.record if self.group else None
 
     @cached_property
     def failures(self) -> RecentFailures:
-        return RecentFailures()
+        return RecentFailures(self.group)
 
     @cached_property
     def projects(self) -> ProjectRegistry:
@@ -106,8 +117,9 @@ class Service:
     def load_model(self) -> None:
         """Build all parts that need the model; sets the result or exception of `model_loaded`."""
         try:
-            self.annotator, self.learning_worker  # noqa: B018, built by access
-            self._register_counts()
+            with self.group.one_first("model") if self.group else nullcontext():
+                self.annotator, self.learning_worker  # noqa: B018, built by access
+            register_counts(self)
         except Exception as error:
             self.model_loaded.set_exception(error)
             raise
@@ -225,26 +237,3 @@ class Service:
     @cached_property
     def early_deletions(self) -> EarlyDeletions:
         return EarlyDeletions(self.learning_worker)
-
-    def _register_counts(self) -> None:
-        """Export the counters of the parts in /metrics."""
-        texts = cast(CachedTextEncoder, self.segmenter.encode_text)
-        features, metrics = self.pages.cache, self.metrics
-        counts = {
-            "queue": ("Corrections queued", self.events.counts),
-            "learning": ("Corrections processed", self.learning_worker.counts),
-            "text_cache": ("Texts, by where their embed was", texts.counts),
-            "feature_cache": ("Images, by where features were", features.counts),
-        }
-        gauges = {
-            "queue_size": ("Corrections waiting", self.events.size),
-            "set_aside": ("Corrections set aside", self.events.set_aside.count),
-            "background_tasks": ("Tasks left in the background", self.background.n_left),
-            "words_waiting": ("Texts to be embedded", self.words.waiting),
-            "images_waiting": ("Images in line for the model", self.pages.encode.waiting),
-            "feature_cache_bytes": ("Images and features in memory", features.size_bytes),
-        }
-        for name, (description, of_part) in counts.items():
-            metrics.add_counts(f"firstpass_{name}", description, of_part)
-        for name, (description, value) in gauges.items():
-            metrics.add_gauge(f"firstpass_{name}", description, value)

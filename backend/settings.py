@@ -48,8 +48,11 @@ class Settings(BaseModel):
         "names by which Firstpass is asked, and hosts whose web pages may ask it. Addresses, names "
         "without a dot and *.internal are allowed anyway; any name, where a password is set",
     )
+    workers: Annotated[int, Field(ge=1, le=64)] = variable(
+        "WORKERS", 1, "processes that answer requests, each with a model of its own"
+    )
     threads: Annotated[int, Field(ge=4, le=512)] = variable(
-        "THREADS", 24, "requests answered at the same time"
+        "THREADS", 24, "requests answered at the same time, by each of WORKERS"
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = variable(
         "LOG_LEVEL", "info", "what is logged"
@@ -205,6 +208,13 @@ class Settings(BaseModel):
             )
         check_proxies(environ)
         return settings
+
+
+def set_for_libraries(variables: Mapping[str, str], *, but_for_given: bool = False) -> None:
+    """Set variables that libraries read when they are imported, in processes forked from here."""
+    for name, value in variables.items():
+        if not (but_for_given and name in os.environ):
+            os.environ[name] = value
 
 
 def check_proxies(environ: Mapping[str, str]) -> None:

@@ -57,7 +57,7 @@ def create(
         log.warning("%s", UNGUARDED)
     app = create_app(service)
     service.events  # noqa: B018, built before the first webhook arrives
-    service.key_check.try_later()
+    service.key_check.try_first()
     loader = ModelLoader(service, on_ready, on_failure)
     # After the parts were built, so that it runs before their own ends.
     atexit.register(stop_threads, service, loader)
@@ -91,6 +91,9 @@ class ModelLoader(threading.Thread):
         if self.stopping.is_set():
             return
         service.learning_worker.start()
+        service.background.keep_taking_over()
+        if service.group is not None:
+            service.group.has_loaded.set()
         self._on_ready(service)
         if self.stopping.is_set():
             return
@@ -117,6 +120,7 @@ def stop_threads(service: Service, loader: ModelLoader) -> None:
         if not has_learned:
             log.warning("A correction is not learned yet: it is after the next start.")
         ended += [has_learned, service.background.stop(BACKGROUND_STOP_S)]
+        ended.append(service.early_deletions.stop(MODEL_CALL_S))
         ended.append(service.words.stop(MODEL_CALL_S))
         ended.append(service.pages.encode.close(MODEL_CALL_S))
     service.store.close()

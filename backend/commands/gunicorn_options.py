@@ -5,6 +5,7 @@ from typing import Any
 from gunicorn.config import KNOWN_SETTINGS
 
 from backend.commands.waitress_worker import WaitressWorker
+from backend.commands.worker_hooks import worker_hooks
 from backend.concurrency import Concurrency
 from backend.listen_address import bracket_ipv6
 from backend.settings import Settings
@@ -14,8 +15,9 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
     """gunicorn's own settings, by their names in its documentation."""
     options: dict[str, Any] = {
         "bind": f"{bracket_ipv6(settings.host)}:{settings.port}",
-        # One process, so that the model is in memory once; torch releases the GIL.
-        "workers": 1,
+        # By default one, so that the model is in memory once; torch releases the GIL.
+        "workers": settings.workers,
+        **worker_hooks(settings),
         "worker_class": WaitressWorker.with_limits(
             Concurrency.of(settings), settings.max_body_mb * 2**20
         ),

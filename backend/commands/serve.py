@@ -1,4 +1,4 @@
-"""`python -m backend serve`: gunicorn, started from Python, with one worker that runs waitress."""
+"""`python -m backend serve`: gunicorn, started from Python, whose workers run waitress."""
 
 import contextlib
 import logging
@@ -15,6 +15,7 @@ from backend.errors import SettingsError
 from backend.listen_address import bracket_ipv6, check_bind
 from backend.log_setup import set_up_logging
 from backend.settings import Settings, likely_typos
+from backend.worker_group import worker_group
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +48,18 @@ class GunicornServer(BaseApplication):
 
             app = create(
                 self.settings,
-                on_ready=lambda service: print(start_block(service), flush=True),
+                on_ready=lambda service: print_once(start_block(service)),
                 on_failure=stop_server,
             )
         end_exchanges_at_signals()  # again: what it did above is undone with the block's handlers
         return app
+
+
+def print_once(block: str) -> None:
+    """By the first of several workers that is ready."""
+    group = worker_group()
+    if group is None or group.is_first("start block"):
+        print(block, flush=True)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ clients that send or read slowly, and room for new connections when there are to
 """
 
 import os
+import shutil
 import time
 from collections import Counter
 
@@ -17,8 +18,10 @@ from waitress.task import ThreadedTaskDispatcher
 
 from backend.client_guard import declare_guarded
 from backend.commands.open_files import raise_open_files
+from backend.commands.passed_on import PassedOn
 from backend.commands.waitress_channel import TimedChannel
 from backend.concurrency import Concurrency
+from backend.worker_group import WorkerGroup, worker_group
 
 MAX_HEADER_BYTES = 65536
 MAX_CONNECTIONS = 2000
@@ -35,14 +38,21 @@ class Server(TcpWSGIServer):
     predict_dispatcher: ThreadedTaskDispatcher
     clock_ahead_s: float  # of the monotonic one, as last seen
     next_channel_cleanup: float
+    group: WorkerGroup | None = None  # of several workers on this socket
 
     def add_task(self, channel: TimedChannel) -> None:
         """Predictions have threads of their own, so that all else gets one at once."""
         is_predict = getattr(channel.requests[0], "path", "") == "/predict"  # none, if malformed
         (self.predict_dispatcher if is_predict else self.task_dispatcher).add_task(channel)
 
+    def readable(self) -> bool:
+        """Whether to take connections: not while the model loads, where another worker has one."""
+        is_open, group = bool(super().readable()), self.group
+        return is_open and (group is None or group.has_loaded.is_set() or not group.ready())
+
     def handle_accept(self) -> None:
-        for _ in range(ACCEPTED_AT_ONCE):
+        # One of several leaves the others their share of those that come at once.
+        for _ in range(1 if self.group else ACCEPTED_AT_ONCE):
             if len(self.active_channels) >= self.max_connections:
                 self.make_room()
             before = len(self.active_channels)
@@ -89,22 +99,33 @@ class WaitressWorker(Worker):
         super().init_process()
 
     def run(self) -> None:
-        dispatchers = threads_for(self.limits)
-        server = self.make_server(*dispatchers)
+        group = worker_group()
+        dispatchers = threads_for(self.limits, group.n_workers if group else 1)
+        server = self.make_server(*dispatchers[:2])
+        server.group, passed_on = group, None
         while self.alive and self.ppid == os.getppid():
             self.notify()
             loop_once(server)
+            if group and passed_on is None and group.has_loaded.is_set():
+                passed_on = PassedOn(
+                    self.wsgi, group, map=server._map, dispatcher=dispatchers[2],
+                    max_body_bytes=self.max_body_bytes,
+                )  # fmt: skip
         server.del_channel()  # listens no longer
+        if passed_on is not None:
+            passed_on.stop_listening()
         stops_at_s = time.monotonic() + self.cfg.graceful_timeout
         lingers_until_s = time.monotonic() + LINGER_S
         while time.monotonic() < stops_at_s and is_needed(
-            server, time.monotonic() < lingers_until_s
+            server, passed_on, time.monotonic() < lingers_until_s
         ):
             self.notify()
             loop_once(server)
         for dispatcher in dispatchers:
             dispatcher.shutdown(timeout=1)
         wasyncore.close_all(server._map, ignore_all=True)
+        if group and self.ppid != os.getppid():  # killed, and removes nothing any more
+            shutil.rmtree(group.folder, ignore_errors=True)
 
     def make_server(
         self, predictions: ThreadedTaskDispatcher, others: ThreadedTaskDispatcher
@@ -134,11 +155,17 @@ class WaitressWorker(Worker):
         return server
 
 
-def threads_for(limits: Concurrency) -> tuple[ThreadedTaskDispatcher, ThreadedTaskDispatcher]:
-    """Threads for predictions and clicks, with two to refuse what is too much; and for the rest."""
+def threads_for(limits: Concurrency, n_workers: int) -> list[ThreadedTaskDispatcher]:
+    """Threads for predictions and clicks, with two to refuse what is too much; for the rest; and
+    for what other workers pass on.
+
+    Of several workers each has threads for its places, and to wait for the places of the others.
+    """
     n_predicting = limits.predictions + limits.clicks
-    counts = n_predicting + 2, limits.requests - n_predicting
-    found = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
+    counts = [n_workers * n_predicting + 2, limits.requests - n_predicting]
+    if n_workers > 1:
+        counts.append((n_workers - 1) * n_predicting + 2)
+    found = [ThreadedTaskDispatcher() for _ in counts]
     for dispatcher, count in zip(found, counts, strict=True):
         dispatcher.queue_logger.setLevel("ERROR")  # a queue is no news: lanes limit it
         dispatcher.set_thread_count(count)
@@ -154,9 +181,9 @@ def loop_once(server: Server) -> None:
         server.maintenance(now_s)
 
 
-def is_needed(server: Server, lingers: bool) -> bool:
+def is_needed(server: Server, passed_on: PassedOn | None, lingers: bool) -> bool:
     """Whether a connection has a request to answer, or may be about to have one."""
-    return any(
+    return (passed_on is not None and passed_on.is_needed()) or any(
         one.is_working() or one.total_outbufs_len or (lingers and one.request is not None)
         for one in server.active_channels.values()
     )

@@ -166,12 +166,21 @@ class BackgroundRow(TypedDict):
     failed: int
 
 
+class WorkersRow(TypedDict):
+    """The processes of this server that answer requests."""
+
+    number: Annotated[int, Field(ge=1, description="WORKERS")]
+    ready: Annotated[Count, Field(description="those whose model has loaded")]
+    answering: Annotated[int, Field(description="process id of the one that answers")]
+
+
 class NotReadyAnswer(TypedDict):
     status: Literal["loading", "failed"]
     message: NotRequired[Annotated[str, Field(description="why it failed")]]
+    workers: WorkersRow
     store: StoreState
     degraded: Annotated[list[str], Field(description="what works less well than it could")]
-    failures: Annotated[list[Failure], Field(description="of the last hour in this process")]
+    failures: Annotated[list[Failure], Field(description="of the last hour")]
     set_aside: list[SetAsideEvent]
     agreement: list[AgreementRow]
 
@@ -184,9 +193,10 @@ class ReadyAnswer(TypedDict):
     tower_warning: str
     device: str
     precision: str
+    workers: WorkersRow
     store: StoreState
     degraded: Annotated[list[str], Field(description="what works less well than it could")]
-    failures: Annotated[list[Failure], Field(description="of the last hour in this process")]
+    failures: Annotated[list[Failure], Field(description="of the last hour")]
     set_aside: list[SetAsideEvent]
     agreement: list[AgreementRow]
     background: list[BackgroundRow]

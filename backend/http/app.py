@@ -7,6 +7,7 @@ from backend.http.basic_auth import check_basic_auth
 from backend.http.host_check import check_host_and_origin
 from backend.http.json_bodies import handle_error
 from backend.http.page import page
+from backend.http.passing_on import is_passed_on
 from backend.http.playground import Playground
 from backend.http.routes import routes
 from backend.service import Service
@@ -28,6 +29,8 @@ def create_app(service: Service) -> Flask:
 
 
 def count_request(response: Response) -> Response:
+    if is_passed_on():
+        return response
     route = request.url_rule.rule if request.url_rule else "unknown"
     app_state().service.metrics.requests.labels(route, response.status_code).inc()
     return response

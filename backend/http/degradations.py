@@ -10,6 +10,11 @@ def degradations(service: Service) -> list[str]:
     store = service.store.describe()
     found = [store["degraded"]] if store["degraded"] else []
     found += store["advice"]
+    if service.group is not None and not store["up"]:
+        found.append(
+            f"While the store is away, the {service.group.n_workers} workers share nothing of "
+            "projects: each knows the settings that it was sent itself."
+        )
     if service.is_model_loaded:
         found += model_degradations(service.annotator.describe())
         found += unused_lessons_warnings(service)

@@ -11,6 +11,7 @@ from backend.http.app_state import app_state, wait_for_annotator
 from backend.http.json_bodies import error_response, json_response, read_body, read_json_body
 from backend.http.page_options import page_options
 from backend.http.page_status import page_status
+from backend.http.passing_on import answer_of_keeper
 from backend.http.playground import Playground
 from backend.http.request_models import ClickBody, SegmentBody, parse_body
 from backend.sample_photos.photos import SAMPLE_PHOTOS
@@ -71,6 +72,10 @@ def playground() -> Playground:
     return found
 
 
+def budget_s() -> float:
+    return app_state().service.settings.predict_budget_s
+
+
 @page.get("/page/status")
 def status() -> Response:
     """What runs, what is degraded, projects with versions, lessons, quality and failures."""
@@ -112,6 +117,8 @@ def add_photo() -> Response:
 @page.get("/page/photo/<name>")
 def preview(name: str) -> Response:
     """The photo as a JPEG for the browser, upright, at the size of the label maps."""
+    if passed_on := answer_of_keeper(name, MODEL_TIMEOUT_S):
+        return passed_on
     response = Response(playground().preview(name), mimetype="image/jpeg")
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -120,15 +127,20 @@ def preview(name: str) -> Response:
 @page.post("/page/segment")
 def segment() -> Response:
     """Masks of all labels in a photo: a label map, and what was asked, found and measured."""
+    body = read_json_body()
+    asked = parse_body(SegmentBody, body, "/page/segment")
+    if passed_on := answer_of_keeper(asked.photo, budget_s(), body):
+        return passed_on
     with app_state().prediction_slot():
-        asked = parse_body(SegmentBody, read_json_body(), "/page/segment")
         return json_response(playground().segment(asked))
 
 
 @page.post("/page/click")
 def click() -> Response:
     """The mask for clicks and boxes in a photo; the newest names the label."""
+    body = read_json_body()
+    asked = parse_body(ClickBody, body, "/page/click")
+    if passed_on := answer_of_keeper(asked.photo, budget_s(), body):
+        return passed_on
     with app_state().prediction_slot(is_click=True):
-        body = read_json_body()
-        asked = parse_body(ClickBody, body, "/page/click")
         return json_response(playground().click(asked, body["context"]))

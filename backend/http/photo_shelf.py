@@ -9,6 +9,7 @@ from cachetools import LRUCache, TTLCache
 from numpy.typing import NDArray
 
 from backend.errors import ImageNotFound, ImageTooLarge
+from backend.http.passing_on import kept_name
 from model import DenseFeatures
 
 MAX_BYTES = 256 * 2**20  # of all photos, as RGB
@@ -55,7 +56,7 @@ class PhotoShelf:
                 f"{self._photos.maxsize / 3e6:.0f} million: shrink it. Predictions for Label "
                 "Studio take larger ones (IMAGE_MAX_MPX)."
             )
-        name = secrets.token_urlsafe(16)
+        name = kept_name(secrets.token_urlsafe(16))
         with self._lock:
             self._photos[name] = Photo(image)
         return name

@@ -1,5 +1,6 @@
 """Whether the service can predict, with what, and what is degraded: for /ready and the page."""
 
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ MAX_SET_ASIDE_ROWS = 20  # in /ready
 def readiness(service: Service) -> dict[str, Any]:
     """The body of /ready: "status" is "ready", "loading" or "failed"."""
     state: dict[str, Any] = {
+        "workers": workers_row(service),
         "store": service.store.describe(),
         "degraded": degradations(service),
         "failures": service.failures.as_json(),
@@ -25,3 +27,12 @@ def readiness(service: Service) -> dict[str, Any]:
         return {"status": "failed", "message": str(error), **state}
     state["background"] = service.background.rows()
     return {"status": "ready", **service.annotator.describe(), **state}
+
+
+def workers_row(service: Service) -> dict[str, int]:
+    """How many processes answer, and which one answers now."""
+    group = service.group
+    if group is None:
+        n_ready = int(service.is_model_loaded)
+        return {"number": 1, "ready": n_ready, "answering": os.getpid()}
+    return {"number": group.n_workers, "ready": len(group.ready()), "answering": os.getpid()}

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app
 
 from backend.errors import FirstpassError
+from backend.http import passing_on
 from backend.http.app_state import app_state, wait_for_annotator
 from backend.http.degradations import projects_with_lessons
 from backend.http.json_bodies import has_body, json_response, read_json_body
@@ -22,6 +23,7 @@ from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import DELETIONS, is_handled
 from backend.prediction.label_vocabulary import foreign_labels_warning
 from backend.prediction.model_versions import model_versions, unused_lessons_warning
+from backend.prediction.prediction_items import task_id_of
 from backend.recent_failures import error_code
 
 SETUP_TIMEOUT_S = 2.0  # Label Studio gives /setup 3 s
@@ -79,8 +81,18 @@ def predict() -> Response:
     check_number_of_tasks(body)
     asked = parse_body(PredictBody, body, "/predict")
     is_click = asked.params is not None and asked.params.context is not None
+    if passed_on := answer_of_owner(asked, body):
+        return passed_on
     with app_state().prediction_slot(len(asked.tasks), is_click=is_click):
         return predict_response(asked, body)
+
+
+def answer_of_owner(asked: PredictBody, body: dict[str, Any]) -> Response | None:
+    """Of the worker that has the image of a single task, where that is another one."""
+    if len(asked.tasks) != 1:
+        return None
+    key = f"{asked.project}/{task_id_of(asked.tasks[0])}"
+    return passing_on.answer_of_owner(key, app_state().service.settings.predict_budget_s, body)
 
 
 def predict_response(asked: PredictBody, body: dict[str, Any]) -> Response:

@@ -38,13 +38,17 @@ class LabelStudio:
         timeout_s: float = 10.0,  # of connecting, and of silence
         total_s: float = 60.0,  # of one answer
         clock: Callable[[], float] = time.monotonic,
+        introduction: Introduction | None = None,
     ) -> None:
-        """`url` may contain a sub-path. Raises SettingsError for an invalid URL."""
+        """`url` may contain a sub-path. Raises SettingsError for an invalid URL.
+
+        `introduction`: what /setup told, if other processes are told, too.
+        """
         self.url = (url or "").strip().rstrip("/") or None
         self._configured_key = (api_key or "").strip() or None
         self.timeout_s = timeout_s
         self.total_s = total_s
-        self.introduction = Introduction()
+        self.introduction = introduction or Introduction()
         self._clock = clock
         self._exchange_lock = threading.Lock()
         self._cached_token: AccessToken | None = None

@@ -9,6 +9,7 @@ import logging
 from backend.label_studio.url_origin import origin
 from backend.log_once import WarnOnce
 from backend.redaction import redact_url
+from backend.shared_record import SharedRecord
 
 MAX_CHARS = 4096  # of a name or a token
 
@@ -16,14 +17,29 @@ log = logging.getLogger(__name__)
 
 
 class Introduction:
-    """The name and token of the first /setup; the token until Label Studio refuses it."""
+    """The name and token of the first /setup; the token until Label Studio refuses it.
 
-    def __init__(self) -> None:
-        self.hostname: str | None = None
-        self.token: str | None = None
-        self.is_contested = False  # a later /setup brought another token
-        self._is_refused = False  # the token, by Label Studio
+    They are those of all workers, whichever of them was asked: `record` is what they share.
+    """
+
+    def __init__(self, record: SharedRecord | None = None) -> None:
+        self._record = record or SharedRecord()
         self._warn_once = WarnOnce(log)
+
+    @property
+    def hostname(self) -> str | None:
+        found: str | None = self._record.read().get("hostname")
+        return found
+
+    @property
+    def token(self) -> str | None:
+        found: str | None = self._record.read().get("token")
+        return found
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether a later /setup brought another token."""
+        return bool(self._record.read().get("is_contested"))
 
     def note(self, hostname: object, token: object) -> None:
         """Take name and token where there are none yet."""
@@ -34,31 +50,35 @@ class Introduction:
 
     def note_refusal(self, token: str) -> None:
         """Label Studio refused this token: the next /setup may bring another."""
-        self._is_refused = self._is_refused or token == self.token
+        with self._record.change() as known:
+            known["is_refused"] = known.get("is_refused") or token == known.get("token")
 
     def note_acceptance(self, token: str) -> None:
-        self.is_contested = self.is_contested and token != self.token
+        with self._record.change() as known:
+            if token == known.get("token"):
+                known["is_contested"] = False
 
     def _note_name(self, name: str) -> None:
         try:
             origin(name)
         except ValueError:
             return  # no URL of any image can begin with it
-        if self.hostname is None:
-            self.hostname = name
-        elif name != self.hostname:
+        with self._record.change() as known:
+            first = known.setdefault("hostname", name)
+        if name != first:
             self._warn_once(
                 f"A /setup calls Label Studio {redact_url(name)!r}, an earlier one "
-                f"{redact_url(self.hostname)!r}: the earlier name is kept until a restart."
+                f"{redact_url(first)!r}: the earlier name is kept until a restart."
             )
 
     def _note_token(self, token: str) -> None:
-        if token == self.token:
-            return
-        if self.token is None or self._is_refused:
-            self.token, self._is_refused, self.is_contested = token, False, False
-            return
-        self.is_contested = True
+        with self._record.change() as known:
+            if token == known.get("token"):
+                return
+            if known.get("token") is None or known.get("is_refused"):
+                known |= {"token": token, "is_refused": False, "is_contested": False}
+                return
+            known["is_contested"] = True
         self._warn_once(
             "A /setup brings another token than an earlier one, which is kept while Label Studio "
             "takes it. With LABEL_STUDIO_API_KEY set, neither is used."

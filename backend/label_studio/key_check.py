@@ -1,7 +1,7 @@
 """Tries the API key against Label Studio, since a refused one shows nothing in the browser.
 
 It is tried in the background: at the start, when /setup brings another key, and at a later /setup
-while the last try failed.
+while the last try failed. Of several workers one tries it, and all know the outcome.
 """
 
 import logging
@@ -13,7 +13,9 @@ from backend.label_studio.answers import Unauthorized
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.tokens import NEW_KEY_REMEDY, TOKEN_KINDS
 from backend.log_once import WarnOnce
+from backend.shared_record import SharedRecord
 
+MAX_PROBLEM_CHARS = 2000
 RETRY_S = 30.0  # between tries of a key that did not work
 
 log = logging.getLogger(__name__)
@@ -22,10 +24,10 @@ log = logging.getLogger(__name__)
 class KeyCheck:
     """Safe between threads."""
 
-    def __init__(self, studio: LabelStudio) -> None:
+    def __init__(self, studio: LabelStudio, record: SharedRecord | None = None) -> None:
+        """`record`: of all workers."""
         self._studio = studio
-        self._problem: str | None = None
-        self._tried_s = float("-inf")
+        self._record = record or SharedRecord()
         self._lock = threading.Lock()
         self._warn_once = WarnOnce(log)
 
@@ -34,18 +36,29 @@ class KeyCheck:
         """Why uploaded images cannot be read, with the remedy; None if nothing is known of it."""
         if self._studio.api_key is None:
             return f"No LABEL_STUDIO_API_KEY is given, so no uploaded image can be read: {REMEDY}"
-        return self._problem
+        found: str | None = self._record.read().get("key_problem")
+        return found
+
+    def try_first(self) -> None:
+        """Try the key in a thread, unless another worker has."""
+        with self._record.change() as known:
+            is_first = "key_tried_s" not in known
+            known.setdefault("key_tried_s", time.monotonic())
+        if is_first:
+            self.try_later()
 
     def try_later(self) -> None:
         """Try the key in a thread."""
-        self._tried_s = time.monotonic()
+        with self._record.change() as known:
+            known["key_tried_s"] = time.monotonic()  # of the machine, for all its processes
         threading.Thread(target=self.try_now, name="key-check", daemon=True).start()
 
     def note_setup(self, *, is_key_new: bool) -> None:
         """Try the key again where a /setup may have changed the outcome."""
-        is_doubtful = self._problem or self._studio.introduction.is_contested
-        is_due = is_doubtful and time.monotonic() - self._tried_s > RETRY_S
-        if is_key_new or is_due:
+        known = self._record.read()
+        is_doubtful = known.get("key_problem") or self._studio.introduction.is_contested
+        is_due = time.monotonic() - known.get("key_tried_s", float("-inf")) > RETRY_S
+        if is_key_new or (is_doubtful and is_due):
             self.try_later()
 
     def try_now(self) -> None:
@@ -57,21 +70,26 @@ class KeyCheck:
             try:
                 studio.get("/api/current-user/whoami")
             except Unauthorized as error:
-                self._problem = str(error)
+                problem = str(error)
                 if not studio.is_key_configured:
                     studio.introduction.note_refusal(tried)
-                    self._problem = (
+                    problem = (
                         "No LABEL_STUDIO_API_KEY is given, and Label Studio refuses the "
                         f"{kind} that it sends to /setup itself: {REMEDY}"
                     )
-                self._warn_once(f"No uploaded image can be read. {self._problem}")
+                self._warn_once(f"No uploaded image can be read. {problem}")
+                self._note(problem)
             except LabelStudioError as error:
-                self._problem = f"The API key could not be tried: {error}"
-                log.info("%s", self._problem)
+                self._note(f"The API key could not be tried: {error}")
+                log.info("The API key could not be tried: %s", error)
             else:
-                self._problem = None
+                self._note(None)
                 studio.introduction.note_acceptance(tried)
                 log.info("Label Studio at %s accepts the %s.", studio.shown_url, kind)
+
+    def _note(self, problem: str | None) -> None:
+        with self._record.change() as known:
+            known["key_problem"] = problem and problem[:MAX_PROBLEM_CHARS]
 
 
 REMEDY = f"{NEW_KEY_REMEDY}."

@@ -1,8 +1,9 @@
 """Goes on with the tasks that /predict did not reach, and imports what it makes.
 
 One run for each project, which holds the lock of `prelabel`; its tasks come after those of
-requests wherever both wait for the model. A prediction is stored when it is made; what is waiting
-is in memory alone, and Label Studio asks for these tasks again after a stop.
+requests wherever both wait for the model. It is known to all workers and replicas, which hand it
+the tasks that they do not reach (`run_board.py`). A prediction is stored when it is made; what is
+waiting goes on elsewhere after a crash; after a stop Label Studio asks for these tasks again.
 """
 
 import logging
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from backend.errors import FirstpassError, LabelStudioError, RequestError
@@ -25,11 +27,13 @@ from backend.prelabeling.open_tasks import Task
 from backend.prelabeling.outcome import describe_s
 from backend.prelabeling.patience import Patience
 from backend.prelabeling.prelabeler import CONTINUE, Prelabeler, Target
+from backend.prelabeling.run_board import RunBoard
 from backend.prelabeling.run_lock import RunLock
 from backend.store.store import Store
 from backend.timed_http import Deadline, have_all_ended
 
 CHECK_S = 4.0  # for Label Studio to show the project: it waits for the answer of a late request
+TAKE_OVER_EACH_S = 5.0  # a look for runs whose process was killed
 PATIENCE_S = 120.0  # for a Label Studio that is away
 
 log = logging.getLogger(__name__)
@@ -49,13 +53,20 @@ class BackgroundRuns:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _is_stopping: threading.Event = field(default_factory=threading.Event)
 
+    @cached_property
+    def _board(self) -> RunBoard:
+        return RunBoard(self.store)
+
     def is_at_work_on(self, project: str, task_id: Any) -> bool:
+        """Whether this or another process has a prediction of this task on its way."""
+        if type(task_id) is not int:
+            return False
         run = self._runs.get(project)
-        return run is not None and type(task_id) is int and run.has(task_id)
+        return run.has(task_id) if run is not None else task_id in self._board.at_work_on(project)
 
     def take(self, project: str, task_ids: Sequence[Any]) -> bool:
         """Whether these tasks go on: not without access to their project in Label Studio, a store
-        for the lock, or while somebody else's run has the project."""
+        for the lock, or while `prelabel` has the project."""
         if not all(type(task_id) is int for task_id in task_ids):
             return False
         try:
@@ -65,20 +76,34 @@ class BackgroundRuns:
             log.info("project %s: nothing goes on in the background: %s", project, error)
             return False
 
+    def take_over(self) -> None:
+        """Go on with the runs of processes that were killed; tasks that have a prediction by now
+        are passed over."""
+        for project in self._board.projects():
+            is_left = not self._board.is_held(project) and self._board.left_by(project)
+            if is_left and self.take(project, []):
+                log.info("project %s: goes on in the background after a crash", project)
+
+    def keep_taking_over(self) -> None:
+        """Begin to look for such runs, until `begin_to_stop`."""
+
+        def look() -> None:
+            while not self._is_stopping.wait(TAKE_OVER_EACH_S):
+                try:
+                    self.take_over()
+                except Exception:
+                    log.exception("runs in the background cannot be taken over")
+
+        if self.studio.is_key_configured:
+            threading.Thread(target=look, name="take-over", daemon=True).start()
+
     def rows(self) -> list[dict[str, Any]]:
-        """For /ready: the runs of now."""
-        return [
-            {
-                "project": project,
-                "tasks": run.n_tasks,
-                "done": run.n_done,
-                "failed": len(run.outcome.failures),
-            }
-            for project, run in list(self._runs.items())
-        ]
+        """For /ready: the runs of now, of all workers and replicas."""
+        own = {name: {"project": name, **run.counts()} for name, run in list(self._runs.items())}
+        return [*own.values(), *(row for row in self._board.rows() if row["project"] not in own)]
 
     def n_left(self) -> int:
-        """Number of tasks that are not done yet."""
+        """Number of tasks of this process that are not done yet."""
         return sum(run.n_left for run in list(self._runs.values()))
 
     def begin_to_stop(self) -> None:
@@ -108,13 +133,15 @@ class BackgroundRuns:
             if self._is_stopping.is_set():
                 return False
             if project in self._runs:
-                self._runs[project].add(task_ids)
+                run = self._runs[project]
+                self._board.publish(run, run.add(task_ids))
                 return True
             lock = RunLock(self.store, project)
             if not lock.try_acquire():
-                return False
+                return self._board.hand(project, task_ids)
             run = self._runs[project] = BackgroundRun(project)
-            run.add(task_ids)
+            left = self._board.left_by(project)  # of a process that was killed
+            self._board.publish(run, run.add([*task_ids, *left]))
             thread = threading.Thread(target=self._work, args=(run, lock), name="background")
             thread.daemon = True
             self._threads[project] = thread
@@ -122,9 +149,16 @@ class BackgroundRuns:
         return True
 
     def _work(self, run: BackgroundRun, lock: RunLock) -> None:
-        project = run.project
+        project, has_ended = run.project, threading.Event()
         with ExitStack() as at_end:
             at_end.callback(lock.release)
+            at_end.callback(self._board.remove, project)
+            beat = threading.Thread(
+                target=self._board.keep_up, args=(run, has_ended), name="run-board", daemon=True
+            )
+            beat.start()
+            at_end.callback(beat.join)
+            at_end.callback(has_ended.set)
             while True:
                 try:
                     self._run_once(run, lock)
@@ -132,6 +166,7 @@ class BackgroundRuns:
                     log.exception("project %s: the background has failed", project)
                     run.is_stopping.set()
                 with self._lock:  # none is added between this look and the end
+                    run.add(self._board.take_handed(run, or_end=not run.n_waiting))
                     if run.is_stopping.is_set() or not run.n_waiting:
                         del self._runs[project]
                         break

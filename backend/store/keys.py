@@ -55,6 +55,16 @@ def prelabel_lock_key(project: str) -> str:
     return f"firstpass:prelabel:{project}"
 
 
+BACKGROUND_PROJECTS_KEY = "firstpass:background"  # set of projects that have, or had, a run
+
+
+def background_keys(project: str) -> tuple[str, str, str]:
+    """Of a project's background run: a hash of its counts, the set of its tasks' ids, and a list of
+    those that other processes handed to it."""
+    prefix = f"firstpass:{{background:{project}}}"
+    return f"{prefix}:run", f"{prefix}:tasks", f"{prefix}:handed"
+
+
 def features_key(image_digest: str, space: str) -> str:
     return f"firstpass:features:{space}:{image_digest}"
 

@@ -20,6 +20,7 @@ import redis
 from redis.client import Pipeline
 
 from backend.errors import StoreError
+from backend.plain_thread import PlainThread
 from backend.store.rejections import Rejections
 from backend.store.servers import (
     EmbeddedServer,
@@ -76,7 +77,7 @@ class Store:
         self._on_reconnect: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._reconnector: threading.Thread | None = None
+        self._reconnector: PlainThread | None = None
         atexit.register(self.close)
         try:
             self._connect()
@@ -169,7 +170,7 @@ class Store:
             client, self._client = self._client, None
         if self._reconnector is not None:
             # It may be starting the embedded server, which must be stopped below.
-            self._reconnector.join(timeout=self._config.server.valkey.start_timeout_s)
+            self._reconnector.join(self._config.server.valkey.start_timeout_s)
         if client is not None:
             client.close()
         self._server.release()
@@ -208,10 +209,8 @@ class Store:
             is_running = self._reconnector is not None and self._reconnector.is_alive()
             if is_running or self._closed.is_set():
                 return
-            self._reconnector = threading.Thread(
-                target=self._reconnect, name="store-reconnector", daemon=True
-            )
-            self._reconnector.start()
+            with contextlib.suppress(RuntimeError):  # no memory for a thread: the next call tries
+                self._reconnector = PlainThread(self._reconnect)
 
     def _reconnect(self) -> None:
         lost_s = time.monotonic()

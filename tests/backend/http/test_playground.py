@@ -176,8 +176,9 @@ def test_it_waits_in_the_same_line_as_predictions(service, photo):
         while lane.free.acquire(blocking=False):
             pass
     client = app.test_client()
+    asked = {"photo": "a", "labels": "cat", "context": {}}
     for path in ("/page/photo", "/page/segment", "/page/click"):
-        assert client.post(path, json={}).status_code == 503
+        assert client.post(path, json=asked).status_code == 503
     assert client.get("/page/status").status_code == 200
 
 
