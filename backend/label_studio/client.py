@@ -40,10 +40,8 @@ class LabelStudio:
         clock: Callable[[], float] = time.monotonic,
         introduction: Introduction | None = None,
     ) -> None:
-        """`url` may contain a sub-path. Raises SettingsError for an invalid URL.
-
-        `introduction`: what /setup told, if other processes are told, too.
-        """
+        """`url` may contain a sub-path, `introduction` be shared with other processes. Raises
+        SettingsError for an invalid URL."""
         self.url = (url or "").strip().rstrip("/") or None
         self._configured_key = (api_key or "").strip() or None
         self.timeout_s = timeout_s

@@ -2,6 +2,7 @@
 
 import _thread
 import threading
+from functools import partial
 
 import pytest
 
@@ -29,7 +30,7 @@ def no_memory(monkeypatch):
 
 def test_it_is_alive_from_its_start_to_its_end():
     go_on = threading.Event()
-    thread = PlainThread(lambda: go_on.wait(60))
+    thread = PlainThread(partial(wait_until, go_on.is_set))
     assert thread.is_alive()
     assert not thread.join(0.01)
     go_on.set()
