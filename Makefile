@@ -95,7 +95,7 @@ fuzz: $(DEV)
 ray: $(DEV) .venv/ray.stamp
 	$(BIN)/python -m pytest -m ray tests/ray $(PYTEST_ARGS)
 
-# Small disks need root, a moved clock needs cc; without them these tests say that they skip.
+# Small disks need root, a moved clock and a lack of memory cc; without them these tests say that they skip.
 soak: $(DEV)
 	$(BIN)/python -m pytest -m soak tests/soak -rs $(PYTEST_ARGS)
 

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
-from backend.errors import FirstpassError, LabelStudioError, RequestError
+from backend.errors import FirstpassError, LabelStudioError, OutOfMemory, RequestError
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.project_settings import ProjectSettings
 from backend.label_studio.webhook_events import project_key
+from backend.plain_thread import PlainThread
 from backend.prediction.annotator import Annotator
 from backend.prelabeling.background_run import BackgroundRun
 from backend.prelabeling.chosen_tasks import ChosenTasks
@@ -50,7 +51,7 @@ class BackgroundRuns:
     store: Store
     settings_of: Callable[[str], ProjectSettings]
     _runs: dict[str, BackgroundRun] = field(default_factory=dict)
-    _threads: dict[str, threading.Thread] = field(default_factory=dict)
+    _threads: dict[str, PlainThread] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _is_stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -143,17 +144,23 @@ class BackgroundRuns:
             run = self._runs[project] = BackgroundRun(project)
             left = self._board.left_by(project)  # of a process that was killed
             self._board.publish(run, run.add([*task_ids, *left]))
-            thread = threading.Thread(target=self._work, args=(run, lock), name="background")
-            thread.daemon = True
-            self._threads[project] = thread
-            thread.start()
+            try:
+                self._threads[project] = PlainThread(partial(self._work, run, lock))
+            except RuntimeError as error:
+                self._forget(run, lock)
+                raise OutOfMemory("There was no memory for another thread.") from error
         return True
+
+    def _forget(self, run: BackgroundRun, lock: RunLock) -> None:
+        """Leave its project to whoever takes it next, whatever has ended the run."""
+        self._runs.pop(run.project, None)
+        self._board.remove(run.project)
+        lock.release()
 
     def _work(self, run: BackgroundRun, lock: RunLock) -> None:
         project, has_ended = run.project, threading.Event()
         with ExitStack() as at_end:
-            at_end.callback(lock.release)
-            at_end.callback(self._board.remove, project)
+            at_end.callback(self._forget, run, lock)
             beat = threading.Thread(
                 target=self._board.keep_up, args=(run, has_ended), name="run-board", daemon=True
             )

@@ -20,9 +20,15 @@ SETTINGS = ProjectSettings(auto_negatives=False, prob_threshold=0.0, area_thresh
 
 
 @pytest.fixture
-def images(png_uri) -> list[str]:
-    """30 photos, no two alike."""
-    return [png_uri(np.full((32, 40, 3), 8 * shade, np.uint8)) for shade in range(30)]
+def n_tasks() -> int:
+    """Of the project; a file of tests may have fewer."""
+    return 30
+
+
+@pytest.fixture
+def images(png_uri, n_tasks) -> list[str]:
+    """Photos, no two alike."""
+    return [png_uri(np.full((32, 40, 3), 8 * shade, np.uint8)) for shade in range(n_tasks)]
 
 
 @pytest.fixture

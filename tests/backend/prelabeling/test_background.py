@@ -5,10 +5,10 @@ import signal
 import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from backend.label_studio.project_settings import ProjectSettings
+from backend.prelabeling import background
 from backend.prelabeling.run_lock import RunLock
 from tests.support.fake_label_studio import LEGACY, as_json
 from tests.support.fake_project import KEY, NUMBER
@@ -21,9 +21,8 @@ N_TASKS = 16
 
 
 @pytest.fixture
-def images(png_uri):
-    """No two alike."""
-    return [png_uri(np.full((32, 40, 3), 8 * shade, np.uint8)) for shade in range(N_TASKS)]
+def n_tasks():
+    return N_TASKS
 
 
 @pytest.fixture
@@ -158,6 +157,17 @@ def test_a_stop_stores_what_was_made_and_says_what_was_not(connected, project, c
     assert lock.try_acquire()  # which is free again
     lock.release()
     assert codes(ask(connected, project)) == {"overloaded"}  # and nothing begins any more
+
+
+def test_without_memory_for_a_thread_the_tasks_are_asked_for_again(connected, project, monkeypatch):
+    def start_none(*_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(background, "PlainThread", start_none)
+        assert codes(ask(connected, project)) == {"overloaded"}
+    assert codes(ask(connected, project)) == {"in_background"}  # nothing is in its way
+    wait_until(lambda: len(project.predictions) == N_TASKS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["sigterm", "sigint"])

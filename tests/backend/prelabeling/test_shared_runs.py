@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import pytest
 
 from backend.label_studio.project_settings import ProjectSettings
@@ -24,9 +23,8 @@ N_TASKS = 16
 
 
 @pytest.fixture
-def images(png_uri):
-    """No two alike."""
-    return [png_uri(np.full((32, 40, 3), 8 * shade, np.uint8)) for shade in range(N_TASKS)]
+def n_tasks():
+    return N_TASKS
 
 
 @pytest.fixture
