@@ -61,4 +61,6 @@ def _iou(label: str, drawn: Masks, predicted: Mapping[str, NDArray[np.bool_]]) -
     if label not in drawn or label not in predicted:
         return 0.0
     both: NDArray[np.bool_] = drawn[label] & predicted[label]
-    return np.count_nonzero(both) / max(np.count_nonzero(drawn[label] | predicted[label]), 1)
+    either: NDArray[np.bool_] = drawn[label] | predicted[label]
+    # A number of NumPy's own, as count_nonzero gives since 2.4, cannot be stored as JSON.
+    return float(np.count_nonzero(both) / max(np.count_nonzero(either), 1))

@@ -172,7 +172,7 @@ class TaskPainter:
     ) -> None:
         """Count the labels that are shown and left out; the log says which are left out."""
         left_out = left_out_labels(found, shown)
-        n_found = np.count_nonzero(found.scores)
+        n_found = int(np.count_nonzero(found.scores))
         self.metrics.labels.labels("shown").inc(n_found - len(left_out))
         self.metrics.labels.labels("left_out").inc(len(left_out))
         if left_out:

@@ -50,6 +50,17 @@ def rows_of_ready(service) -> list:
     return answer.json["agreement"]
 
 
+def test_a_correction_is_stored_where_numpy_counts_in_numbers_of_its_own(
+    send, show, corrected, stored, monkeypatch
+):
+    # As NumPy does since 2.4, which the tests' other packages do not yet let in.
+    monkeypatch.setattr(np, "count_nonzero", lambda mask: np.int64(np.asarray(mask).sum()))
+    _, shown = show()
+    send(corrected(result=[grown(shown[0]), *shown[1:]], parent_prediction=3))
+    assert stored().labels == 2
+    assert 0 < stored().iou < 1
+
+
 def test_untouched_regions_agree_in_full(send, show, corrected, stored):
     version, shown = show()
     assert len(shown) == 2
