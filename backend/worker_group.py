@@ -3,7 +3,8 @@
 It is made before they are forked (`backend/commands/worker_hooks.py`) and found by each with
 `worker_group()`. A worker is known by its socket in the group's folder once its model has loaded:
 others pass requests on to it there (`backend/http/passing_on.py`). The folder also holds the
-numbers of /metrics; what is secret lies in memory alone.
+numbers of /metrics; what is secret lies in memory alone. A file in it is locked for as long as one
+of the processes goes on: the next server removes what one that was killed has left.
 """
 
 import contextlib
@@ -11,19 +12,25 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from backend.shared_record import SharedRecord
+
+PREFIX = "firstpass-workers-"  # of the folders
+IN_USE = "in_use.lock"
 
 
 @dataclass(frozen=True)
 class WorkerGroup:
     n_workers: int
-    folder: Path  # which a server that is killed leaves behind
+    folder: Path
+    in_use: BinaryIO  # its lock, of all processes that have inherited it
     record: SharedRecord  # of what a /setup told, and of the API key
     has_loaded: threading.Event = field(default_factory=threading.Event)  # this worker its model
 
@@ -94,6 +101,7 @@ class WorkerGroup:
         """When all workers have ended."""
         self.record.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.in_use.close()
 
 
 _group: WorkerGroup | None = None
@@ -102,9 +110,35 @@ _group: WorkerGroup | None = None
 def begin_group(n_workers: int) -> WorkerGroup:
     """Make the group of the workers that are forked from now on."""
     global _group  # the one way from gunicorn's process to those that it forks
-    folder = Path(tempfile.mkdtemp(prefix="firstpass-"))
-    _group = WorkerGroup(n_workers, folder, SharedRecord(folder / "record.lock"))
+    remove_left_folders()
+    folder, in_use = make_locked_folder()
+    _group = WorkerGroup(n_workers, folder, in_use, SharedRecord(folder / "record.lock"))
     return _group
+
+
+def make_locked_folder() -> tuple[Path, BinaryIO]:
+    """A folder, and its lock, which the kernel releases when the last process with it ends."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        with contextlib.suppress(FileNotFoundError):
+            lock = (folder / IN_USE).open("wb")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (folder / IN_USE).exists():
+                return folder, lock
+            lock.close()
+        # Another server took it for one that was left, before it was locked.
+
+
+def remove_left_folders() -> None:
+    """Remove this user's folders whose processes have all ended, killed ones."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # it is in use, or gone by now
+            about = folder.lstat()
+            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+                continue
+            with (folder / IN_USE).open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def worker_group() -> WorkerGroup | None:

@@ -77,7 +77,7 @@ def count(probs: Tensor, image: Tensor, config: CrfConfig, random: torch.Generat
     unary = resize(kept, size_hw).clamp_min(MIN_PROB).log()
     before = unary.argmax(dim=0)
     rgb = image.float()
-    ours = mean_field(unary[None], rgb[None], config).probs[0].argmax(dim=0)
+    ours = mean_field(unary, rgb, config).probs.argmax(dim=0)
     theirs = pydensecrf(unary, image.permute(1, 2, 0).numpy(), config).argmax(dim=0)
     with_lattice = lattice_mean_field(unary, rgb, config).argmax(dim=0)
     moved = lattice_mean_field(unary, rgb, config, random).argmax(dim=0)

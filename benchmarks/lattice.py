@@ -25,7 +25,7 @@ def lattice_mean_field(
     would change nothing if their sums were exact.
     """
     height, width = rgb.shape[1:]
-    appearance = pixel_features(rgb[None].double(), config, (height, width))[0]  # (N, 5)
+    appearance = pixel_features(rgb.double(), config, (height, width))  # (N, 5)
     appearance[:, :2] -= appearance[
         0, :2
     ].clone()  # the authors' code has the first pixel at (0, 0)
@@ -41,7 +41,7 @@ def lattice_mean_field(
         sums = lattice_filter(torch.cat([features[:, :2].flip(1), features[:, 2:]], dim=1))
         scale = sums(torch.ones(len(features), 1)).rsqrt()
         kernels.append((sums, scale, weight))
-    logs = to_points(unary[None].double())[0]  # (N, K)
+    logs = to_points(unary.double())  # (N, K)
     probs = logs.softmax(dim=1)
     for _ in range(config.iterations):
         messages = [weight * scale * sums(scale * probs) for sums, scale, weight in kernels]

@@ -96,7 +96,7 @@ def predict_open(
             importer=Importer(tasks.studio, tasks.patience, tasks.project),
             engine=engine,
             current_target=project.target,
-            is_lock_lost=lambda: lock.is_lost,
+            is_lock_lost=lock.is_lost,
             progress=bar,
             limit=options.limit,
         ).run()

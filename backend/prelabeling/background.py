@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -36,6 +36,7 @@ from backend.timed_http import Deadline, have_all_ended
 
 CHECK_S = 4.0  # for Label Studio to show the project: it waits for the answer of a late request
 TAKE_OVER_EACH_S = 5.0  # a look for runs whose process was killed
+BEAT_END_S = 10.0  # for what others see of a run to be written
 PATIENCE_S = 120.0  # for a Label Studio that is away
 
 log = logging.getLogger(__name__)
@@ -161,11 +162,9 @@ class BackgroundRuns:
         project, has_ended = run.project, threading.Event()
         with ExitStack() as at_end:
             at_end.callback(self._forget, run, lock)
-            beat = threading.Thread(
-                target=self._board.keep_up, args=(run, has_ended), name="run-board", daemon=True
-            )
-            beat.start()
-            at_end.callback(beat.join)
+            with suppress(RuntimeError):  # without memory for it others see the run as it began
+                beat = PlainThread(partial(self._board.keep_up, run, has_ended))
+                at_end.callback(beat.join, BEAT_END_S)
             at_end.callback(has_ended.set)
             while True:
                 try:
@@ -203,7 +202,7 @@ class BackgroundRuns:
             importer=Importer(self.studio, patience, number),
             engine=ThreadEngine(self.annotator, self.n_threads, is_stopping),
             current_target=lambda: patience(lambda: self._target(project)),
-            is_lock_lost=lambda: lock.is_lost,
+            is_lock_lost=lock.is_lost,
             progress=run,
             chunk_tasks=1,  # at SIGTERM all exchanges end: what is made is stored by then
         )

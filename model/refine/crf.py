@@ -5,7 +5,7 @@ are near in position and color get the same class) and smoothness (pixels that a
 summed over all pairs of pixels, exactly. The mean field is found at a small working size; one more
 update brings it to an intermediate size, and a guided filter to full size.
 
-Letters: B images, K classes, h x w pixels, N = h * w.
+Letters: K classes, h x w pixels, N = h * w.
 """
 
 from dataclasses import dataclass
@@ -84,31 +84,31 @@ def refine_at_intermediate_size(
     # size, since a sample of the image itself would miss its thin lines.
     field = mean_field(
         log_probs(probs, working_hw),
-        sample(rgb, working_hw)[None],
+        sample(rgb, working_hw),
         config,
         image_hw=image_hw,
         dtype=affordable.dtype,
     )
     if intermediate_hw == working_hw:
-        return field.probs[0], rgb
+        return field.probs, rgb
     unary = log_probs(probs, intermediate_hw)
-    updated = update_at(unary, rgb[None], field, config, image_hw=image_hw, dtype=affordable.dtype)
-    return updated[0], rgb
+    updated = update_at(unary, rgb, field, config, image_hw=image_hw, dtype=affordable.dtype)
+    return updated, rgb
 
 
 def log_probs(probs: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Log-probs (1, K, h, w) of probs (K, ., .) resized to h x w."""
-    return resize(probs, size_hw).clamp_min(MIN_PROB).log()[None]
+    """Log-probs (K, h, w) of probs (K, ., .) resized to h x w."""
+    return resize(probs, size_hw).clamp_min(MIN_PROB).log()
 
 
 @dataclass(frozen=True)
 class MeanField:
     """The mean field's result, and what the update of other pixels needs of it."""
 
-    probs: Tensor  # (B, K, h, w)
-    smoothness: Tensor  # (B, K, h, w) the smoothness kernel's last message
-    features: Tensor  # (B, N, 5)
-    scale: Tensor  # (B, N, 1) one over the root of the appearance kernel's row sums
+    probs: Tensor  # (K, h, w)
+    smoothness: Tensor  # (K, h, w) the smoothness kernel's last message
+    features: Tensor  # (N, 5)
+    scale: Tensor  # (N, 1) one over the root of the appearance kernel's row sums
 
 
 def mean_field(
@@ -119,21 +119,21 @@ def mean_field(
     image_hw: tuple[int, int] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> MeanField:
-    """Mean field from log-probs (B, K, h, w) and colors (B, 3, h, w), levels 0 to 255.
+    """Mean field from log-probs (K, h, w) and colors (3, h, w), levels 0 to 255.
 
     Potts model; kernels are normalized symmetrically, by the roots of both pixels' row sums, and a
     pixel counts as its own neighbor, as in the authors' code. `image_hw` is the full size that the
     h x w pixels stand for, `dtype` the attention's.
     """
-    size_hw = (rgb.shape[2], rgb.shape[3])
+    size_hw = (rgb.shape[1], rgb.shape[2])
     features = pixel_features(rgb, config, image_hw or size_hw)
     exact = GaussianKernel.between(features, features)
-    scale = exact.row_sums().rsqrt()  # (B, N, 1)
+    scale = exact.row_sums().rsqrt()  # (N, 1)
     kernel = GaussianKernel.between(features, features, dtype)
     rows, columns, sums = smoothness_kernel(size_hw, image_hw or size_hw, config, rgb)
     smoothness_scale = sums.rsqrt()  # (h, w)
 
-    probs = unary.softmax(dim=1)
+    probs = unary.softmax(dim=0)
     # Messages are updated by what each iteration changed: half precision then rounds the changes,
     # not the sums.
     mean = exact.mean(to_points(probs) * scale)
@@ -141,7 +141,7 @@ def mean_field(
         appearance = to_maps(mean / scale, size_hw)
         smoothness = rows @ (probs * smoothness_scale) @ columns / smoothness_scale
         message = config.appearance_weight * appearance + config.smoothness_weight * smoothness
-        before, probs = probs, (unary + message).softmax(dim=1)
+        before, probs = probs, (unary + message).softmax(dim=0)
         if iteration < config.iterations - 1:
             mean = mean + kernel.mean(to_points(probs - before) * scale)
     return MeanField(probs, smoothness, features, scale)
@@ -156,30 +156,29 @@ def update_at(
     image_hw: tuple[int, int],
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """One mean-field update of other pixels of the same images, summed over all of the field's.
+    """One mean-field update of other pixels of the same image, summed over all of the field's.
 
-    Log-probs (B, K, H', W') and colors (B, 3, H', W') -> probs (B, K, H', W').
+    Log-probs (K, H', W') and colors (3, H', W') -> probs (K, H', W').
     """
-    size_hw = (rgb.shape[2], rgb.shape[3])
+    size_hw = (rgb.shape[1], rgb.shape[2])
     features = pixel_features(rgb, config, image_hw)
     kernel = GaussianKernel.between(features, field.features, dtype)
     mean, sums = kernel.mean_and_sums(to_points(field.probs) * field.scale)
     # A color that the field does not have has a sum of almost 0: no message, the unary decides.
     appearance = to_maps(mean / sums.clamp_min(1e-6).rsqrt(), size_hw)
-    smoothness = F.interpolate(field.smoothness, size=size_hw, mode="bilinear")
+    smoothness = F.interpolate(field.smoothness[None], size=size_hw, mode="bilinear")[0]
     message = config.appearance_weight * appearance + config.smoothness_weight * smoothness
-    return (unary + message).softmax(dim=1)
+    return (unary + message).softmax(dim=0)
 
 
 def pixel_features(rgb: Tensor, config: CrfConfig, image_hw: tuple[int, int]) -> Tensor:
-    """Position and color (B, N, 5) in units of the appearance kernel's stds."""
-    height, width = rgb.shape[2:]
+    """Position and color (N, 5) in units of the appearance kernel's stds."""
+    height, width = rgb.shape[1:]
     mean_side_px = (image_hw[0] * image_hw[1]) ** 0.5
     y = (torch.arange(height).to(rgb) + 0.5) * (image_hw[0] / height / mean_side_px)
     x = (torch.arange(width).to(rgb) + 0.5) * (image_hw[1] / width / mean_side_px)
     position = torch.stack(torch.meshgrid(y, x, indexing="ij")) / config.appearance_xy_std
-    position = position.expand(len(rgb), 2, height, width)
-    return to_points(torch.cat([position, rgb / config.appearance_rgb_std], dim=1))
+    return to_points(torch.cat([position, rgb / config.appearance_rgb_std]))
 
 
 def smoothness_kernel(
@@ -198,9 +197,9 @@ def smoothness_kernel(
 
 
 def to_points(maps: Tensor) -> Tensor:
-    return maps.flatten(2).transpose(1, 2)  # (B, C, h, w) -> (B, N, C)
+    return maps.flatten(1).T  # (C, h, w) -> (N, C)
 
 
 def to_maps(points: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    maps: Tensor = points.transpose(1, 2).unflatten(2, size_hw)  # (B, N, C) -> (B, C, h, w)
+    maps: Tensor = points.T.unflatten(1, size_hw)  # (N, C) -> (C, h, w)
     return maps

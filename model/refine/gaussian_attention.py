@@ -4,7 +4,7 @@ With k_ij = exp(-|f_i - f_j|² / 2), the weights softmax_j(f_i·f_j - |f_j|² / 
 its sum: queries and keys are the features, with one dimension more for the norm. So a filter over
 N² pairs runs on `scaled_dot_product_attention`, in O(N) memory, on any device.
 
-Letters: B images, M query points, N key points, F features, C value columns.
+Letters: M query points, N key points, F features, C value columns.
 """
 
 import math
@@ -23,25 +23,25 @@ PARTS = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3}
 class GaussianKernel:
     """k_ij between M query points and N key points; build it with `between`."""
 
-    queries: Tensor  # (B, M, d) and
-    keys: Tensor  # (B, N, d): their dot products are -|f_i - f_j|² / 2
+    queries: Tensor  # (M, d) and
+    keys: Tensor  # (N, d): their dot products are -|f_i - f_j|² / 2
 
     @classmethod
     def between(
         cls, queries: Tensor, keys: Tensor, dtype: torch.dtype = torch.float32
     ) -> "GaussianKernel":
-        """The kernel of float32 features (B, M, F) and (B, N, F), in units of one std.
+        """The kernel of float32 features (M, F) and (N, F), in units of one std.
 
         In half precision a feature is its rounded value plus what the rounding lost, each in head
         dimensions of its own, so that a logit is right to 1e-3 from inputs of 8 to 11 bits.
         """
         if dtype not in PARTS:
             raise ValueError(f"The attention runs in {', '.join(map(str, PARTS))}; got {dtype}.")
-        center = keys.mean(dim=1, keepdim=True)  # small numbers keep the digits of differences
+        center = keys.mean(dim=0, keepdim=True)  # small numbers keep the digits of differences
         queries, keys = queries - center, keys - center
         ones = torch.ones_like
-        query_norms = _split(queries.square().sum(dim=2, keepdim=True) / -2, dtype, parts=3)
-        key_norms = _split(keys.square().sum(dim=2, keepdim=True) / -2, dtype, parts=3)
+        query_norms = _split(queries.square().sum(dim=1, keepdim=True) / -2, dtype, parts=3)
+        key_norms = _split(keys.square().sum(dim=1, keepdim=True) / -2, dtype, parts=3)
         query_parts, key_parts = [], []
         split_queries, split_keys = (_split(x, dtype, PARTS[dtype]) for x in (queries, keys))
         for i, query_part in enumerate(split_queries):
@@ -50,26 +50,26 @@ class GaussianKernel:
                 key_parts.append(key_part)
         query_parts += query_norms + [ones(part) for part in query_norms]
         key_parts += [ones(part) for part in key_norms] + key_norms
-        return cls(torch.cat(query_parts, dim=2), torch.cat(key_parts, dim=2))
+        return cls(torch.cat(query_parts, dim=1), torch.cat(key_parts, dim=1))
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean (B, M, C) of values (B, N, C) with weights k_ij, float32."""
+        """The mean (M, C) of values (N, C) with weights k_ij, float32."""
         return _attend(self.queries, self.keys, values)
 
     def mean_and_sums(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """As `mean`, and the row sums of k (B, M, 1): 0 where no key is near."""
+        """As `mean`, and the row sums of k (M, 1): 0 where no key is near."""
         # An additional key of known weight to every query gives the sum of all the others.
-        log_weight = round(math.log(self.keys.shape[1]) / 2)  # whole: exact in half precision
-        sink = torch.zeros_like(self.keys[:, :1])
+        log_weight = round(math.log(len(self.keys)) / 2)  # whole: exact in half precision
+        sink = torch.zeros_like(self.keys[:1])
         sink[..., -1] = log_weight  # a part of the key's norm, which meets a 1 of the query
-        is_key = values.new_ones(*values.shape[:2], 1)
-        values = torch.cat([values, is_key, torch.zeros_like(is_key)], dim=2)
-        sink_value = torch.zeros_like(values[:, :1])
+        is_key = values.new_ones(len(values), 1)
+        values = torch.cat([values, is_key, torch.zeros_like(is_key)], dim=1)
+        sink_value = torch.zeros_like(values[:1])
         sink_value[..., -1] = 1
         columns = _attend(
             self.queries,
-            torch.cat([self.keys, sink], dim=1),
-            torch.cat([values, sink_value], dim=1),
+            torch.cat([self.keys, sink]),
+            torch.cat([values, sink_value]),
         )
         of_keys, of_sink = columns[..., -2:-1], columns[..., -1:]
         smallest = torch.finfo(torch.float32).tiny
@@ -90,14 +90,14 @@ def _split(numbers: Tensor, dtype: torch.dtype, parts: int) -> list[Tensor]:
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Softmax attention (B, M, C) in float32; queries, keys and values padded to one width."""
+    """Softmax attention (M, C) in float32; queries, keys and values padded to one width."""
     chunks = []
-    for chunk in values.to(queries.dtype).split(COLUMNS_A_PASS, dim=2):
+    for chunk in values.to(queries.dtype).split(COLUMNS_A_PASS, dim=1):
         # The fused kernels want heads of one width, and on CUDA a multiple of 8.
-        width = -(-max(queries.shape[2], chunk.shape[2]) // 8) * 8
+        width = -(-max(queries.shape[1], chunk.shape[1]) // 8) * 8
         query, key, value = (
-            F.pad(part, (0, width - part.shape[2]))[:, None] for part in (queries, keys, chunk)
+            F.pad(part, (0, width - part.shape[1]))[None, None] for part in (queries, keys, chunk)
         )
         mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-        chunks.append(mixed[:, 0, :, : chunk.shape[2]].float())
-    return torch.cat(chunks, dim=2)
+        chunks.append(mixed[0, 0, :, : chunk.shape[1]].float())
+    return torch.cat(chunks, dim=1)

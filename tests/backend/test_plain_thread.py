@@ -1,6 +1,5 @@
 """Starting a thread keeps nobody waiting, also where the new one finds no memory to begin."""
 
-import _thread
 import threading
 from functools import partial
 
@@ -10,22 +9,9 @@ from backend import plain_thread
 from backend.errors import StoreError
 from backend.plain_thread import PlainThread
 from backend.store.store import Store, StoreConfig, open_store
+from tests.support.scarce_threads import let_threads_end
 from tests.support.valkey_server import valkey_server
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def no_memory(monkeypatch):
-    """Threads that are made end before their first line, as the system's do without memory."""
-    make = _thread.start_new_thread
-
-    def make_one_that_ends(*_: object, **__: object) -> None:
-        make(lambda: None, ())
-
-    monkeypatch.setattr(_thread, "start_new_thread", make_one_that_ends)
-    for name in ("_start_new_thread", "_start_joinable_thread"):  # of `threading.Thread`
-        if hasattr(threading, name):
-            monkeypatch.setattr(threading, name, make_one_that_ends)
 
 
 def test_it_is_alive_from_its_start_to_its_end():
@@ -38,7 +24,8 @@ def test_it_is_alive_from_its_start_to_its_end():
     assert not thread.is_alive()
 
 
-def test_one_that_never_began_is_given_up(no_memory, monkeypatch):
+def test_one_that_never_began_is_given_up(monkeypatch):
+    let_threads_end(monkeypatch)
     thread = PlainThread(lambda: None)
     assert thread.is_alive()  # as it may be slow
     assert not thread.join(0.01)
@@ -47,11 +34,11 @@ def test_one_that_never_began_is_given_up(no_memory, monkeypatch):
     assert thread.join(60)
 
 
-@pytest.mark.usefixtures("no_memory")
 def test_a_store_that_found_no_thread_to_reconnect_refuses_at_once_and_comes_back(
     tmp_path, monkeypatch
 ):
     """The start of a `threading.Thread` would never return."""
+    let_threads_end(monkeypatch)
     with valkey_server(tmp_path / "valkey") as server:
         store = open_store(server.url, tmp_path, StoreConfig(first_pause_s=0.01))
     for _ in range(2):

@@ -1,13 +1,32 @@
-"""Workers find the one that a key belongs to, and take turns where only one may begin."""
+"""Workers find the one that a key belongs to, and take turns where only one may begin.
 
+What a server that was killed has left, the next one removes.
+"""
+
+import os
+import signal
+import tempfile
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from backend import worker_group as module
 from backend.worker_group import begin_group
+from tests.support.stores import read_line, run_python
+from tests.support.waiting import wait_until
+
+SERVER = """
+import os, time
+from backend.worker_group import begin_group
+group = begin_group(1)
+worker = os.fork()
+if worker:
+    print(group.folder, worker, flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
@@ -70,3 +89,81 @@ def test_a_first_that_fails_leaves_its_turn(group):
 
 def test_an_occasion_is_the_firsts(group):
     assert [group.is_first("start block") for _ in range(3)] == [True, False, False]
+
+
+def test_a_folder_stays_while_any_of_its_processes_goes_on(folder_of_all, new_group):
+    server = run_python(SERVER)
+    name, worker = read_line(server).split()
+    socket = Path(name) / f"{worker}.sock"
+    socket.touch()
+    assert Path(name).parent == folder_of_all
+    new_group()
+    assert socket.exists()
+    server.kill()
+    server.wait(60)
+    new_group()
+    assert socket.exists()  # a worker goes on
+    os.kill(int(worker), signal.SIGKILL)
+    wait_until(lambda: not is_left(new_group, Path(name)))
+    server.communicate()
+
+
+def is_left(new_group, folder: Path) -> bool:
+    """After a further server has started; a killed process may take a moment to end."""
+    new_group()
+    return folder.exists()
+
+
+def test_only_own_folders_of_workers_are_removed(folder_of_all, new_group, monkeypatch):
+    others = [folder_of_all / name for name in ("firstpass-5f3a9c2b", "firstpass-worker", "else")]
+    for other in others:
+        other.mkdir()
+    (link := folder_of_all / "firstpass-workers-link").symlink_to(others[0])
+    (file := folder_of_all / "firstpass-workers-file").touch()
+    (left := folder_of_all / "firstpass-workers-left").mkdir()  # killed before it was locked
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        new_group()
+    assert left.exists()
+    new_group()
+    assert not left.exists()
+    assert all(path.exists() for path in (*others, link, file))
+    assert list(others[0].iterdir()) == []
+
+
+def test_a_folder_that_was_removed_before_it_was_locked_is_made_again(
+    folder_of_all, new_group, monkeypatch
+):
+    make, made = tempfile.mkdtemp, []
+
+    def make_and_lose_the_first(prefix: str) -> str:
+        made.append(make(prefix=prefix))
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_lose_the_first)
+    assert str(new_group().folder) == made[1]
+
+
+@pytest.fixture
+def folder_of_all(tmp_path, monkeypatch) -> Path:
+    """In place of /tmp."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def new_group(folder_of_all, monkeypatch):
+    """Have a server begin."""
+    monkeypatch.setattr(module, "_group", None)
+    begun = []
+
+    def begin():
+        begun.append(begin_group(1))
+        return begun[-1]
+
+    yield begin
+    for group in begun:
+        group.remove()

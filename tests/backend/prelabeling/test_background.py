@@ -2,17 +2,21 @@
 
 import contextlib
 import signal
+import socketserver
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from backend.label_studio.project_settings import ProjectSettings
+from backend.plain_thread import PlainThread
 from backend.prelabeling import background
 from backend.prelabeling.run_lock import RunLock
 from tests.support.fake_label_studio import LEGACY, as_json
 from tests.support.fake_project import KEY, NUMBER
 from tests.support.label_configs import CAT_DOG_CONFIG
+from tests.support.scarce_threads import THREADING, let_threads_end
 from tests.support.waiting import wait_until
 
 PROJECT_PAGE = f"/api/projects/{NUMBER}/"
@@ -168,6 +172,24 @@ def test_without_memory_for_a_thread_the_tasks_are_asked_for_again(connected, pr
         assert codes(ask(connected, project)) == {"overloaded"}
     assert codes(ask(connected, project)) == {"in_background"}  # nothing is in its way
     wait_until(lambda: len(project.predictions) == N_TASKS)
+
+
+def answer_by_plain_thread(server, request, address):
+    PlainThread(partial(server.process_request_thread, request, address))
+
+
+def test_a_run_ends_whose_other_threads_found_no_memory(connected, project, monkeypatch):
+    """It would have its project for ever: each of them is one that a run waits for."""
+    # Label Studio, of this process here, has its threads.
+    monkeypatch.setattr(socketserver.ThreadingMixIn, "process_request", answer_by_plain_thread)
+    with monkeypatch.context() as patch:
+        let_threads_end(patch, THREADING)
+        assert codes(ask(connected, project)) == {"in_background"}
+        wait_until(lambda: not connected.background.rows(), 300)
+    assert len(project.predictions) == N_TASKS
+    lock = RunLock(connected.store, KEY)
+    wait_until(lock.try_acquire)
+    lock.release()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["sigterm", "sigint"])

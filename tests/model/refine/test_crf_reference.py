@@ -43,7 +43,7 @@ def scene(photo: str) -> tuple[Tensor, Tensor]:
 @cache
 def ours(photo: str) -> Tensor:
     unary, rgb = scene(photo)
-    return mean_field(unary[None], rgb[None], CONFIG).probs[0].argmax(dim=0)
+    return mean_field(unary, rgb, CONFIG).probs.argmax(dim=0)
 
 
 @cache
