@@ -1,6 +1,16 @@
 """The address to listen on: whether it is free, and its URL on this machine."""
 
+import os
 import socket
+from pathlib import Path
+
+# sun_path has 108 bytes on Linux and 104 on macOS, with the terminating zero.
+MAX_SOCKET_PATH_BYTES = 103
+
+
+def fits_unix_socket(path: Path) -> bool:
+    """Whether a Unix socket's address has room for this path."""
+    return len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES
 
 
 def check_bind(host: str, port: int) -> None:

@@ -20,9 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from backend.listen_address import fits_unix_socket
 from backend.shared_record import SharedRecord
 
 PREFIX = "firstpass-workers-"  # of the folders
+LONGEST_SOCKET = f"{PREFIX}12345678/1234567.sock"  # of mkdtemp's names and process numbers
 IN_USE = "in_use.lock"
 
 
@@ -119,7 +121,7 @@ def begin_group(n_workers: int) -> WorkerGroup:
 def make_locked_folder() -> tuple[Path, BinaryIO]:
     """A folder, and its lock, which the kernel releases when the last process with it ends."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder_of_groups()))
         with contextlib.suppress(FileNotFoundError):
             lock = (folder / IN_USE).open("wb")
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -129,9 +131,15 @@ def make_locked_folder() -> tuple[Path, BinaryIO]:
         # Another server took it for one that was left, before it was locked.
 
 
+def folder_of_groups() -> Path:
+    """The folder for temporary files; /tmp where a path in it would be too long for a socket."""
+    folder = Path(tempfile.gettempdir())
+    return folder if fits_unix_socket(folder / LONGEST_SOCKET) else Path("/tmp")  # noqa: S108
+
+
 def remove_left_folders() -> None:
     """Remove this user's folders whose processes have all ended, killed ones."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in folder_of_groups().glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # it is in use, or gone by now
             about = folder.lstat()
             if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():

@@ -28,14 +28,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from backend.errors import StoreError
+from backend.listen_address import fits_unix_socket
 from backend.store.atomic_file import open_private, replace_file
 from backend.store.valkey_binary import valkey_binary
 
 log = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.01
-# sun_path has 108 bytes on Linux and 104 on macOS, with the terminating zero.
-MAX_SOCKET_PATH_BYTES = 103
 
 
 @dataclass(frozen=True)
@@ -208,7 +207,7 @@ def _choose_socket_path(folder: Path) -> Path:
     machines hold no sockets.
     """
     path = folder / "valkey.sock"
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+    if fits_unix_socket(path):
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.bind(str(path))
             path.unlink()

@@ -5,10 +5,12 @@ What a server that was killed has left, the next one removes.
 
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -94,15 +96,15 @@ def test_an_occasion_is_the_firsts(group):
 def test_a_folder_stays_while_any_of_its_processes_goes_on(folder_of_all, new_group):
     server = run_python(SERVER)
     name, worker = read_line(server).split()
-    socket = Path(name) / f"{worker}.sock"
-    socket.touch()
+    own_socket = Path(name) / f"{worker}.sock"
+    own_socket.touch()
     assert Path(name).parent == folder_of_all
     new_group()
-    assert socket.exists()
+    assert own_socket.exists()
     server.kill()
     server.wait(60)
     new_group()
-    assert socket.exists()  # a worker goes on
+    assert own_socket.exists()  # a worker goes on
     os.kill(int(worker), signal.SIGKILL)
     wait_until(lambda: not is_left(new_group, Path(name)))
     server.communicate()
@@ -134,10 +136,11 @@ def test_only_own_folders_of_workers_are_removed(folder_of_all, new_group, monke
 def test_a_folder_that_was_removed_before_it_was_locked_is_made_again(
     folder_of_all, new_group, monkeypatch
 ):
-    make, made = tempfile.mkdtemp, []
+    make: Callable[..., str] = tempfile.mkdtemp
+    made: list[str] = []
 
-    def make_and_lose_the_first(prefix: str) -> str:
-        made.append(make(prefix=prefix))
+    def make_and_lose_the_first(prefix: str, dir: Path) -> str:
+        made.append(make(prefix=prefix, dir=dir))
         if len(made) == 1:
             Path(made[0]).rmdir()
         return made[-1]
@@ -146,12 +149,26 @@ def test_a_folder_that_was_removed_before_it_was_locked_is_made_again(
     assert str(new_group().folder) == made[1]
 
 
+def test_where_the_folder_for_temporary_files_is_too_deep_for_sockets_it_is_in_tmp(
+    folder_of_all, new_group, monkeypatch
+):
+    deep = folder_of_all / ("deep" * 20)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    group = new_group()
+    assert group.folder.parent == Path("/tmp")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(group.socket_of(group.own_name)))
+    assert group.ready() == [group.own_name]
+
+
 @pytest.fixture
-def folder_of_all(tmp_path, monkeypatch) -> Path:
+def folder_of_all(monkeypatch) -> Iterator[Path]:
     """In place of /tmp."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
+    with tempfile.TemporaryDirectory(prefix="firstpass-test-", dir="/tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 @pytest.fixture

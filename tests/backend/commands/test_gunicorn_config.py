@@ -4,6 +4,8 @@ import contextlib
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,16 +69,23 @@ def test_workers_of_its_command_line_share_what_those_of_serve_do(start):
     assert not folder.exists()
 
 
-def test_what_workers_that_were_all_killed_shared_is_removed_at_the_next_start(start, tmp_path):
-    service = start(WORKERS="2", TMPDIR=str(tmp_path))
+def test_what_workers_that_were_all_killed_shared_is_removed_at_the_next_start(start, short_path):
+    service = start(WORKERS="2", TMPDIR=str(short_path))
     wait_until(lambda: ready_workers(service) == 2, 300)
-    (left,) = tmp_path.glob("firstpass-workers-*")
+    (left,) = short_path.glob("firstpass-workers-*")
     service.kill()
-    assert len(list(left.glob("*.sock"))) == 2
-    service = start(WORKERS="2", TMPDIR=str(tmp_path))
+    assert left.exists()
+    service = start(WORKERS="2", TMPDIR=str(short_path))
     wait_until(lambda: ready_workers(service) == 2, 300)
-    (folder,) = tmp_path.glob("firstpass-workers-*")
+    (folder,) = short_path.glob("firstpass-workers-*")
     assert folder != left
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket, as pytest's own may not."""
+    with tempfile.TemporaryDirectory(prefix="firstpass-test-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def test_workers_without_a_store_to_share_do_not_start(tmp_path):
