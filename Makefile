@@ -6,6 +6,8 @@
 #   make test                        the tests             PYTEST_ARGS="-k rle" narrows them,
 #                                    TEST_PROCESSES=1 runs them one after another
 #   make check                       format, lint, types and tests: what a commit must pass
+#   make check-newest                the tests of numbers with the newest NumPy and OpenCV, which the
+#                                    tests' environment holds back and `make serve` takes
 #   make check-python                the tests with every Python at hand, 3.10 to 3.14
 #   make constraints                 write the versions that check-python passed with
 #   make bench                       the tables of benchmarks/
@@ -50,8 +52,8 @@ LOCKS := docker/requirements.lock docker/requirements-cuda.lock
 PYTEST := $(BIN)/python -m pytest $(if $(filter-out 1,$(TEST_PROCESSES)),-n $(TEST_PROCESSES) --dist loadfile)
 BENCHMARKS := rle polygons text_cache serving crf
 
-.PHONY: help serve test check check-python constraints format bench e2e fuzz ray browser soak lock audit \
-  sbom docker-check doctor clean
+.PHONY: help serve test check check-newest check-python constraints format bench e2e fuzz ray browser soak \
+  lock audit sbom docker-check doctor clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -70,6 +72,12 @@ check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(PYTEST) -rs $(PYTEST_ARGS)
+
+# label-studio-sdk, which tests alone need, holds both back. Beside .venv, which stays as it is.
+check-newest: $(DEV)
+	@rm -rf .venv-newest
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --target .venv-newest numpy opencv-python-headless
+	PYTHONPATH=.venv-newest $(PYTEST) tests/backend/learning tests/backend/memory tests/backend/masks tests/model/memory $(PYTEST_ARGS)
 
 check-python:
 	@CONSTRAINTS="$(CONSTRAINTS)" TORCH_INDEX="$(TORCH_INDEX)" PYTEST_ARGS="$(PYTEST_ARGS)" \
