@@ -11,6 +11,8 @@ from torch import Tensor
 
 # Scaled logits below the peak that are kept whatever the range: up to e³ = 20 times less probable.
 MIN_RANGE_KEPT = 3.0
+# Scaled logits: a label that is less probable by more than a factor of e takes no masked patch.
+MAX_LOSS_TO_LABELS = 1.0
 MASKED_LOGIT_PENALTY = 20.0  # scaled logits: leaves a masked row e⁻²⁰ of its prob, which is none
 
 
@@ -22,18 +24,23 @@ def subtract_image_mean(logits: Tensor, share: float) -> Tensor:
     return logits - share * logits.mean(dim=(1, 2), keepdim=True)
 
 
-def cut_below_range(logits: Tensor, is_cut: Tensor, range_cut: float) -> Tensor:
+def cut_below_range(logits: Tensor, is_cut: Tensor, is_label: Tensor, range_cut: float) -> Tensor:
     """Scaled logits (R, h, w), penalized where a row is in the lower part of its own range.
 
     A row of is_cut (R,) bool keeps what is above low + range_cut * (high - low), as class
     activation maps are thresholded (Zhou et al., 1512.04150, section 3.2), and all within
     MIN_RANGE_KEPT of its peak. The background has no peak, so its rows are not to be cut.
+
+    It also keeps patches for which only a label of is_label (R,) bool is left that is less probable
+    than MAX_LOSS_TO_LABELS allows: one bright corner must not give the rest of a sky to the rocket.
     """
     high = logits.amax(dim=(1, 2), keepdim=True)
     low = logits.amin(dim=(1, 2), keepdim=True)
     kept_range = ((1 - range_cut) * (high - low)).clamp_min(MIN_RANGE_KEPT)
     is_masked = (logits < high - kept_range) & is_cut.view(-1, 1, 1)
-    return torch.where(is_masked, logits - MASKED_LOGIT_PENALTY, logits)
+    remaining, successor = logits.masked_fill(is_masked, -torch.inf).max(dim=0)  # (h, w)
+    is_kept = is_label[successor] & (logits - remaining > MAX_LOSS_TO_LABELS)
+    return torch.where(is_masked & ~is_kept, logits - MASKED_LOGIT_PENALTY, logits)
 
 
 def suppress_absent_classes(logits: Tensor, presence: Tensor, is_label: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def class_logits(
     scale = logit_scale_of(logits, config.logit_scale)
     logits = subtract_image_mean(logits, config.image_mean_share) * scale
     if config.range_cut:
-        logits = cut_below_range(logits, is_untaught, config.range_cut)
+        logits = cut_below_range(logits, is_untaught, text.is_label, config.range_cut)
     if config.absence_penalty:
         presence = config.absence_penalty * scale * image_logits
         logits = suppress_absent_classes(logits, presence, text.is_label)
