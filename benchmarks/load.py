@@ -30,13 +30,14 @@ from benchmarks.load_clients import CLICKS, ROLES, ROOT, SHARES, Client, Seen, p
 
 
 @contextmanager
-def service() -> Iterator[tuple[str, int]]:
-    """The address of a service that is ready, and the process that starts its worker."""
+def service(**settings: str) -> Iterator[tuple[str, int]]:
+    """The address of a service that is ready, and the process that starts its workers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "PORT": str(port), "DATA_DIR": folder, "LOG_LEVEL": "warning"}
+        quiet = {"PORT": str(port), "DATA_DIR": folder, "LOG_LEVEL": "warning"}
+        environment = {**os.environ, **quiet, **settings}
         process = subprocess.Popen(
             [sys.executable, "-m", "backend", "serve"], cwd=ROOT, env=environment
         )
