@@ -87,7 +87,7 @@ def test_a_store_that_dies_during_a_correction_counts_nothing(learner, corrected
 
     for _ in range(3):
         learner.make_lessons.pages = replace(pages, load_image=kill)
-        wait_until(learner.process_one)
+        wait_until(learner.process_one, 300)
         wait_until(store.is_up)
     learner.make_lessons.pages = pages
     work_off(learner)  # it takes back what it could not while the store was down
