@@ -76,8 +76,10 @@ check: $(DEV)
 # label-studio-sdk, which tests alone need, holds both back. Beside .venv, which stays as it is.
 check-newest: $(DEV)
 	@rm -rf .venv-newest
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --target .venv-newest numpy opencv-python-headless
-	PYTHONPATH=.venv-newest $(PYTEST) tests/backend/learning tests/backend/memory tests/backend/masks tests/model/memory $(PYTEST_ARGS)
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps \
+	  --target .venv-newest numpy opencv-python-headless
+	PYTHONPATH=.venv-newest $(PYTEST) tests/backend/learning tests/backend/memory \
+	  tests/backend/masks tests/model/memory $(PYTEST_ARGS)
 
 check-python:
 	@CONSTRAINTS="$(CONSTRAINTS)" TORCH_INDEX="$(TORCH_INDEX)" PYTEST_ARGS="$(PYTEST_ARGS)" \
@@ -181,4 +183,4 @@ $(DEV): requirements-dev.txt $(RUNTIME)
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-ls .venv-browser .venv-supply .venv-py .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-ls .venv-browser .venv-supply .venv-newest .venv-py .pytest_cache .ruff_cache .mypy_cache .hypothesis

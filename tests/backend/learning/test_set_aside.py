@@ -77,19 +77,22 @@ def test_a_real_store_without_room_is_waited_for(learner, restarted, corrected, 
     assert last.queue.size() == last.queue.set_aside.count() == 0
 
 
-def test_a_store_that_dies_during_a_correction_counts_nothing(learner, corrected, store):
+def test_a_store_that_dies_during_a_correction_counts_nothing(
+    learner, corrected, store, monkeypatch
+):
     learner.queue.push(corrected())
-    pages = learner.make_lessons.pages
+    teach = learner.lessons.teach
 
-    def kill(uri, **more):
-        kill_server(store)
-        return pages.load_image(uri, **more)
+    def die_and_teach(*lesson, **more):
+        kill_server(store)  # just before, since it is back in a moment
+        return teach(*lesson, **more)
 
-    for _ in range(3):
-        learner.make_lessons.pages = replace(pages, load_image=kill)
-        wait_until(learner.process_one, 300)
-        wait_until(store.is_up)
-    learner.make_lessons.pages = pages
+    with monkeypatch.context() as patch:
+        patch.setattr(learner.lessons, "teach", die_and_teach)
+        for _ in range(3):
+            wait_until(learner.process_one)
+            wait_until(store.is_up)
+            assert taught(learner) == []
     work_off(learner)  # it takes back what it could not while the store was down
     assert taught(learner) == ["1"]
     assert learner.queue.set_aside.count() == 0
