@@ -30,7 +30,7 @@ class Concurrency:
     parallel_tasks: int  # of one request; some load their image while others are in the model
     downloads_per_host: int  # fewer than any lane has places: no host of images takes them all
     max_waiting_images: int = 256  # queued for the image encoder; more are refused
-    segmentations: int = 1  # refinement uses all cores, and memory for each class and pixel
+    segmentations: int = 1  # at once; a second one uses the cores that a CPU's first leaves idle
 
     @classmethod
     def of(cls, settings: Settings, *, is_gpu: bool = False) -> "Concurrency":
@@ -46,6 +46,7 @@ class Concurrency:
             batch_wait_s=settings.batch_wait_ms / 1000 if is_gpu else 0.0,
             parallel_tasks=2 * batch_images + LOADING_AHEAD,
             downloads_per_host=max(clicks * 3 // 4, 1),
+            segmentations=1 if is_gpu else 2,
         )
 
 

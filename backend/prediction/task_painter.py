@@ -212,8 +212,7 @@ class TaskPainter:
     def segment_slot(self, request: PredictRequest) -> Iterator[None]:
         """Wait for a free slot. Raises OutOfTime at the request's deadline.
 
-        Refinement uses all cores, and memory for each class and pixel, so its parallelism is
-        limited.
+        Each takes memory for its image's pixels, and refinement all cores, so few run at once.
         """
         who, is_later = request.project.id, request.is_background
         if not self.segment_slots.acquire(timeout=request.left_s, who=who, is_later=is_later):

@@ -17,6 +17,7 @@ from tests.support.fake_label_studio import LEGACY, as_json
 from tests.support.fake_project import KEY, NUMBER
 from tests.support.label_configs import CAT_DOG_CONFIG
 from tests.support.scarce_threads import THREADING, let_threads_end
+from tests.support.taken_model import take_model
 from tests.support.waiting import wait_until
 
 PROJECT_PAGE = f"/api/projects/{NUMBER}/"
@@ -52,12 +53,11 @@ def codes(items):
 @contextlib.contextmanager
 def model_taken(service):
     """Nothing is segmented meanwhile."""
-    slots = service.annotator.painter.segment_slots
-    assert slots.acquire(60)
+    release = take_model(service)
     try:
         yield
     finally:
-        slots.release()
+        release()
 
 
 def test_late_tasks_are_predicted_and_stored_once_each(connected, project):

@@ -16,6 +16,7 @@ from tests.support.fake_label_studio import LEGACY, Reply
 from tests.support.fake_project import KEY, NUMBER
 from tests.support.label_configs import CAT_DOG_CONFIG
 from tests.support.stores import store_in
+from tests.support.taken_model import take_model
 from tests.support.waiting import wait_until
 
 SETTINGS = ProjectSettings(auto_negatives=False, prob_threshold=0.0, area_threshold=0.0)
@@ -42,15 +43,7 @@ def services(make_service, server, project):
 @pytest.fixture
 def left_taken(services):
     """Nothing of the left one is segmented until `release` is called."""
-    slots = services[0].annotator.painter.segment_slots
-    assert slots.acquire(60)
-    released: list[bool] = []
-
-    def release() -> None:
-        if not released:
-            released.append(True)
-            slots.release()
-
+    release = take_model(services[0])
     yield release
     release()
 
@@ -99,12 +92,11 @@ def test_a_run_of_prelabel_takes_no_tasks_of_requests(services, project):
 def test_what_fails_elsewhere_can_be_asked_for_again(services, project):
     left, right = services
     project.tasks[2]["data"]["image"] = "data:image/png;base64,AAAA"
-    slots = left.annotator.painter.segment_slots
-    assert slots.acquire(60)
+    release = take_model(left)
     ask(left, project, [1, 2])
     wait_until(lambda: right.background.is_at_work_on(KEY, 1))
     wait_until(lambda: not right.background.is_at_work_on(KEY, 2), 300)
-    slots.release()
+    release()
     wait_until(lambda: not left.background.rows(), 300)
 
 
