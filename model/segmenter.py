@@ -230,10 +230,12 @@ def label_pixels(
     From probs (C, h, w) by words and patches, and where lessons taught them, by pixels.
     """
     classes = top_classes(probs, MAX_REFINED_CLASSES)  # (k,)
-    kept, pixel_share = renormalized(probs[classes]), None  # (k, h, w)
-    if blend is not None and blend.sees_pixels:
-        kept, pixel_share = blend.at_pixels(kept, classes, image), blend.weights.pixel_share
-    refiner = decision.refiner_for(pixel_share)
+    kept, refiner = renormalized(probs[classes]), decision.refiner  # (k, h, w)
+    if blend is not None:
+        pixel_share = 0.0
+        if blend.sees_pixels:
+            kept, pixel_share = blend.at_pixels(kept, classes, image), blend.weights.pixel_share
+        refiner = decision.taught_refiner(blend.kept_masks, pixel_share)
     label_map, best_prob = refine_on_device(refiner, kept, _planes(image), device)
     classes = classes.to(label_map.device)
     for part in label_map.view(-1).split(PIXELS_AT_ONCE):  # an index has 8 bytes a pixel

@@ -5,6 +5,7 @@ background last, E channels, h, w patches, y, x working pixels, n points.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,7 @@ class Blend:
     class_of_label: Tensor  # (L,): the class of each label, -1 for none
     n_classes: int  # C
     weights: ExpertWeights
+    kept_masks: Mapping[str, float]  # as Lesson.kept_masks; empty: not known
 
     @property
     def is_taught(self) -> Tensor:

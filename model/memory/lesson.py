@@ -9,8 +9,9 @@ Shapes: H, W pixels, E channels of the joint space, M keys.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,6 +52,8 @@ class Lesson:
     masses: Tensor  # (M,) float32, share of the image the key stands for, times its weight
     was_wrong: Tensor  # (M,) bool, another class was predicted there
     pixels: PixelSamples | None = None  # None: made by a release that stored none
+    # Refiner -> how much it leaves of these masks, 0..1 (refine/kept_masks.py). Empty: not known.
+    kept_masks: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:
@@ -59,10 +62,16 @@ class Lesson:
 
     def to_bytes(self) -> bytes:
         tensors = {name: getattr(self, name) for name in TENSORS}
-        about = {"format": FORMAT_WITHOUT_PIXELS, "space": self.space, "labels": self.labels}
+        about: dict[str, Any] = {
+            "format": FORMAT_WITHOUT_PIXELS,
+            "space": self.space,
+            "labels": self.labels,
+        }
         if self.pixels is not None:
             tensors |= self.pixels.tensors()
             about |= {"format": FORMAT, "pixel_features": FEATURES_NAME}
+        if self.kept_masks:
+            about["kept_masks"] = self.kept_masks
         return save(tensors, {"lesson": json.dumps(about)})
 
     @staticmethod
@@ -77,7 +86,8 @@ class Lesson:
             if about.get("pixel_features") == FEATURES_NAME:
                 pixels = PixelSamples.of_tensors(tensors, len(labels))
             keys = {name: tensors[name] for name in TENSORS}
-            lesson = Lesson(space, labels, **keys, pixels=pixels)
+            kept_masks = about.get("kept_masks", {})
+            lesson = Lesson(space, labels, **keys, pixels=pixels, kept_masks=kept_masks)
             lesson.check()
         except (
             SafetensorError,
@@ -108,6 +118,9 @@ class Lesson:
             raise ValueError("it holds numbers that are not finite")
         if (self.masses < 0).any():
             raise ValueError("a mass is negative")
+        shares = self.kept_masks.values() if isinstance(self.kept_masks, dict) else [None]
+        if not all(isinstance(share, float) and 0 <= share <= 1 for share in shares):
+            raise ValueError(f"kept_masks must be shares, 0 to 1, got {self.kept_masks}")
         if (self.owners < BACKGROUND).any() or (self.owners >= len(self.labels)).any():
             raise ValueError("an owner is no index into the labels")
 
@@ -120,8 +133,8 @@ TENSORS = {
 }
 
 
-def _metadata(data: bytes) -> Mapping[str, str]:
+def _metadata(data: bytes) -> Mapping[str, Any]:
     """The header's own text; `load` has checked the bytes before."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    metadata: Mapping[str, str] = json.loads(header["__metadata__"]["lesson"])
+    metadata: Mapping[str, Any] = json.loads(header["__metadata__"]["lesson"])
     return metadata

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from model.errors import ModelError
 from model.memory.lesson import MAX_KEYS, Lesson, TaughtMask
-from model.memory.pixel_samples import BACKGROUND, draw_samples
+from model.memory.pixel_samples import BACKGROUND, UNDECIDED, draw_samples, owner_map
+from model.refine.kept_masks import WORKING_PIXELS, kept_masks
+from model.refine.tiles import working_size
 
 LABEL_KEYS = 12  # of the patches of one label that were predicted rightly, and as many wrongly
 BACKGROUND_KEYS = 32  # it is many things
@@ -40,6 +42,9 @@ def make_lesson(
         masses.append(sums / len(points))
         owners += [group.owner] * len(means)
         was_wrong += [group.was_wrong] * len(means)
+    masks, beliefs = _mask_by_label(taught, labels)
+    undecided = _undecided(taught)
+    small_hw = working_size((image.shape[0], image.shape[1]), WORKING_PIXELS)
     return Lesson(
         space,
         labels,
@@ -47,7 +52,8 @@ def make_lesson(
         torch.tensor(owners[:MAX_KEYS], dtype=torch.int16),
         torch.cat([points[:0, 0], *masses])[:MAX_KEYS],
         torch.tensor(was_wrong[:MAX_KEYS], dtype=torch.bool),
-        draw_samples(image, patch_tokens, *_mask_by_label(taught, labels), _undecided(taught)),
+        draw_samples(image, patch_tokens, masks, beliefs, undecided),
+        kept_masks(owner_map(masks, small_hw, undecided), UNDECIDED, image),
     )
 
 

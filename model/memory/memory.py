@@ -61,6 +61,7 @@ class Memory:
     samples: Samples
     points: Points  # by which the experts are judged
     counts: Mapping[str, int]  # label -> lessons that taught it
+    kept_masks: Mapping[str, float]  # as Lesson.kept_masks, the mean of the lessons that know it
     n_lessons: int
     version: str  # digest of its content
     _weights: LRUCache[str, ExpertWeights] = field(
@@ -107,7 +108,7 @@ class Memory:
         """
         class_of = torch.tensor([class_of_label.get(label, -1) for label in (*self.labels, "")])
         _, pixel_expert = self.cross_validated
-        plain = Blend(self.patches, pixel_expert, class_of, n_classes, UNJUDGED)
+        plain = Blend(self.patches, pixel_expert, class_of, n_classes, UNJUDGED, self.kept_masks)
         weights = self.config.weights
         if weights is None and word_probs_at_points is not None:
             weights = self.judged_weights(plain, normalized(word_probs_at_points.T))
@@ -177,4 +178,16 @@ def _evidence(
         "patches": PatchExpert(config.patches, keys, weights, n_labels, len(lessons)),
         "samples": join_samples(lessons, labels, belief),
         "points": join_points(lessons, labels, belief),
+        "kept_masks": mean_kept_masks(lessons, belief),
+    }
+
+
+def mean_kept_masks(lessons: Sequence[Lesson], belief: Tensor) -> dict[str, float]:
+    """Lesson.kept_masks on the mean of the lessons, each counting as far as it is believed."""
+    known = [(one.kept_masks, float(b)) for one, b in zip(lessons, belief, strict=True)]
+    known = [(kept, weight) for kept, weight in known if kept]
+    total = sum(weight for _, weight in known)
+    names = sorted({name for kept, _ in known for name in kept})
+    return {
+        name: sum(weight * kept.get(name, 0) for kept, weight in known) / total for name in names
     }

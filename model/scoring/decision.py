@@ -3,6 +3,7 @@
 Shapes: K classes, C = K + 1 with the background last, H, W pixels, h, w patches.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -27,16 +28,29 @@ class DecisionConfig:
     surface: SurfaceConfig = SurfaceConfig()
     thresholds: ThresholdConfig = ThresholdConfig()
     refiner: str = "none"  # a name in REFINERS
-    # Instead of it, where lessons taught pixels: (at least this share of the decision, a name).
-    # A CRF takes thin things away that pixels have found (benchmarks/README.md, "Corrections").
-    taught_refiners: tuple[tuple[float, str], ...] = ((0.5, "guided_fine"), (0.0, "guided"))
+    # Instead of it, with lessons: the first that keeps at least this share of their masks; "none"
+    # if none does. Empty: always `refiner`. Chosen by benchmarks/README.md, "Corrections".
+    taught_refiners: tuple[tuple[float, str], ...] = (
+        (0.75, "crf"),
+        (0.75, "guided"),
+        (0.9, "guided_fine"),
+    )
+    # Where lessons of a former release do not say what they keep, but teach pixels: (at least this
+    # share of the decision, a name). A CRF takes thin things away that pixels have found.
+    unmeasured_refiners: tuple[tuple[float, str], ...] = ((0.5, "guided_fine"), (0.05, "guided"))
 
-    def refiner_for(self, pixel_share: float | None) -> str:
-        """The refiner by how much of the decision is the pixels', 0..1; None: nothing."""
-        if pixel_share is None:
+    def taught_refiner(self, kept_masks: Mapping[str, float], pixel_share: float) -> str:
+        """The refiner for what lessons teach, which keep these shares of their masks by name.
+
+        `pixel_share`: how much of the decision is the pixels', 0..1.
+        """
+        if not self.taught_refiners:
             return self.refiner
-        fitting = (name for share, name in self.taught_refiners if pixel_share >= share)
-        return next(fitting, self.refiner)
+        if not kept_masks:
+            fitting = (name for least, name in self.unmeasured_refiners if pixel_share >= least)
+            return next(fitting, self.refiner)
+        keeping = (name for least, name in self.taught_refiners if kept_masks.get(name, 0) >= least)
+        return next(keeping, "none")
 
 
 def text_probs(

@@ -67,11 +67,20 @@ def test_a_method_of_ones_own_gets_the_settings_too():
     assert resolved == replace(own, decision=decision)
 
 
-def test_a_chosen_refiner_is_used_whatever_pixels_decide_and_otherwise_they_choose():
+def test_a_chosen_refiner_is_used_whatever_lessons_keep_and_otherwise_they_choose():
     preset, chosen = (SegmentSettings(refiner=name).resolve().decision for name in (None, "crf"))
-    assert {chosen.refiner_for(share) for share in (None, 0.1, 0.9)} == {"crf"}
-    assert preset.refiner_for(None) == preset.refiner
-    assert [preset.refiner_for(share) for share in (0.1, 0.9)] == ["guided", "guided_fine"]
+    thin = {"crf": 0.6, "guided": 0.7, "guided_fine": 0.8}
+    assert {chosen.taught_refiner(kept, 0.9) for kept in ({}, thin)} == {"crf"}
+    assert preset.taught_refiner(thin, 0.9) == "none"
+    kept = [{"crf": crf, "guided": 0.8, "guided_fine": 0.95} for crf in (0.8, 0.7)]
+    assert [preset.taught_refiner(one, 0.9) for one in kept] == ["crf", "guided"]
+    assert preset.taught_refiner(thin | {"guided_fine": 0.95}, 0.9) == "guided_fine"
+
+
+def test_lessons_of_a_former_release_choose_by_what_pixels_decide():
+    preset = SegmentSettings().resolve().decision
+    names = [preset.taught_refiner({}, share) for share in (0.0, 0.1, 0.9)]
+    assert names == [preset.refiner, "guided", "guided_fine"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Lessons of whole images: what only pixels tell apart, and wrong annotations among right ones."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,3 +143,13 @@ def test_the_log_says_what_the_lessons_are_worth(caplog):
     right, by_words = map(int, found.groups())
     assert right > 95
     assert by_words < 70
+
+
+def test_a_memory_keeps_what_its_lessons_keep_on_the_mean_of_those_that_know():
+    thin, thick, unknown = (
+        replace(one, kept_masks=kept)
+        for one, kept in zip(HONEST, ({"crf": 0.5}, {"crf": 0.9}, {}), strict=False)
+    )
+    assert Memory.of([thin, thick, unknown]).kept_masks == pytest.approx({"crf": 0.7}, abs=0.01)
+    assert Memory.of([unknown]).kept_masks == {}
+    assert Memory.of([thin, thick]).blend(CLASS_OF, 3, None).kept_masks["crf"] > 0.6

@@ -15,6 +15,7 @@ from model import Lesson, ModelError, TaughtMask
 from model.memory.lesson import MAX_KEYS
 from model.memory.lessons import BACKGROUND, make_lesson
 from model.pixel_features import FEATURES_NAME
+from model.refine.kept_masks import MEASURED
 
 
 def scene():
@@ -139,6 +140,7 @@ def lessons(draw):
         torch.tensor(owners, dtype=torch.int16),
         torch.rand(count),
         torch.rand(count) > 0.5,
+        kept_masks=draw(st.dictionaries(st.text(max_size=5), st.floats(0, 1), max_size=3)),
     )
 
 
@@ -146,6 +148,7 @@ def lessons(draw):
 def test_bytes_give_the_same_lesson_back(lesson):
     again = Lesson.from_bytes(lesson.to_bytes())
     assert (again.space, again.labels) == (lesson.space, lesson.labels)
+    assert again.kept_masks == lesson.kept_masks
     for name in ("keys", "owners", "masses", "was_wrong"):
         assert torch.equal(getattr(again, name), getattr(lesson, name))
     assert again.digest == lesson.digest
@@ -184,6 +187,10 @@ def test_cut_bytes_are_refused(length):
         {"masses": torch.tensor([-1.0])},
         {"masses": torch.tensor([1.0], dtype=torch.float64)},
         {"was_wrong": torch.zeros(2, dtype=torch.bool)},
+        {"kept_masks": {"crf": 1.5}},
+        {"kept_masks": {"crf": float("nan")}},
+        {"kept_masks": {"crf": "much"}},
+        {"kept_masks": ["crf"]},
     ],
 )
 def test_parts_that_do_not_fit_are_refused(change):
@@ -198,6 +205,12 @@ def test_parts_that_do_not_fit_are_refused(change):
     assert Lesson.from_bytes(one.to_bytes()).labels == ("cat",)
     with pytest.raises(ValueError, match="no lesson"):
         Lesson.from_bytes(replace(one, **change).to_bytes())
+
+
+def test_a_lesson_says_what_refiners_leave_of_its_masks():
+    lesson = taught(TaughtMask("cat", LEFT), TaughtMask("dog", RIGHT))
+    assert set(lesson.kept_masks) == set(MEASURED)
+    assert taught().kept_masks == {}  # all background: without an edge nothing is known
 
 
 def test_a_lesson_stored_without_pixels_is_read_as_it_was():
