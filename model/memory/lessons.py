@@ -3,7 +3,7 @@
 Shapes: H, W pixels, h, w patches, E channels of the joint space, M keys.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +42,6 @@ def make_lesson(
         masses.append(sums / len(points))
         owners += [group.owner] * len(means)
         was_wrong += [group.was_wrong] * len(means)
-    masks, beliefs = _mask_by_label(taught, labels)
-    undecided = _undecided(taught)
-    small_hw = working_size((image.shape[0], image.shape[1]), WORKING_PIXELS)
     return Lesson(
         space,
         labels,
@@ -52,15 +49,30 @@ def make_lesson(
         torch.tensor(owners[:MAX_KEYS], dtype=torch.int16),
         torch.cat([points[:0, 0], *masses])[:MAX_KEYS],
         torch.tensor(was_wrong[:MAX_KEYS], dtype=torch.bool),
-        draw_samples(image, patch_tokens, masks, beliefs, undecided),
-        kept_masks(owner_map(masks, small_hw, undecided), UNDECIDED, image),
+        draw_samples(
+            image,
+            patch_tokens,
+            *_mask_by_label(taught, labels),
+            _union(one.mask for one in taught if one.weight == 0),
+        ),
+        _kept_masks(taught, image),
     )
 
 
-def _undecided(taught: Sequence[TaughtMask]) -> NDArray[np.bool_] | None:
-    """The union (H, W) of the masks without weight; None if there is none."""
-    masks = [one.mask for one in taught if one.weight == 0]
-    return np.any(masks, axis=0) if masks else None
+def _kept_masks(taught: Sequence[TaughtMask], image: NDArray[np.uint8]) -> dict[str, float]:
+    """What refiners leave of the masks that a person drew. Coarse ones, such as rectangles, have
+    other edges than the image."""
+    drawn = [one for one in taught if one.weight == 1]
+    masks, _ = _mask_by_label(drawn, tuple(sorted({one.label for one in drawn})))
+    coarse = _union(one.mask for one in taught if one.weight < 1)
+    size_hw = working_size((image.shape[0], image.shape[1]), WORKING_PIXELS)
+    return kept_masks(owner_map(masks, size_hw, coarse), UNDECIDED, image)
+
+
+def _union(masks: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_] | None:
+    """(H, W); None of none."""
+    found = list(masks)
+    return np.any(found, axis=0) if found else None
 
 
 def _mask_by_label(

@@ -211,6 +211,8 @@ def test_a_lesson_says_what_refiners_leave_of_its_masks():
     lesson = taught(TaughtMask("cat", LEFT), TaughtMask("dog", RIGHT))
     assert set(lesson.kept_masks) == set(MEASURED)
     assert taught().kept_masks == {}  # all background: without an edge nothing is known
+    coarse = taught(TaughtMask("cat", LEFT, weight=0.3), TaughtMask("dog", RIGHT, weight=0.3))
+    assert coarse.kept_masks == {}  # the edges of rectangles are not the image's
 
 
 def test_a_lesson_stored_without_pixels_is_read_as_it_was():
