@@ -232,10 +232,9 @@ def label_pixels(
     classes = top_classes(probs, MAX_REFINED_CLASSES)  # (k,)
     kept, refiner = renormalized(probs[classes]), decision.refiner  # (k, h, w)
     if blend is not None:
-        pixel_share = 0.0
+        refiner = decision.taught_refiner(blend.kept_masks, blend.pixel_share)
         if blend.sees_pixels:
-            kept, pixel_share = blend.at_pixels(kept, classes, image), blend.weights.pixel_share
-        refiner = decision.taught_refiner(blend.kept_masks, pixel_share)
+            kept = blend.at_pixels(kept, classes, image)
     label_map, best_prob = refine_on_device(refiner, kept, _planes(image), device)
     classes = classes.to(label_map.device)
     for part in label_map.view(-1).split(PIXELS_AT_ONCE):  # an index has 8 bytes a pixel

@@ -49,8 +49,14 @@ class Blend:
         return torch.bincount(of_labels[of_labels >= 0], minlength=self.n_classes) > 0
 
     @property
+    def pixel_share(self) -> float:
+        """How much of the decision is the pixels', 0..1; 0 where they are not looked at."""
+        share = self.weights.pixel_share
+        return share if self.pixel_expert is not None and share > MIN_PIXEL_SHARE else 0.0
+
+    @property
     def sees_pixels(self) -> bool:
-        return self.pixel_expert is not None and self.weights.pixel_share > MIN_PIXEL_SHARE
+        return self.pixel_share > 0
 
     def at_patches(self, word_probs: Tensor, patch_tokens: Tensor) -> Tensor:
         """Class probs (C, h, w) by words, updated by what patches (E, h, w) say."""
