@@ -17,7 +17,7 @@ from benchmarks.datasets import Confusion, MeasuringSet
 from benchmarks.linear_probe import LinearProbe, majority
 from benchmarks.measuring import has_background, vocabulary_of
 from model import METHODS, DenseFeatures, Lesson, Memory, Segmenter, TaughtMask
-from model.segmenter import label_pixels
+from model.pixel_labels import label_pixels
 
 MAX_POOL = 50  # images to correct; all others stay untouched
 

@@ -28,7 +28,7 @@ from backend.prediction.shown_regions import shown_regions
 from backend.service import Service
 from backend.settings import Settings
 from benchmarks.photo_server import PhotoServer
-from model.segmenter import label_pixels
+from model.pixel_labels import label_pixels
 
 LABELS = ("sky", "tree", "road", "house", "car", "person", "dog", "grass")
 CLICK = {"x": 40, "y": 40, "width": 1, "keypointlabels": ["sky"]}

@@ -24,21 +24,20 @@ from model.memory.lesson import Lesson, TaughtMask
 from model.memory.lessons import make_lesson
 from model.memory.memory import Memory
 from model.methods import METHODS, MethodConfig
+from model.pixel_labels import MAX_REFINED_CLASSES, image_planes, label_pixels
 from model.refine.crf import AFFORDABLE
-from model.refine.refiners import refine_on_device
 from model.scoring.class_probs import renormalized, top_classes
-from model.scoring.decision import DecisionConfig, text_probs
+from model.scoring.decision import text_probs
 from model.scoring.expected_iou import RegionEvidence
 from model.scoring.logits import text_probs_at
 from model.scoring.specks import absorb_specks_
-from model.scoring.thresholds import PIXELS_AT_ONCE, apply_thresholds_
+from model.scoring.thresholds import apply_thresholds_
 from model.segment_settings import SegmentSettings
 from model.segmentation import Segmentation, empty_segmentation, label_scores
 from model.text.class_embeds import embed_vocabulary
 from model.text.encoder import TextEncoder
 from model.text.vocabulary import Vocabulary, class_index_by_name
 
-MAX_REFINED_CLASSES = 64  # at full resolution, unless more of them win a patch
 CLICK_PIXELS = 160 * 160  # that the lessons' pixels are asked of at a click
 
 
@@ -134,7 +133,9 @@ class Segmenter:
         """Class probs (C, h, w) by words and patches, at the patches or the propagation's grid."""
         is_taught = taught_classes(blend, len(vocabulary.classes) + 1)
         text = embed_vocabulary(vocabulary, self.encode_text, method.decision.prompts)
-        probs = text_probs(features, text, is_taught, _planes(image), method.decision)  # (C, h, w)
+        probs = text_probs(
+            features, text, is_taught, image_planes(image), method.decision
+        )  # (C, h, w)
         return probs if blend is None else blend.at_patches(probs, features.tokens_like(probs))
 
     @torch.inference_mode()
@@ -214,37 +215,6 @@ class Segmenter:
         if preset and method == replace(preset, decision=replace(preset.decision, refiner=refiner)):
             return version
         return f"{version}-{method_digest(method)}"
-
-
-@torch.inference_mode()
-def label_pixels(
-    probs: Tensor,
-    image: NDArray[np.uint8],
-    decision: DecisionConfig,
-    blend: Blend | None,
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """Each pixel's most probable class, (H, W) int16, and its prob, (H, W) float32, on the device,
-    or on the CPU where its memory is full.
-
-    From probs (C, h, w) by words and patches, and where lessons taught them, by pixels.
-    """
-    classes = top_classes(probs, MAX_REFINED_CLASSES)  # (k,)
-    kept, refiner = renormalized(probs[classes]), decision.refiner  # (k, h, w)
-    if blend is not None:
-        refiner = decision.taught_refiner(blend.kept_masks, blend.pixel_share)
-        if blend.sees_pixels:
-            kept = blend.at_pixels(kept, classes, image)
-    label_map, best_prob = refine_on_device(refiner, kept, _planes(image), device)
-    classes = classes.to(label_map.device)
-    for part in label_map.view(-1).split(PIXELS_AT_ONCE):  # an index has 8 bytes a pixel
-        part.copy_(classes[part.long()])
-    return label_map, best_prob
-
-
-def _planes(image: NDArray[np.uint8]) -> Tensor:
-    """RGB (3, H, W) of an image (H, W, 3)."""
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 
 
 def _one_each(vocabulary: Vocabulary | Sequence[Vocabulary], count: int) -> Sequence[Vocabulary]:
