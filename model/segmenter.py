@@ -133,9 +133,8 @@ class Segmenter:
         """Class probs (C, h, w) by words and patches, at the patches or the propagation's grid."""
         is_taught = taught_classes(blend, len(vocabulary.classes) + 1)
         text = embed_vocabulary(vocabulary, self.encode_text, method.decision.prompts)
-        probs = text_probs(
-            features, text, is_taught, image_planes(image), method.decision
-        )  # (C, h, w)
+        planes = image_planes(image)
+        probs = text_probs(features, text, is_taught, planes, method.decision)  # (C, h, w)
         return probs if blend is None else blend.at_patches(probs, features.tokens_like(probs))
 
     @torch.inference_mode()
