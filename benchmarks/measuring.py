@@ -70,7 +70,8 @@ class KeptFeatures:
     def _features(
         self, image: NDArray[np.uint8], how: tuple[Any, ...], more: dict[str, Any]
     ) -> DenseFeatures:
-        about = repr((self._fingerprint, self.autocast_dtype, image.shape, how, more)).encode()
+        parts = (self._fingerprint, self.autocast_dtype, image.shape, how, more)
+        about = repr((*parts, *DenseFeatures.__dataclass_fields__)).encode()
         name = hashlib.blake2b(image.tobytes() + about, digest_size=16).hexdigest()
         file = self._folder / f"{name}.pt"
         if not file.exists():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,13 +18,25 @@ class DenseFeatures:
     patch_tokens: Tensor  # (E, h, w), over the resized image
     cls_token: Tensor  # (E,), unit length: mean of the windows' class tokens
     image_hw: tuple[int, int]  # of the original image, pixels
+    # (D, h, w) float16 of the tower's middle block, length as of the patch tokens: textures and
+    # parts, which lessons are made of, too.
+    middle_tokens: Tensor
 
     def tokens_like(self, maps: Tensor) -> Tensor:
         """The patch tokens (E, h', w') at the grid of maps (C, h', w'), interpolated bilinearly.
 
         At their own grid they are as they are; propagated logits have a finer one.
         """
-        if maps.shape[1:] == self.patch_tokens.shape[1:]:
-            return self.patch_tokens
-        size_hw = (maps.shape[1], maps.shape[2])
-        return F.interpolate(self.patch_tokens[None], size=size_hw, mode="bilinear")[0]
+        return _at_grid_of(maps, self.patch_tokens)
+
+    def lesson_tokens_like(self, maps: Tensor) -> Tensor:
+        """What lessons compare, (E + D, h', w') float32 at the grid of maps (C, h', w'): patch and
+        middle tokens, each of unit length."""
+        parts = (self.patch_tokens.float(), self.middle_tokens.float())
+        return torch.cat([F.normalize(_at_grid_of(maps, part), dim=0) for part in parts])
+
+
+def _at_grid_of(maps: Tensor, tokens: Tensor) -> Tensor:
+    if maps.shape[1:] == tokens.shape[1:]:
+        return tokens
+    return F.interpolate(tokens[None], size=(maps.shape[1], maps.shape[2]), mode="bilinear")[0]

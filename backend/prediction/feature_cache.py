@@ -27,6 +27,7 @@ from model import DenseFeatures
 
 ENTRY_BYTES = 1024  # of a key and of objects, beside the numbers
 CHECKSUM_BYTES = 8  # before the features in the store
+TENSORS = ("patch_tokens", "cls_token", "middle_tokens")  # of DenseFeatures
 
 log = logging.getLogger(__name__)
 
@@ -136,12 +137,13 @@ class FeatureCache:
 def _n_bytes(entry: CachedImage | DenseFeatures) -> int:
     if isinstance(entry, CachedImage):
         return ENTRY_BYTES + entry.image.nbytes
-    return ENTRY_BYTES + entry.patch_tokens.nbytes + entry.cls_token.nbytes
+    tensors = (entry.patch_tokens, entry.cls_token, entry.middle_tokens)
+    return ENTRY_BYTES + sum(tensor.nbytes for tensor in tensors)
 
 
 def serialize_features(key: str, features: DenseFeatures) -> bytes:
     """A checksum over the key and what follows: safetensors, so that predictions stay the same."""
-    tensors = {"patch_tokens": features.patch_tokens, "cls_token": features.cls_token}
+    tensors = {name: getattr(features, name) for name in TENSORS}
     tensors["image_hw"] = torch.tensor(features.image_hw)
     body = save({name: tensor.contiguous() for name, tensor in tensors.items()})
     return _checksum(key, body) + body
@@ -154,7 +156,9 @@ def deserialize_features(key: str, data: bytes) -> DenseFeatures:
         raise ValueError(f"these {len(data)} bytes are not what was written")
     tensors = load(body)
     height, width = tensors["image_hw"].tolist()
-    return DenseFeatures(tensors["patch_tokens"], tensors["cls_token"], (height, width))
+    if not tensors.keys() >= set(TENSORS):
+        raise ValueError("a former release wrote them, without the tower's middle block")
+    return DenseFeatures(image_hw=(height, width), **{name: tensors[name] for name in TENSORS})
 
 
 def _checksum(key: str, body: bytes) -> bytes:

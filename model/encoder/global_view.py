@@ -11,11 +11,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.encoder.windows import WindowConfig
+from model.features import DenseFeatures
 
 
 def global_view_windows(config: WindowConfig) -> WindowConfig:
     """The windows of the global view: one, over the whole image at `global_view_px`."""
     return replace(config, short_side_px=config.global_view_px, window_px=0, global_view_px=0)
+
+
+def with_global_view(windows: DenseFeatures, view: DenseFeatures, share: float) -> DenseFeatures:
+    """The features of an image's windows, with what the global view of it shows."""
+    middle = blend_global_view(windows.middle_tokens.float(), view.middle_tokens.float(), share)
+    return replace(
+        windows,
+        patch_tokens=blend_global_view(windows.patch_tokens, view.patch_tokens, share),
+        middle_tokens=middle.half(),
+    )
 
 
 def blend_global_view(patch_tokens: Tensor, view_tokens: Tensor, share: float) -> Tensor:

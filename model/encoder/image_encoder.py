@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from model.encoder.channel_suppression import channel_gains, largest_ffn_channels
 from model.encoder.config import EncoderConfig
-from model.encoder.global_view import blend_global_view, global_view_windows
+from model.encoder.global_view import global_view_windows, with_global_view
 from model.encoder.paths import PathInput, dense_tokens
 from model.encoder.published.itaclip_views import FLIPS, VIEWS
 from model.encoder.published.resclip import TextQuery
@@ -28,6 +29,12 @@ from model.encoder.window_batches import batched_windows
 from model.encoder.windows import TokenCanvas, WindowConfig, plan_windows
 from model.errors import MethodError, ModelError
 from model.features import DenseFeatures
+
+
+class WindowTokens(NamedTuple):
+    patches: Tensor  # (B, E, h, w)
+    class_token: Tensor  # (B, E)
+    middle: Tensor  # (B, D, h, w) of the middle block, D the tower's width
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +63,7 @@ class ImageEncoder:
             return features
         views = self.encode_in_windows(images, global_view_windows(windows), config, queries)
         return [
-            replace(
-                one,
-                patch_tokens=blend_global_view(
-                    one.patch_tokens, view.patch_tokens, windows.global_view_share
-                ),
-            )
+            with_global_view(one, view, windows.global_view_share)
             for one, view in zip(features, views, strict=True)
         ]
 
@@ -80,6 +82,7 @@ class ImageEncoder:
             )
         plans = [plan_windows(check_image(image), windows, self.patch_px) for image in images]
         canvases = [TokenCanvas(self.embed_dim, plan) for plan in plans]
+        middles = [TokenCanvas(self.width, plan) for plan in plans]
         cls_tokens: list[list[Tensor]] = [[] for _ in images]
         stitch = config.last_block.stitch
         for batch in batched_windows(images, plans, n_heads=self.n_heads, stitch=stitch):
@@ -88,34 +91,36 @@ class ImageEncoder:
                 batch.groups,
                 [queries[image] for image, _ in batch.places] if queries else [],
             )
-            patch_tokens, class_tokens = self.encode_windows(inputs, windows, config)
-            patch_tokens, class_tokens = patch_tokens.cpu(), class_tokens.cpu()
-            for (image, window), tokens, token in zip(
-                batch.places, patch_tokens, class_tokens, strict=True
-            ):
+            encoded = (part.cpu() for part in self.encode_windows(inputs, windows, config))
+            for (image, window), tokens, token, middle in zip(batch.places, *encoded, strict=True):
                 canvases[image].add(window, tokens)
+                middles[image].add(window, middle)
                 cls_tokens[image].append(token)
         return [
             DenseFeatures(
                 patch_tokens=canvas.mean(),
                 cls_token=F.normalize(torch.stack(tokens).mean(dim=0), dim=0),
                 image_hw=(image.shape[0], image.shape[1]),
+                middle_tokens=middle.mean().half(),
             )
-            for image, canvas, tokens in zip(images, canvases, cls_tokens, strict=True)
+            for image, canvas, middle, tokens in zip(
+                images, canvases, middles, cls_tokens, strict=True
+            )
         ]
 
     @torch.inference_mode()
     def encode_windows(
         self, inputs: PathInput, windows: WindowConfig, config: EncoderConfig
-    ) -> tuple[Tensor, Tensor]:
-        """Patch tokens (B, E, h, w) and class tokens (B, E), averaged over the config's views.
+    ) -> WindowTokens:
+        """The tokens of windows, the patches averaged over the config's views.
 
         Only the plain view shares keys and values between windows.
         """
-        tokens, class_tokens = self.encode_view(inputs, config)
+        plain = self.encode_view(inputs, config)
+        tokens = plain.patches
 
         def encode_pixels(pixels: Tensor) -> Tensor:
-            return self.encode_view(PathInput(pixels, queries=inputs.queries), config)[0]
+            return self.encode_view(PathInput(pixels, queries=inputs.queries), config).patches
 
         if windows.views:
             versions = [encode_pixels(VIEWS[view](inputs.pixels)) for view in windows.views]
@@ -124,16 +129,20 @@ class ImageEncoder:
             flips = [encode_pixels(inputs.pixels.flip(dims)).flip(dims) for dims in FLIPS]
             flipped = torch.stack(flips).mean(dim=0)
             tokens = (1 - windows.flip_share) * tokens + windows.flip_share * flipped
-        return tokens, class_tokens
+        return plain._replace(patches=tokens)
 
     @torch.inference_mode()
-    def encode_view(self, inputs: PathInput, config: EncoderConfig) -> tuple[Tensor, Tensor]:
-        """Unit patch tokens (B, E, h, w) and class tokens (B, E)."""
+    def encode_view(self, inputs: PathInput, config: EncoderConfig) -> WindowTokens:
+        """The tokens of windows, of unit length."""
         inputs = replace(inputs, pixels=inputs.pixels.to(self.device))
         tower = self.tower(config.tower)
         with self._autocast():
-            tokens, class_tokens = dense_tokens(tower, inputs, fit_to_tower(config, self.traits))
-        return tokens.transpose(1, 2).unflatten(2, tower.grid_hw(inputs.pixels)), class_tokens
+            tokens = dense_tokens(tower, inputs, fit_to_tower(config, self.traits))
+        grid_hw = tower.grid_hw(inputs.pixels)
+        patches, middle = (
+            part.transpose(1, 2).unflatten(2, grid_hw) for part in (tokens.patches, tokens.middle)
+        )
+        return WindowTokens(patches, tokens.class_token, middle)
 
     def tower(self, config: TowerConfig) -> Tower:
         """The image tower as a method runs it; built once for each config."""
@@ -148,7 +157,7 @@ class ImageEncoder:
             largest_ffn_channels(self.visual),
             max_ratio=config.suppress_above,
             global_block=self.traits.global_block,
-            width=self.visual.conv1.out_channels,
+            width=self.width,
         )
         return {block: gain.to(self.device) for block, gain in gains.items()}
 
@@ -165,6 +174,10 @@ class ImageEncoder:
     @property
     def embed_dim(self) -> int:
         return int(self.visual.proj.shape[1])
+
+    @property
+    def width(self) -> int:
+        return int(self.visual.conv1.out_channels)
 
     @property
     def n_heads(self) -> int:

@@ -1,12 +1,13 @@
 """Ways through the tower that end in dense features; none runs the last block as it was trained.
 
-Each path returns patches (B, P, D) before the final norm, and the tokens (B, N, D) before the last
-block, from which the class token's own output follows.
+Each path also returns the tokens before the last block, from which the class token's own output
+follows, and those of the middle block, which corrections are learned from.
 Shapes: B windows, h, w patches, P = h * w, N = 1 + P tokens (class token first), D channels.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ from model.encoder.published.gem_clip_surgery import (
 from model.encoder.published.resclip import FeedbackConfig, TextQuery, class_affinity
 from model.encoder.published.rf_clip import rf_clip_path
 from model.encoder.stitching import WindowGroup
-from model.encoder.tower import Tower
+from model.encoder.tower import PathOutput, Tower
 from model.errors import unknown_name
 
 
@@ -47,6 +48,7 @@ class Trace:
     """Outputs and heads of the blocks before the last, by number, as far as a method needs them."""
 
     grid_hw: tuple[int, int]
+    middle_block: int
     outputs: dict[int, Tensor] = field(default_factory=dict)  # each (B, N, D)
     heads: dict[int, Heads] = field(default_factory=dict)
 
@@ -55,12 +57,17 @@ class Trace:
         """The tokens (B, N, D) before the last block."""
         return self.outputs[max(self.outputs)]
 
+    @property
+    def middle(self) -> Tensor:
+        """The tokens (B, N, D) after the middle block."""
+        return self.outputs[self.middle_block]
+
 
 def run_trunk(tower: Tower, pixels: Tensor, config: EncoderConfig) -> Trace:
     """All blocks but the last, keeping what the method reads later."""
-    trace = Trace(tower.grid_hw(pixels))
+    trace = Trace(tower.grid_hw(pixels), tower.middle_block)
     before_last = tower.n_blocks - 1
-    kept_outputs = {before_last, *config.coherence.output_blocks}
+    kept_outputs = {before_last, tower.middle_block, *config.coherence.output_blocks}
     kept_heads = {*config.context.blocks}
     if config.coherence.outliers == "som":
         kept_heads.add(before_last)
@@ -75,9 +82,7 @@ def run_trunk(tower: Tower, pixels: Tensor, config: EncoderConfig) -> Trace:
     return trace
 
 
-def last_block_path(
-    tower: Tower, inputs: PathInput, config: EncoderConfig
-) -> tuple[Tensor, Tensor]:
+def last_block_path(tower: Tower, inputs: PathInput, config: EncoderConfig) -> PathOutput:
     """Plain blocks, then the last one with another attention: most methods of the literature."""
     trace = run_trunk(tower, inputs.pixels, config)
     context = _context(trace, config)
@@ -98,7 +103,7 @@ def last_block_path(
     if config.coherence.level_blocks:
         levels = torch.stack([trace.outputs[number] for number in config.coherence.level_blocks])
         patches = patches + patches_of(levels.sum(dim=0), config.coherence.level_attention)
-    return patches, trace.before_last
+    return PathOutput(patches, trace.before_last, trace.middle)
 
 
 def prepare(trace: Trace, config: CoherenceConfig) -> tuple[Tensor, Tensor | None]:
@@ -124,7 +129,7 @@ def prepare(trace: Trace, config: CoherenceConfig) -> tuple[Tensor, Tensor | Non
     return torch.cat([x[:, :1], patches], dim=1), cosine
 
 
-def resclip_path(tower: Tower, inputs: PathInput, config: EncoderConfig) -> tuple[Tensor, Tensor]:
+def resclip_path(tower: Tower, inputs: PathInput, config: EncoderConfig) -> PathOutput:
     """ResCLIP (2411.15851): a first prediction in words shapes the attention of a second pass."""
     trace = run_trunk(tower, inputs.pixels, config)
     x, context = trace.before_last, _context(trace, config)
@@ -135,7 +140,8 @@ def resclip_path(tower: Tower, inputs: PathInput, config: EncoderConfig) -> tupl
     gain, share = config.feedback.gain, config.feedback.share
     extra = gain * (share * affinity).to(x)  # half precision until here, as published
     extras = AttentionExtras(extra if bias is None else extra + bias, gain=gain * (1 - share))
-    return last_block(tower, x, config.last_block, extras, context=context), x
+    patches = last_block(tower, x, config.last_block, extras, context=context)
+    return PathOutput(patches, x, trace.middle)
 
 
 def _affinity(tokens: Tensor, inputs: PathInput, config: FeedbackConfig, blur_std: float) -> Tensor:
@@ -168,7 +174,7 @@ def _smoothing_weights(trace: Trace, config: CoherenceConfig) -> Tensor | None:
     return zero_below(patch_cosine(trace.outputs[config.smoothing_block][:, 1:]), config.min_cosine)
 
 
-PATHS: dict[str, Callable[[Tower, PathInput, EncoderConfig], tuple[Tensor, Tensor]]] = {
+PATHS: dict[str, Callable[[Tower, PathInput, EncoderConfig], PathOutput]] = {
     "last_block": last_block_path,
     "resclip": resclip_path,
     "gem": lambda tower, inputs, _: parallel_path(tower, inputs.pixels, gem_attention),
@@ -181,9 +187,21 @@ PATHS: dict[str, Callable[[Tower, PathInput, EncoderConfig], tuple[Tensor, Tenso
 }
 
 
-def dense_tokens(tower: Tower, inputs: PathInput, config: EncoderConfig) -> tuple[Tensor, Tensor]:
-    """Unit patch tokens (B, P, E) by a path of PATHS, and CLIP's image embeddings (B, E)."""
+class DenseTokens(NamedTuple):
+    """All of unit length."""
+
+    patches: Tensor  # (B, P, E)
+    class_token: Tensor  # (B, E), CLIP's image embedding
+    middle: Tensor  # (B, P, D) of the middle block
+
+
+def dense_tokens(tower: Tower, inputs: PathInput, config: EncoderConfig) -> DenseTokens:
+    """What windows show by a path of PATHS."""
     if config.path not in PATHS:
         raise unknown_name("path", config.path, PATHS)
-    patches, before_last = PATHS[config.path](tower, inputs, config)
-    return tower.project(patches), tower.class_output(before_last)
+    read = PATHS[config.path](tower, inputs, config)
+    return DenseTokens(
+        tower.project(read.patches),
+        tower.class_output(read.before_last),
+        tower.middle_tokens(read.middle),
+    )

@@ -6,6 +6,7 @@ E channels of the joint space of image and text. Blocks are numbered 1 to L.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,10 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor, nn
 
 from model.encoder.attention import Heads, merge_heads, split_heads
+
+# Of the blocks. Found by benchmarks.corrections (benchmarks/README.md, "Corrections"). Lessons are
+# made of these tokens: others need another format, model/memory/lesson.py.
+MIDDLE_DEPTH = 0.75
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,14 @@ class TowerConfig:
     suppress_above: float = 2.0  # norm of a channel's weights, times the mean of the others'
 
 
+class PathOutput(NamedTuple):
+    """What a path reads off the tower."""
+
+    patches: Tensor  # (B, P, D) before the final norm
+    before_last: Tensor  # (B, N, D) before the last block
+    middle: Tensor  # (B, N, D) after the middle block
+
+
 @dataclass(frozen=True, eq=False)
 class Tower:
     """A vision tower as one method runs it; each step of a block is a method of its own."""
@@ -37,6 +50,11 @@ class Tower:
     @property
     def n_blocks(self) -> int:
         return len(self.visual.transformer.resblocks)
+
+    @property
+    def middle_block(self) -> int:
+        """Whose output corrections are learned from: MIDDLE_DEPTH of the way."""
+        return max(1, min(self.n_blocks - 1, round(MIDDLE_DEPTH * self.n_blocks)))
 
     def grid_hw(self, pixels: Tensor) -> tuple[int, int]:
         """Patches of pixels (B, 3, H, W)."""
@@ -97,6 +115,11 @@ class Tower:
         """One block as it was trained, from x (B, N, D) and, if known already, its heads."""
         x = x + self.attend(number, heads or self.block_heads(number, x))
         return x + self.feed_forward(number, x)
+
+    def middle_tokens(self, x: Tensor) -> Tensor:
+        """Unit patches (B, P, D) of the tokens (B, N, D) after the middle block, as the next block
+        reads them: its norm takes massive channels back."""
+        return F.normalize(self.attention_input(self.middle_block + 1, x)[:, 1:].float(), dim=-1)
 
     def class_output(self, x: Tensor) -> Tensor:
         """CLIP's unit image embedding (B, E), from the tokens (B, N, D) before the last block."""

@@ -46,7 +46,7 @@ def scene():
     tokens[0, :3, :3] = 1
     tokens[1, :3, 3:] = 1
     tokens[:, 3] = torch.tensor([-0.6, -0.6, -0.5])[:, None]
-    features = DenseFeatures(tokens, torch.tensor([1.0, 0, 0]), (40, 60))
+    features = DenseFeatures(tokens, torch.tensor([1.0, 0, 0]), (40, 60), torch.zeros(0, 4, 6))
     return features, np.zeros((40, 60, 3), dtype=np.uint8)
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.encoder.attention import Heads, attention_weights
-from model.encoder.tower import Tower
+from model.encoder.tower import PathOutput, Tower
 
 PARALLEL_BLOCKS = 6  # the last ones of the tower; of both papers
 
@@ -21,22 +21,22 @@ PARALLEL_BLOCKS = 6  # the last ones of the tower; of both papers
 SelfAttention = Callable[[Heads, Tensor], Tensor]
 
 
-def parallel_path(
-    tower: Tower, pixels: Tensor, self_attention: SelfAttention
-) -> tuple[Tensor, Tensor]:
-    """Patches (B, P, D) of the parallel path, and the tokens before the last block (B, N, D)."""
+def parallel_path(tower: Tower, pixels: Tensor, self_attention: SelfAttention) -> PathOutput:
+    """The patches of the parallel path."""
     x = tower.embed(pixels)
-    parallel = x
+    parallel = middle = x
     for number in range(1, tower.n_blocks + 1):
         before = x
         heads = tower.block_heads(number, x)
         x = tower.run_block(number, x, heads)
+        if number == tower.middle_block:
+            middle = x
         if number > tower.n_blocks - PARALLEL_BLOCKS:
             values = self_attention(heads, tower.attention_input(number, before))
             parallel = parallel + tower.merge(number, values)
         else:
             parallel = x
-    return parallel[:, 1:], before
+    return PathOutput(parallel[:, 1:], before, middle)
 
 
 def gem_attention(heads: Heads, normed: Tensor) -> Tensor:

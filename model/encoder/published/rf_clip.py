@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.encoder.attention import attention_weights
 from model.encoder.coherence import patch_cosine, zero_below
-from model.encoder.tower import Tower
+from model.encoder.tower import PathOutput, Tower
 from model.encoder.tower_traits import TowerTraits
 
 # Channels of massive activations in OpenAI's towers, by their width, as the released code names
@@ -29,13 +29,11 @@ NEIGHBORHOOD_SHARE = 0.4  # of the 3x3 mean in a denoised patch
 MIN_COSINE = 0.4  # of patches that are averaged
 
 
-def rf_clip_path(
-    tower: Tower, pixels: Tensor, massive_channels: Sequence[int]
-) -> tuple[Tensor, Tensor]:
-    """Patches (B, P, D) before the final norm, and the tokens before the last block (B, N, D)."""
+def rf_clip_path(tower: Tower, pixels: Tensor, massive_channels: Sequence[int]) -> PathOutput:
+    """The patches that attend by all blocks' pooled attention."""
     grid_hw, last = tower.grid_hw(pixels), tower.n_blocks
     x = tower.embed(pixels)
-    before_last, block_mean, maps = x, torch.zeros_like(x), x.new_zeros(())
+    before_last, middle, block_mean, maps = x, x, torch.zeros_like(x), x.new_zeros(())
     for number in range(1, last + 1):
         before_last = x
         heads = tower.block_heads(number, x)
@@ -43,6 +41,8 @@ def rf_clip_path(
             maps = maps + attention_weights("kk", heads)[:, :, 1:, 1:]
         x = denoise(tower.run_block(number, x, heads), grid_hw, massive_channels)
         block_mean = block_mean + x / last
+        if number == tower.middle_block:
+            middle = x
 
     outputs = []
     for tokens in (before_last, block_mean):
@@ -52,7 +52,7 @@ def rf_clip_path(
         own = attention_weights("kk", heads)[:, :, 1:, 1:]
         weights = (maps + own) / last
         outputs.append(tower.attend(last, heads.without_class(), weights))
-    return (outputs[0] + outputs[1]) / 2, before_last
+    return PathOutput((outputs[0] + outputs[1]) / 2, before_last, middle)
 
 
 def denoise(x: Tensor, grid_hw: tuple[int, int], massive_channels: Sequence[int]) -> Tensor:

@@ -28,7 +28,8 @@ class Encoder:
     def __call__(self) -> DenseFeatures:
         self.calls += 1
         value = float(self.calls)
-        return DenseFeatures(torch.full((8, 4, 4), value), torch.full((8,), value), (32, 32))
+        tokens, middle = torch.full((8, 4, 4), value), torch.full((6, 4, 4), value).half()
+        return DenseFeatures(tokens, torch.full((8,), value), (32, 32), middle)
 
 
 @pytest.fixture
@@ -127,4 +128,8 @@ def test_what_is_not_ours_in_the_store_is_encoded_again(store, encode, name, cap
 def test_features_are_written_exactly():
     features = Encoder()()
     found = deserialize_features("a key", serialize_features("a key", features))
-    assert torch.equal(found.patch_tokens, features.patch_tokens)
+    assert found.image_hw == features.image_hw
+    for name in ("patch_tokens", "cls_token", "middle_tokens"):
+        written = getattr(features, name)
+        assert getattr(found, name).dtype == written.dtype
+        assert torch.equal(getattr(found, name), written)

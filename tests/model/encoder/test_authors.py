@@ -31,7 +31,7 @@ def test_features_are_those_of_the_authors_code(encoder, name, size):
     height, width = map(int, size.split("x"))
     query = TextQuery(synthetic.synthetic_texts(), METHODS[name].decision.logits.logit_scale)
     inputs = PathInput(synthetic.synthetic_pixels(height, width), queries=[query])
-    tokens, _ = encoder.encode_view(inputs, METHODS[name].encoder)
+    tokens = encoder.encode_view(inputs, METHODS[name].encoder).patches
     patches = tokens[0].flatten(1).T  # (P, E)
     shown = patches[:: max(1, len(patches) // 6)][:6, :6]
     recorded = torch.tensor(RECORDED["features"][name][size])

@@ -36,7 +36,7 @@ def photos():
 
 def tokens_of(encoder, pixels, config, windows=SMALL_WINDOWS):
     """Patch tokens (B, E, h, w) of normalized pixels (B, 3, H, W)."""
-    return encoder.encode_windows(PathInput(pixels), windows, config)[0]
+    return encoder.encode_windows(PathInput(pixels), windows, config).patches
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -46,6 +46,7 @@ def test_features_do_not_depend_on_the_company_in_a_batch(encoder, photos, name)
     for photo, features in zip(photos, together, strict=True):
         alone = encoder([photo], windows, config, [QUERY])[0]
         torch.testing.assert_close(features.patch_tokens, alone.patch_tokens, atol=1e-4, rtol=0)
+        torch.testing.assert_close(features.middle_tokens, alone.middle_tokens, atol=1e-3, rtol=0)
         torch.testing.assert_close(features.cls_token, alone.cls_token, atol=1e-4, rtol=0)
         assert features.image_hw == photo.shape[:2]
         assert torch.isfinite(features.patch_tokens).all()
@@ -54,18 +55,38 @@ def test_features_do_not_depend_on_the_company_in_a_batch(encoder, photos, name)
 @pytest.mark.parametrize("name", METHODS)
 def test_single_windows_have_unit_tokens(encoder, name):
     inputs = PathInput(synthetic.synthetic_pixels(96, 144, count=2), queries=[QUERY] * 2)
-    tokens, class_tokens = encoder.encode_windows(inputs, SMALL_WINDOWS, METHODS[name].encoder)
-    assert tokens.shape == (2, synthetic.EMBED_DIM, 6, 9)
-    torch.testing.assert_close(tokens.norm(dim=1), torch.ones(2, 6, 9))
-    torch.testing.assert_close(class_tokens.norm(dim=1), torch.ones(2))
+    tokens = encoder.encode_windows(inputs, SMALL_WINDOWS, METHODS[name].encoder)
+    assert tokens.patches.shape == (2, synthetic.EMBED_DIM, 6, 9)
+    assert tokens.middle.shape == (2, encoder.width, 6, 9)
+    torch.testing.assert_close(tokens.patches.norm(dim=1), torch.ones(2, 6, 9))
+    torch.testing.assert_close(tokens.middle.norm(dim=1), torch.ones(2, 6, 9))
+    torch.testing.assert_close(tokens.class_token.norm(dim=1), torch.ones(2))
 
 
 def test_the_class_token_is_clips_image_embedding_whatever_the_method(encoder):
     pixels = synthetic.synthetic_pixels(64, 64)
     theirs = torch.nn.functional.normalize(encoder.visual(pixels), dim=-1)
     for name in ("firstpass", "gem", "sc-clip"):
-        ours = encoder.encode_windows(PathInput(pixels), SMALL_WINDOWS, METHODS[name].encoder)[1]
-        torch.testing.assert_close(ours, theirs)
+        ours = encoder.encode_windows(PathInput(pixels), SMALL_WINDOWS, METHODS[name].encoder)
+        torch.testing.assert_close(ours.class_token, theirs)
+
+
+@pytest.mark.parametrize("name", ["clip", "firstpass", "resclip", "gem", "clip-surgery"])
+def test_the_middle_block_is_read_as_its_next_block_does_whatever_the_method(encoder, name):
+    pixels, read = synthetic.synthetic_pixels(64, 64), []
+    blocks = encoder.visual.transformer.resblocks
+    next_block = blocks[encoder.tower(METHODS[name].encoder.tower).middle_block]
+    hook = next_block.ln_1.register_forward_hook(
+        lambda _layer, _inputs, output: read.append(output)
+    )
+    encoder.visual(pixels)
+    hook.remove()
+    (theirs,) = read
+    theirs = torch.nn.functional.normalize(theirs[:, 1:], dim=-1)
+    inputs = PathInput(pixels, queries=[QUERY])
+    ours = encoder.encode_view(inputs, METHODS[name].encoder).middle.flatten(2).transpose(1, 2)
+    assert len(blocks) // 2 < encoder.tower(METHODS[name].encoder.tower).middle_block < len(blocks)
+    assert (theirs * ours).sum(dim=-1).min() > 0.99  # positions are resized otherwise
 
 
 def test_plain_clip_patches_are_those_of_open_clip(encoder):

@@ -84,7 +84,8 @@ def test_a_clicked_pixel_is_where_the_click_says(prompts):
 
 def test_the_segmenter_answers_at_the_size_of_the_image(tiny_segmenter):
     tokens, image = scene()
-    features = DenseFeatures(tokens[:1].expand(32, 8, 12) * 1.0, torch.eye(32)[0], (80, 120))
+    tokens, middle = tokens[:1].expand(32, 8, 12) * 1.0, torch.zeros(0, 8, 12)
+    features = DenseFeatures(tokens, torch.eye(32)[0], (80, 120), middle)
     words = Vocabulary(Vocabulary.of(["cat"]).classes, auto_negatives=False)
     prompts = [PointPrompt(0.4, 0.5, True), PointPrompt(0.9, 0.9, False)]
     mask, score = tiny_segmenter.answer_prompts(

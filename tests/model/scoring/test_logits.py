@@ -19,7 +19,7 @@ def toy():
     rows = F.normalize(torch.randn(4, 8, generator=generator), dim=1)
     cls_token = F.normalize(torch.randn(8, generator=generator), dim=0)
     text = TextEmbeds(rows, torch.arange(4), torch.ones(4, dtype=torch.bool))
-    return DenseFeatures(tokens, cls_token, (4, 6)), text
+    return DenseFeatures(tokens, cls_token, (4, 6), torch.zeros(0, 2, 3)), text
 
 
 def test_feature_surgery_equals_its_sums_over_channels():
