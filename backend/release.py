@@ -1,3 +1,3 @@
 """The release of Firstpass, as pyproject.toml states it, which containers lack."""
 
-RELEASE = "0.4.2"
+RELEASE = "0.5.0"

@@ -5,13 +5,13 @@
     python -m benchmarks.corrections --seeds 1 --order score
     python -m benchmarks.corrections --chart docs/learning.png --reliability docs/reliability.png
 
-At full resolution, as a user sees it. Beside the judged answer stand the experts alone, and words
-with patches as they were blended before pixels were learned.
+At full resolution, as a user sees it. Beside the judged answer stand the experts alone, and the
+judged answer of lessons without the tower's middle block, as releases before 0.5.0 stored them.
 """
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +21,18 @@ from benchmarks.charts import Line, draw
 from benchmarks.datasets import add_data_arguments, chosen_sets
 from benchmarks.measuring import add_checkpoint_arguments, load_segmenter
 from benchmarks.reliability import expected_error, reliability
-from model import ExpertWeights, Memory, MemoryConfig
+from model import ExpertWeights, Lesson, Memory, MemoryConfig
 
 STEPS = (1, 2, 5, 10, 20)
 COMPARED = (10,)  # the steps at which the other variants are measured
 JUDGED = "judged"
-VARIANTS = {
-    JUDGED: MemoryConfig(),
-    "patches": MemoryConfig(weights=ExpertWeights(words=0, patches=1, pixels=0, untaught=0)),
-    "pixels": MemoryConfig(weights=ExpertWeights(words=0, patches=0, pixels=1, untaught=0)),
-    "as before": MemoryConfig(weights=ExpertWeights(words=1, patches=1, pixels=0, untaught=1)),
+PATCHES = MemoryConfig(weights=ExpertWeights(words=0, patches=1, pixels=0, untaught=0))
+PIXELS = MemoryConfig(weights=ExpertWeights(words=0, patches=0, pixels=1, untaught=0))
+VARIANTS: dict[str, Callable[[Sequence[Lesson]], Memory | None]] = {
+    JUDGED: Memory.of,
+    "patches": lambda lessons: Memory.of(lessons, PATCHES),
+    "pixels": lambda lessons: Memory.of(lessons, PIXELS),
+    "last block": lambda lessons: Memory.of([one.without_middle() for one in lessons]),
 }
 WRONG_LESSONS = ("flood", "swap")
 
@@ -74,10 +76,10 @@ def learning(project: Project, seeds: int, steps: Sequence[int]) -> list[tuple[f
             if not 0 < step <= len(pool):
                 continue
             lessons = [project.lesson(index) for index in pool[:step]]
-            for name, config in VARIANTS.items():
+            for name, remember in VARIANTS.items():
                 if name != JUDGED and step not in COMPARED:
                     continue
-                miou = project.miou(untouched, Memory.of(lessons, config))
+                miou = project.miou(untouched, remember(lessons))
                 table[name].setdefault(step, []).append(miou)
             below = min(below, table[JUDGED][step][-1] - text_miou)
             if step in COMPARED:

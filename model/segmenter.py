@@ -135,7 +135,9 @@ class Segmenter:
         text = embed_vocabulary(vocabulary, self.encode_text, method.decision.prompts)
         planes = image_planes(image)
         probs = text_probs(features, text, is_taught, planes, method.decision)  # (C, h, w)
-        return probs if blend is None else blend.at_patches(probs, features.tokens_like(probs))
+        return (
+            probs if blend is None else blend.at_patches(probs, features.lesson_tokens_like(probs))
+        )
 
     @torch.inference_mode()
     def blend(
@@ -146,7 +148,7 @@ class Segmenter:
             return None
         text = embed_vocabulary(vocabulary, self.encode_text, method.decision.prompts)
         n_classes = len(vocabulary.classes)
-        at_points = text_probs_at(memory.points.tokens, text, n_classes, method.decision.logits)
+        at_points = text_probs_at(memory.joint_tokens, text, n_classes, method.decision.logits)
         blend = memory.blend(class_index_by_name(vocabulary), n_classes + 1, at_points)
         return blend if blend.is_taught.any() else None
 
@@ -161,7 +163,13 @@ class Segmenter:
     ) -> Lesson:
         """The lesson of a person's masks of one image; a label's absence is evidence, too."""
         known = [one for one in taught if one.label in vocabulary.names]
-        return make_lesson(self.space(method), features.patch_tokens, image, known)
+        return make_lesson(
+            self.space(method),
+            features.lesson_tokens_like(features.patch_tokens),
+            image,
+            known,
+            middle_channels=features.middle_tokens.shape[0],
+        )
 
     @torch.inference_mode()
     def answer_prompts(

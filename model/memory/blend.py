@@ -1,7 +1,7 @@
 """Three experts in one answer: words, and patches and pixels as the lessons teach them.
 
 Shapes: C classes of a vocabulary with the background last, L labels of the lessons with the
-background last, E channels, h, w patches, y, x working pixels, n points.
+background last, E channels of the tokens, h, w patches, y, x working pixels, n points.
 """
 
 import math
@@ -58,9 +58,11 @@ class Blend:
     def sees_pixels(self) -> bool:
         return self.pixel_share > 0
 
-    def at_patches(self, word_probs: Tensor, patch_tokens: Tensor) -> Tensor:
-        """Class probs (C, h, w) by words, updated by what patches (E, h, w) say."""
-        points = F.normalize(patch_tokens.flatten(1).T, dim=1)  # (h * w, E)
+    def at_patches(self, word_probs: Tensor, tokens: Tensor) -> Tensor:
+        """Class probs (C, h, w) by words, updated by what patches (E, h, w) say: those channels
+        that the lessons have."""
+        points = tokens[: self.patch_expert.n_channels].flatten(1).T
+        points = F.normalize(points, dim=1)  # (h * w, E)
         words = normalized(word_probs.flatten(1).T)  # (h * w, C)
         patches, familiarity = self.patch_log_probs(points)
         logits = self.weights.words * words.log() + self.weights.patches * patches

@@ -1,8 +1,9 @@
 """The keys of many lessons in one table, at most so many.
 
-Shapes: N keys, E channels of the joint space, L labels with the background last.
+Shapes: N keys, E channels of the tokens, L labels with the background last.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.memory.lesson import Lesson
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,20 @@ def of_commonest_space(lessons: Iterable[Lesson]) -> list[Lesson]:
     spaces = Counter(lesson.space for lesson in known)
     space = min(spaces, key=lambda name: (-spaces[name], name), default="")
     return [lesson for lesson in known if lesson.space == space]
+
+
+def of_one_width(lessons: Sequence[Lesson]) -> list[Lesson]:
+    """Lessons that can be compared: the middle channels count only if all have them."""
+    n_without = sum(not lesson.middle_channels for lesson in lessons)
+    if n_without in (0, len(lessons)):
+        return list(lessons)
+    log.info(
+        "%d of %d lessons are of a release before 0.5.0, which did not keep the tower's middle "
+        "block: all are read without it",
+        n_without,
+        len(lessons),
+    )
+    return [lesson.without_middle() for lesson in lessons]
 
 
 def join_keys(lessons: Sequence[Lesson], labels: tuple[str, ...], max_keys: int) -> Keys:

@@ -1,6 +1,6 @@
 """Lessons are made here: what one annotation teaches, small enough to store for each annotation.
 
-Shapes: H, W pixels, h, w patches, E channels of the joint space, M keys.
+Shapes: H, W pixels, h, w patches, E channels of the tokens, M keys.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,28 +14,45 @@ from torch import Tensor
 
 from model.errors import ModelError
 from model.memory.lesson import MAX_KEYS, Lesson, TaughtMask
-from model.memory.pixel_samples import BACKGROUND, UNDECIDED, draw_samples, owner_map
+from model.memory.pixel_samples import (
+    BACKGROUND,
+    UNDECIDED,
+    directions,
+    draw_samples,
+    owner_map,
+)
 from model.refine.kept_masks import WORKING_PIXELS, kept_masks
 from model.refine.tiles import working_size
 
 LABEL_KEYS = 12  # of the patches of one label that were predicted rightly, and as many wrongly
 BACKGROUND_KEYS = 32  # it is many things
+MAX_KEY_BYTES = 62_000  # of a lesson, 8 bits a channel; but MIN_KEYS at least
+MIN_KEYS = 48
 KMEANS_STEPS = 4
 
 
 def make_lesson(
-    space: str, patch_tokens: Tensor, image: NDArray[np.uint8], taught: Sequence[TaughtMask]
+    space: str,
+    tokens: Tensor,
+    image: NDArray[np.uint8],
+    taught: Sequence[TaughtMask],
+    *,
+    middle_channels: int = 0,
 ) -> Lesson:
     """The lesson of one RGB image (H, W, 3) with tokens (E, h, w); without a mask all is
-    background. Raises ModelError for masks of another size."""
+    background. The last `middle_channels`, D, are the tower's middle block.
+
+    Raises ModelError for masks of another size.
+    """
     for one in taught:
         _check_mask(one, (image.shape[0], image.shape[1]))
     labels = tuple(sorted({one.label for one in taught if one.weight > 0 and one.mask.any()}))
-    points = F.normalize(patch_tokens.float().flatten(1).T, dim=1)  # (h * w, E)
-    groups = list(_groups(taught, labels, (patch_tokens.shape[1], patch_tokens.shape[2])))
-    share = min(1.0, MAX_KEYS / max(1, sum(group.max_keys for group in groups)))
+    points = F.normalize(tokens.float().flatten(1).T, dim=1)  # (h * w, E + D)
+    groups = list(_groups(taught, labels, (tokens.shape[1], tokens.shape[2])))
+    max_keys = most_keys(len(tokens))
+    share = min(1.0, max_keys / max(1, sum(group.max_keys for group in groups)))
     keys, masses, owners, was_wrong = [], [], [], []
-    for group in sorted(groups, key=lambda group: -group.weights.sum())[:MAX_KEYS]:
+    for group in sorted(groups, key=lambda group: -group.weights.sum())[:max_keys]:
         n_keys = max(1, int(group.max_keys * share))
         means, sums = weighted_kmeans(points, group.weights, n_keys)
         keys.append(means)
@@ -45,18 +62,23 @@ def make_lesson(
     return Lesson(
         space,
         labels,
-        torch.cat([points[:0], *keys])[:MAX_KEYS].half(),
-        torch.tensor(owners[:MAX_KEYS], dtype=torch.int16),
-        torch.cat([points[:0, 0], *masses])[:MAX_KEYS],
-        torch.tensor(was_wrong[:MAX_KEYS], dtype=torch.bool),
+        directions(torch.cat([points[:0], *keys])[:max_keys]),
+        torch.tensor(owners[:max_keys], dtype=torch.int16),
+        torch.cat([points[:0, 0], *masses])[:max_keys],
+        torch.tensor(was_wrong[:max_keys], dtype=torch.bool),
         draw_samples(
             image,
-            patch_tokens,
+            tokens,
             *_mask_by_label(taught, labels),
             _union(one.mask for one in taught if one.weight == 0),
         ),
         _kept_masks(taught, image),
+        middle_channels,
     )
+
+
+def most_keys(channels: int) -> int:
+    return max(MIN_KEYS, min(MAX_KEYS, MAX_KEY_BYTES // channels))
 
 
 def _kept_masks(taught: Sequence[TaughtMask], image: NDArray[np.uint8]) -> dict[str, float]:

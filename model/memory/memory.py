@@ -16,6 +16,7 @@ from textwrap import shorten
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from cachetools import LRUCache
 from torch import Tensor
 
@@ -31,7 +32,7 @@ from model.memory.judge import (
     fit_weights,
     share_right,
 )
-from model.memory.keys import join_keys, of_commonest_space
+from model.memory.keys import join_keys, of_commonest_space, of_one_width
 from model.memory.lesson import Lesson
 from model.memory.patch_expert import PatchConfig, PatchExpert
 from model.memory.pixel_expert import PixelExpert, log_probs
@@ -64,6 +65,7 @@ class Memory:
     kept_masks: Mapping[str, float]  # as Lesson.kept_masks, the mean of the lessons that know it
     n_lessons: int
     version: str  # digest of its content
+    joint_channels: int  # as Lesson.joint_channels
     _weights: LRUCache[str, ExpertWeights] = field(
         default_factory=lambda: LRUCache(MAX_VOCABULARIES), repr=False
     )
@@ -78,8 +80,9 @@ class Memory:
         known = of_commonest_space(lessons)
         if not known:
             return None
-        labels = tuple(sorted({label for lesson in known for label in lesson.labels}))
         content = "".join(lesson.digest for lesson in known)
+        known = of_one_width(known)
+        labels = tuple(sorted({label for lesson in known for label in lesson.labels}))
         memory = Memory(
             config=config,
             space=known[0].space,
@@ -87,6 +90,7 @@ class Memory:
             counts=dict(Counter(label for lesson in known for label in lesson.labels)),
             n_lessons=len(known),
             version=hashlib.blake2b(content.encode(), digest_size=4).hexdigest(),
+            joint_channels=known[0].joint_channels,
             **_evidence(known, labels, torch.ones(len(known)), config),
         )
         answers, _ = memory.cross_validated
@@ -113,6 +117,11 @@ class Memory:
         if weights is None and word_probs_at_points is not None:
             weights = self.judged_weights(plain, normalized(word_probs_at_points.T))
         return plain if weights is None else replace(plain, weights=weights)
+
+    @property
+    def joint_tokens(self) -> Tensor:
+        """(N, E') of unit length: the judged points in the joint space, by which words are read."""
+        return F.normalize(self.points.tokens[:, : self.joint_channels], dim=1)
 
     @cached_property
     def cross_validated(self) -> tuple[FoldAnswers, PixelExpert | None]:

@@ -3,7 +3,7 @@
 Prototypes are one linear map, which generalizes; neighbors are a kernel density of the keys
 themselves (after Tip-Adapter, 2207.09519), which recalls what was seen. The more lessons there are,
 the more the prototypes count. No gradient anywhere.
-Shapes: N keys, E channels of the joint space, L labels with the background last, n points.
+Shapes: N keys, E channels of the tokens, L labels with the background last, n points.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class PatchConfig:
     neighbor_weight: float = 0.75  # of the neighbors' log-densities
     neighbor_sharpness: float = 20.0  # of the kernel exp(sharpness * (cosine - 1))
     mass_power: float = 0.5  # how far a label's density grows with its mass, 0..1
-    familiar_keys: float = 1.0  # keys at a point that halve the probs of untaught classes
+    familiar_keys: float = 0.2  # keys at a point that halve the probs of untaught classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,10 @@ class PatchExpert:
         return replace(
             self, keys=self.keys.where(kept), weights=self.weights[kept], n_lessons=n_left
         )
+
+    @property
+    def n_channels(self) -> int:
+        return int(self.keys.vectors.shape[1])
 
     @property
     def is_taught(self) -> Tensor:

@@ -22,7 +22,8 @@ UNDECIDED = -2  # in a map of owners alone
 MAX_SAMPLES = 440
 # The judge compares the experts at these alone, since tokens are large: 8 bits a channel.
 MAX_TOKENS = 80
-MAX_TOKEN_BYTES = 32_000
+MAX_TOKEN_BYTES = 47_000  # but MIN_TOKENS at least
+MIN_TOKENS = 40
 BACKGROUND_SHARE = 2  # samples of the background for each one of a label: it is many things
 TOKEN_STEPS = 127
 # In a unit of CIELAB: OpenCV's sums differ in the last digits from call to call, and the same image
@@ -111,14 +112,19 @@ def draw_samples(
     belief = np.array([*weights, 1.0])[owners[drawn.index]]  # the background's is the last
     n_tokens = len(drawn.token_masses)
     tokens = tokens_at(patch_tokens, drawn.index[:n_tokens], size_hw)
-    steps = TOKEN_STEPS / tokens.abs().amax(dim=1, keepdim=True).clamp_min(1e-9)
     return PixelSamples(
         rounded(features),
         torch.from_numpy(owners[drawn.index]),
         torch.from_numpy(drawn.masses * belief).float(),
-        (tokens * steps).round().to(torch.int8).contiguous(),
+        directions(tokens),
         torch.from_numpy(drawn.token_masses * belief[:n_tokens]).float(),
     )
+
+
+def directions(vectors: Tensor) -> Tensor:
+    """Vectors (N, E) as int8, the largest number of each TOKEN_STEPS: their lengths are lost."""
+    steps = TOKEN_STEPS / vectors.abs().amax(dim=1, keepdim=True).clamp_min(1e-9)
+    return (vectors * steps).round().to(torch.int8).contiguous()
 
 
 def rounded(features: NDArray[np.float32]) -> Tensor:
@@ -127,7 +133,7 @@ def rounded(features: NDArray[np.float32]) -> Tensor:
 
 
 def max_tokens(channels: int) -> int:
-    return min(MAX_TOKENS, MAX_TOKEN_BYTES // channels)
+    return max(MIN_TOKENS, min(MAX_TOKENS, MAX_TOKEN_BYTES // channels))
 
 
 def owner_map(

@@ -3,7 +3,7 @@
 Gaussian discriminant analysis with one covariance for all labels (Wang et al., 2402.04087): closed
 form, no gradient. A label's logit is the log-ratio of its Gaussian and that of the mean of all
 keys.
-Shapes: N keys, E channels of the joint space, L labels with the background last.
+Shapes: N keys, E channels of the tokens, L labels with the background last.
 """
 
 from dataclasses import dataclass

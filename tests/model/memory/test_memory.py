@@ -32,7 +32,7 @@ def features_of(left, right, image_hw=(40, 60)):
     tokens = torch.zeros(32, 4, 6)
     tokens[:2, :, :3] = unit(*left)[:, None, None]
     tokens[:2, :, 3:] = unit(*right)[:, None, None]
-    return DenseFeatures(tokens, torch.eye(32)[0], image_hw)
+    return DenseFeatures(tokens, torch.eye(32)[0], image_hw, torch.zeros(0, 4, 6))
 
 
 def half(left=True):
@@ -185,7 +185,7 @@ def test_untaught_labels_keep_their_text_probs_where_no_key_is_near(three):
     names = ("dent", "rust")  # the memory knows dent and scratch
     tokens = torch.zeros(32, 4, 6)
     tokens[9] = 1  # like nothing that was taught
-    unfamiliar = DenseFeatures(tokens, torch.eye(32)[0], (40, 60))
+    unfamiliar = DenseFeatures(tokens, torch.eye(32)[0], (40, 60), torch.zeros(0, 4, 6))
     probs = probs_of(Memory.of(three[:2]), unfamiliar, words, names)
     assert probs[1].min() > 0.6
     familiar = probs_of(Memory.of(three[:2]), features_of((1, 0), (0, 1)), words, names)
