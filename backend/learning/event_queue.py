@@ -21,7 +21,9 @@ import redis
 
 from backend.errors import StoreError
 from backend.label_studio.webhook_events import describe_event
+from backend.learning.backlog import Backlog
 from backend.learning.event_tries import EventTries
+from backend.learning.packed_event import pack_record, unpack_event
 from backend.learning.queue_scripts import ACKNOWLEDGE_SCRIPT, PUSH_SCRIPT
 from backend.learning.queue_store import (
     CONSUMER,
@@ -40,7 +42,6 @@ from backend.store.store import Store
 
 log = logging.getLogger(__name__)
 
-MIN_COMPRESSED_BYTES = 4096  # RLE as JSON shrinks to a quarter; level 1 takes 1 ms per 80 kB
 WARNING_INTERVAL_S = 60.0
 
 
@@ -72,6 +73,7 @@ class EventQueue:
         self.tries = EventTries(self._commands)
         self.set_aside = SetAside(self._commands)
         self._config = config or QueueConfig()
+        self.backlog = Backlog(self._commands, self._config.max_events, self._config.max_bytes)
         self._spool = Spool(
             data_dir / "corrections" / "waiting.jsonl", self._config.max_spool_bytes
         )
@@ -212,20 +214,3 @@ class EventQueue:
                 "Is anything working it off?",
                 self.counts["dropped"],
             )
-
-
-def pack_event(event: Mapping[str, Any]) -> bytes:
-    """The event as it is stored: JSON, compressed where it is long."""
-    return pack_record(orjson.dumps(event))
-
-
-def pack_record(record: bytes) -> bytes:
-    return zlib.compress(record, 1) if len(record) >= MIN_COMPRESSED_BYTES else record
-
-
-def unpack_event(value: bytes) -> dict[str, Any]:
-    """The event of a stored value, JSON or compressed JSON. Raises ValueError or zlib.error."""
-    event = orjson.loads(value if value.startswith(b"{") else zlib.decompress(value))
-    if not isinstance(event, dict):
-        raise ValueError("an event is a JSON object")
-    return event

@@ -49,6 +49,22 @@ end
 # KEYS: stream, bytes. ARGV: event, max_events, max_bytes.
 PUSH_SCRIPT = FUNCTIONS + "return push(KEYS[1], KEYS[2], ARGV[2], ARGV[3], {'event', ARGV[1]})"
 
+# Adds an event only if none must be dropped for it; 1, or 0.
+# KEYS: stream, bytes. ARGV: event, max_events, max_bytes.
+PUSH_IF_ROOM_SCRIPT = (
+    FUNCTIONS
+    + """
+local bytes = redis.call('INCRBY', KEYS[2], 0)
+local length = redis.call('XLEN', KEYS[1])
+if length == 0 then bytes = 0 end
+if length >= tonumber(ARGV[2]) or bytes + #ARGV[1] > tonumber(ARGV[3]) then
+    return 0
+end
+push(KEYS[1], KEYS[2], ARGV[2], ARGV[3], {'event', ARGV[1]})
+return 1
+"""
+)
+
 # KEYS: stream, bytes, tries. ARGV: group, max_tries, ids.
 ACKNOWLEDGE_SCRIPT = (
     FUNCTIONS

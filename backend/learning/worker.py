@@ -25,8 +25,9 @@ from backend.label_studio.webhook_events import (
     raw_annotations,
     read_annotation,
 )
-from backend.learning.event_queue import EventQueue, QueuedEvent, pack_event
+from backend.learning.event_queue import EventQueue, QueuedEvent
 from backend.learning.lesson_maker import LessonMaker
+from backend.learning.packed_event import pack_event
 from backend.learning.queue_store import MAX_TRIES
 from backend.learning.set_aside import RefusedPart
 from backend.learning.trainings import Trainings
