@@ -24,6 +24,8 @@ REQUIRED_KEYS: dict[str, tuple[str, ...]] = {
 log = logging.getLogger(__name__)
 
 DELETIONS = ("ANNOTATIONS_DELETED", "TASKS_DELETED")
+# A key of events that Label Studio did not send: of annotations that were read from its API.
+READ_LATER = "read_later"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Annotation:
     was_cancelled: bool  # skipped
     from_prediction: bool  # a person edited or accepted a prediction
     is_bulk: bool  # made of predictions by a bulk action, without a check of each
+    was_read_later: bool  # by the API: nobody has just answered to what is shown
 
 
 def is_handled(event: Mapping[str, Any]) -> bool:
@@ -149,6 +152,7 @@ def read_annotation(raw: Mapping[str, Any], event: Mapping[str, Any]) -> Annotat
         was_cancelled=bool(raw.get("was_cancelled")),
         from_prediction=raw.get("parent_prediction") is not None,
         is_bulk=isinstance(event["annotation"], list),
+        was_read_later=event.get(READ_LATER) is True,
     )
 
 

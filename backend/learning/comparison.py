@@ -16,10 +16,12 @@ def compare_with_shown(
 ) -> Agreement | None:
     """How far the regions of the control `from_name` agree with what was shown on their page.
 
-    None where that is unknown, and for a bulk annotation, which nobody checked. Left out are labels
-    whose masks are not known: those of rectangles, ellipses, prompts and damaged regions alone.
+    None where that is unknown, for a bulk annotation, which nobody checked, and for one that was
+    read later, which may be older than what was shown. Left out are labels whose masks are not
+    known: those of rectangles, ellipses, prompts and damaged regions alone.
     """
-    if shown is None or shown.shown_by is None or annotation.is_bulk:
+    is_answer = not (annotation.is_bulk or annotation.was_read_later)
+    if shown is None or shown.shown_by is None or not is_answer:
         return None
     drawn, by_id = regions.drawn, {one.id: one for one in regions.drawings}
     unclear = {*regions.damaged, *(regions.coarse.keys() | regions.prompted) - drawn.keys()}

@@ -145,6 +145,10 @@ class LearningWorker:
         A temporary error is raised after all of them were tried, so that the event comes again.
         """
         if not self.is_learning:
+            self._warn_once(
+                f"{describe_project(queued.event)}: nothing is learned of annotations that wait in "
+                "the queue, and they leave it, since LEARN=off."
+            )
             return
         transient_error: FirstpassError | None = None
         refused: list[tuple[Mapping[str, Any], str, Exception]] = []
@@ -171,9 +175,14 @@ class LearningWorker:
         revision = (annotation.id, annotation.task_id, annotation.updated_us)
         if annotation.was_cancelled:
             self.lessons.cancel(project_key(project), *revision)
-        elif not self.lessons.is_known(project_key(project), *revision):
+            return
+        is_again = annotation.was_read_later
+        if not self.lessons.is_known(project_key(project), *revision, is_again=is_again):
             lessons = self.make_lessons(annotation, project, is_last_try=is_last_try)
-            self.lessons.teach(project_key(project), *revision, lessons, queued_as=queued.id)
+            self.lessons.teach(
+                project_key(project), *revision, lessons, queued_as=queued.id,
+                is_again=is_again, more_follow=is_again and self.queue.size() > 1,
+            )  # fmt: skip
             self.counts.add(lessons=len(lessons))
 
     def forget_annotations(self, queued: QueuedEvent, _is_last_try: bool) -> None:

@@ -40,15 +40,21 @@ class LessonIndex:
         return self.rows.tables
 
     def teach(
-        self, annotation: str, taught: AnnotationLessons, *, queued_as: str, now_s: float
+        self,
+        annotation: str,
+        taught: AnnotationLessons,
+        *,
+        queued_as: str,
+        now_s: float,
+        is_again: bool = False,
     ) -> bool:
-        """Set the lessons of an annotation; False if a newer update or a deletion is known.
+        """Set the lessons of an annotation; False if `is_known`.
 
         Also makes the version that an earlier START_TRAINING waits with, and one if a
         START_TRAINING came after this event in the queue but was processed before it.
         `queued_as`: the event's stream id.
         """
-        if self.is_known(annotation, taught.task, taught.updated_us):
+        if self.is_known(annotation, taught.task, taught.updated_us, is_again=is_again):
             return False
         self.set_lessons(annotation, taught)
         is_earlier = stream_id_sort_key(queued_as) < stream_id_sort_key(self.head.trained)
@@ -83,10 +89,15 @@ class LessonIndex:
         """Make the version that was asked for, unless that is done; whether one was made."""
         return bool(self.head.training_due_s) and self.publish(now_s)
 
-    def is_known(self, annotation: str, task: str, updated_us: int) -> bool:
-        """Whether `teach` would change nothing: this update is old, or its target was deleted."""
+    def is_known(
+        self, annotation: str, task: str, updated_us: int, *, is_again: bool = False
+    ) -> bool:
+        """Whether `teach` would change nothing: this update is old, or its target was deleted.
+
+        `is_again`: an update that is known is learned once more; only a newer one makes it old.
+        """
         known = self.tables.rows.get(annotation)
-        is_old = known is not None and known.taught.updated_us >= updated_us
+        is_old = known is not None and known.taught.updated_us >= updated_us + is_again
         deleted, deleted_tasks = self.tables.deleted, self.tables.deleted_tasks
         return is_old or deleted.score(annotation) is not None or (
             deleted_tasks.score(task) is not None

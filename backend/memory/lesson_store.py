@@ -59,7 +59,8 @@ class LessonStore:
         self._store = store
         self._learn_every = learn_every
         self._metrics = metrics or Metrics()
-        self._updates = ProjectUpdates(store, limits or Limits())
+        self.limits = limits or Limits()
+        self._updates = ProjectUpdates(store, self.limits)
         self.unreadable = self._updates.unreadable
 
     # --- changes; all raise StoreError while the store is down
@@ -73,10 +74,14 @@ class LessonStore:
         lessons: Sequence[NewLesson],
         *,
         queued_as: str = "",
+        is_again: bool = False,
+        more_follow: bool = False,
     ) -> bool:
         """Set the lessons of an annotation; False if a newer update or a deletion is known.
 
         `queued_as`: stream id of the event, which is compared with that of START_TRAINING.
+        `is_again`: an update that is known is learned once more. `more_follow`: of a batch, of
+        whose parts no versions are made, since many would take the place of all that are kept.
         """
         data = {one.lesson.digest: one.lesson.to_bytes() for one in lessons}
         refs = tuple(one.ref(len(data[one.lesson.digest])) for one in lessons)
@@ -85,10 +90,12 @@ class LessonStore:
 
         def change(index: LessonIndex) -> bool:
             taught = AnnotationLessons(updated_us, task, refs, agreement)
-            changed = index.teach(annotation, taught, queued_as=queued_as, now_s=time.time())
+            changed = index.teach(
+                annotation, taught, queued_as=queued_as, now_s=time.time(), is_again=is_again
+            )
             stored = index.tables.rows.get(annotation)
             counted[:] = [stored.taught.agreement if stored and changed else None]
-            if index.head.changes >= self._learn_every:
+            if index.head.changes >= self._learn_every and not more_follow:
                 index.publish(time.time())
             return changed
 
@@ -103,10 +110,13 @@ class LessonStore:
         self._log_version(project, update)
         return update.changed
 
-    def is_known(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
+    def is_known(
+        self, project: str, annotation: str, task: str, updated_us: int, *, is_again: bool = False
+    ) -> bool:
         """Whether `teach` would change nothing, so that the lessons need not be made."""
         return self._updates.look(
-            project, lambda index: index.is_known(annotation, task, updated_us)
+            project,
+            lambda index: index.is_known(annotation, task, updated_us, is_again=is_again),
         )
 
     def cancel(self, project: str, annotation: str, task: str, updated_us: int) -> bool:
@@ -194,21 +204,39 @@ class LessonStore:
 
     def lessons(self, project: str, refs: Sequence[LessonRef]) -> dict[str, Lesson]:
         """Lessons by digest; missing and damaged ones are left out, with a warning."""
+        found: dict[str, Lesson] = {}
+        for digest, data in self._stored(project, refs).items():
+            with contextlib.suppress(ModelError):
+                found[digest] = Lesson.from_bytes(data)
+        n_wanted = len({ref.digest for ref in refs})
+        if lost := n_wanted - len(found):
+            log.warning(
+                "project %s: %d of %d lessons are missing or damaged in the store, and are not "
+                "used. `python -m backend memory learn %s` has them learned anew.",
+                project, lost, n_wanted, project,
+            )  # fmt: skip
+        return found
+
+    def current(self, project: str, refs: Sequence[LessonRef]) -> set[str]:
+        """Digests of those lessons that hold all that this release's lessons hold."""
+        found: set[str] = set()
+        for digest, data in self._stored(project, refs).items():
+            with contextlib.suppress(ModelError):
+                found |= {digest} if Lesson.is_current(data) else set()
+        return found
+
+    def _stored(self, project: str, refs: Sequence[LessonRef]) -> dict[str, bytes]:
+        """Bytes of lessons by digest; of those alone that are whole."""
         digests = sorted({ref.digest for ref in refs})
         if not digests:
             return {}
-        key, lessons = memory_key(project, "lessons"), {}
+        key = memory_key(project, "lessons")
         found = self._store.run("read lessons", lambda client: read_fields(client, key, digests))
-        for digest, data in zip(digests, found, strict=True):
-            with contextlib.suppress(ModelError):
-                if blake2b(data, digest_size=16).hexdigest() == digest:
-                    lessons[digest] = Lesson.from_bytes(data)
-        if lost := len(digests) - len(lessons):
-            log.warning(
-                "project %s: %d of %d lessons are missing or damaged in the store, and are not "
-                "used. Update on their annotations teaches them anew.", project, lost, len(digests),
-            )  # fmt: skip
-        return lessons
+        return {
+            digest: data
+            for digest, data in zip(digests, found, strict=True)
+            if blake2b(data, digest_size=16).hexdigest() == digest
+        }
 
     @staticmethod
     def _log_version(project: str, update: IndexUpdate) -> None:

@@ -124,6 +124,16 @@ class Lesson:
             raise ModelError(f"These {len(data)} bytes are no lesson ({error}).") from error
         return lesson
 
+    @staticmethod
+    def is_current(data: bytes) -> bool:
+        """Whether bytes of a lesson hold all that this release's lessons hold.
+
+        Raises ModelError, as `from_bytes`.
+        """
+        Lesson.from_bytes(data)
+        about = _metadata(data)
+        return (about["format"], about.get("pixel_features")) == (FORMAT, FEATURES_NAME)
+
     def check(self) -> None:
         """Raise ValueError unless the parts fit together."""
         if not isinstance(self.space, str) or not all(isinstance(n, str) for n in self.labels):
