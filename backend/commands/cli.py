@@ -45,7 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     add_memory_commands(
-        commands.add_parser("memory", help="show, export, import, forget what was learned; retry")
+        commands.add_parser(
+            "memory", help="show, export, import, forget what was learned; learn, retry"
+        )
     )
 
     add_evaluate_options(
@@ -126,6 +128,8 @@ def add_memory_commands(memory: argparse.ArgumentParser) -> None:
     memory.set_defaults(run=run_memory)
     show = verbs.add_parser("show", help="what each project has learned, or one in detail")
     show.add_argument("project", metavar="PROJECT", nargs="?")
+    learn = verbs.add_parser("learn", help="learn from the annotations that a project has already")
+    learn.add_argument("project", metavar="PROJECT", help="its number, or as show lists it")
     export = verbs.add_parser("export", help="write what a project has learned to a file")
     export.add_argument("project", metavar="PROJECT", help="its number, or as show lists it")
     export.add_argument("file", type=Path, metavar="FILE", help="safetensors")

@@ -1,9 +1,11 @@
-"""`python -m backend memory show | export | import | forget | retry`: a project's lessons."""
+"""`python -m backend memory show | learn | export | import | forget | retry`: what is learned."""
 
 import argparse
 import datetime
 from collections.abc import Callable
 
+from backend.commands.learn_project import learn_project
+from backend.commands.progress import say
 from backend.commands.project_name import find_project, require_project
 from backend.errors import SettingsError, StoreError
 from backend.learning.event_queue import EventQueue
@@ -20,6 +22,8 @@ def run_verb(service: Service, options: argparse.Namespace) -> str:
     try:
         if not service.store.is_up():
             raise StoreError(service.store.describe()["degraded"])
+        if options.verb == "learn":
+            return learn_project(service, options.project, say)
         if options.project is not None:
             # What is read for the first time may be known to Label Studio alone.
             is_import = options.verb == "import"
@@ -32,7 +36,7 @@ def run_verb(service: Service, options: argparse.Namespace) -> str:
             return retry_corrections(service.events, options)
         found = VERBS[options.verb](service.lessons, options)
         if options.verb == "show":
-            found += set_aside_lines(service.events, options.project)
+            found += waiting_line(service.events) + set_aside_lines(service.events, options.project)
         return found
     finally:
         service.store.close()
@@ -69,6 +73,12 @@ def project_line(lessons: LessonStore, name: str) -> str:
         return f"{name:<24} {error}"
     count = sum(bool(one.lessons) for one in index.annotations.values())
     return f"{name:<24} {count} annotations, {len(index.versions)} versions"
+
+
+def waiting_line(events: EventQueue) -> str:
+    """How many events are to be worked off, of all projects; "" for none."""
+    n_events = events.size()
+    return f"\n{n_events} events wait in the queue of corrections" if n_events else ""
 
 
 def set_aside_lines(events: EventQueue, project: str | None) -> str:

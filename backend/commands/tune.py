@@ -170,7 +170,8 @@ def conclude(service: Service, result: SearchResult, today: Today, options: Tune
     if result.chosen.space != result.today.space:
         lines.append(
             "Lessons belong to the features of a method: those of today's do not count under "
-            f"{result.chosen.method.name} until their annotations are submitted again."
+            f"{result.chosen.method.name} until `python -m backend memory learn` has their "
+            "annotations learned anew."
         )
     if today.backend is not None and options.applies:
         set_extra_params(service.label_studio, today.backend, params)

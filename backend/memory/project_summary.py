@@ -40,6 +40,6 @@ class ProjectSummary:
             return (
                 f"{foreign} of {self.annotations} corrections were learned with another checkpoint "
                 "or method, and are not used now. They count again when that is set again; "
-                "pressing Update on their annotations teaches them anew."
+                "`python -m backend memory learn` has them learned anew."
             )
         return None

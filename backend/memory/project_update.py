@@ -134,7 +134,7 @@ class ProjectUpdates:
             if n := tables.rows.n_unreadable + tables.past.n_unreadable:
                 self._warn_once(
                     f"project {project}: what {n} annotations taught is damaged in the store, and "
-                    "is not used. Update on them teaches it anew."
+                    "is not used. `python -m backend memory learn` has them learned anew."
                 )
             return found
 

@@ -34,6 +34,7 @@ NOT_RUN = {
         "Label Studio",
         "tests/e2e/test_evaluate.py",
     ),
+    ".venv/bin/python -m backend memory learn": ("Label Studio", "tests/e2e/test_memory_learn.py"),
     ".venv/bin/python -m backend prelabel --project 12 --engine ray": (
         "Ray",
         "tests/ray/test_ray_engine.py",
@@ -133,6 +134,6 @@ def test_what_is_not_run_here_is_in_a_page_and_run_by_its_suite(start):
     commands = [command for block in BLOCKS for command in block.commands()]
     assert any(command.startswith(start) for command in commands)
     _, suite = NOT_RUN[start]
-    what = "BANNED_SUBNETS|demo|evaluate|prelabel|tune|requirements-ray|docker|gunicorn"
+    what = "BANNED_SUBNETS|demo|evaluate|learn|prelabel|tune|requirements-ray|docker|gunicorn"
     (word,) = re.findall(what, start)
     assert word in (ROOT / suite).read_text(encoding="utf-8")
