@@ -31,8 +31,8 @@ class ExpertWeights:
     """Factors of the experts' log-probs; before any evidence about what ten lessons give them
     (benchmarks/README.md, "Corrections")."""
 
-    words: float = 0.3
-    patches: float = 1.0
+    words: float = 0.15
+    patches: float = 0.5
     pixels: float = 0.3
     untaught: float = 1.0  # factor of the words' probs of labels that no lesson teaches, 0..1
 

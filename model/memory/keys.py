@@ -46,7 +46,7 @@ def of_one_width(lessons: Sequence[Lesson]) -> list[Lesson]:
         return list(lessons)
     log.info(
         "%d of %d lessons are of a release before 0.5.0, which did not keep the tower's middle "
-        "block: all are read without it",
+        "block: all are read without it until those are learned again (docs/learning.md)",
         n_without,
         len(lessons),
     )

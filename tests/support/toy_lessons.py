@@ -35,7 +35,7 @@ def taught(*masks):
 
 def merged(lesson):
     """Mass by label, direction and rightness, since equal patches may give several keys."""
-    sums = {}
+    sums: dict[tuple[str, tuple[float, ...], bool], float] = {}
     for name, key, mass, wrong in said_each(lesson):
         sums[name, key, wrong] = sums.get((name, key, wrong), 0) + mass
     return {what: pytest.approx(mass, abs=1e-4) for what, mass in sums.items()}
