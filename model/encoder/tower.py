@@ -118,7 +118,7 @@ class Tower:
 
     def middle_tokens(self, x: Tensor) -> Tensor:
         """Unit patches (B, P, D) of the tokens (B, N, D) after the middle block, as the next block
-        reads them: its norm takes massive channels back."""
+        reads them: its norm is there to hold massive channels down."""
         return F.normalize(self.attention_input(self.middle_block + 1, x)[:, 1:].float(), dim=-1)
 
     def class_output(self, x: Tensor) -> Tensor:

@@ -26,7 +26,8 @@ from model.refine.tiles import working_size
 
 LABEL_KEYS = 12  # of the patches of one label that were predicted rightly, and as many wrongly
 BACKGROUND_KEYS = 32  # it is many things
-MAX_KEY_BYTES = 62_000  # of a lesson, 8 bits a channel; but MIN_KEYS at least
+# Of a lesson, 8 bits a channel; but MIN_KEYS at least. The starter's stay below 150 kB in all.
+MAX_KEY_BYTES = 62_000
 MIN_KEYS = 48
 KMEANS_STEPS = 4
 
@@ -47,7 +48,7 @@ def make_lesson(
     for one in taught:
         _check_mask(one, (image.shape[0], image.shape[1]))
     labels = tuple(sorted({one.label for one in taught if one.weight > 0 and one.mask.any()}))
-    points = F.normalize(tokens.float().flatten(1).T, dim=1)  # (h * w, E + D)
+    points = F.normalize(tokens.float().flatten(1).T, dim=1)  # (h * w, E)
     groups = list(_groups(taught, labels, (tokens.shape[1], tokens.shape[2])))
     max_keys = most_keys(len(tokens))
     share = min(1.0, max_keys / max(1, sum(group.max_keys for group in groups)))
